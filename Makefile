@@ -1,0 +1,82 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+SCENARIO ?= circuit_cut
+ROUNDS ?= 10
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: setup
+setup: ## install what is missing: system packages, .venv, the collection's path
+	@scripts/setup
+
+.PHONY: drill
+drill: site ## the lab up, then a drill (SCENARIO=circuit_cut), its verdict and its report
+	ansible-playbook scenarios/$(SCENARIO)/drill.yml
+
+.PHONY: test
+test: setup ## everything below, from lint to molecule, with a lab made anew
+	@scripts/test lint unit contract sanity lab-down lab-test molecule
+
+.PHONY: lint
+lint: setup ## style, types, shell scripts, playbooks, changelog
+	@scripts/lint
+
+.PHONY: unit
+unit: setup ## the unit tests
+	pytest
+
+.PHONY: contract
+contract: setup ## the back-ends against real peers on loopback
+	pytest tests/contract
+
+.PHONY: sanity
+sanity: setup ## ansible-test sanity
+	@scripts/sanity
+
+.PHONY: lab-test
+lab-test: site ## end-to-end tests in the lab
+	pytest -m lab tests/lab
+
+.PHONY: molecule
+molecule: site ## every scenario with its checks, against the lab
+	python scripts/scenarios.py
+
+.PHONY: lab-up
+lab-up: setup ## start the lab; nothing happens when it is up
+	ansible-playbook playbooks/lab_up.yml
+
+.PHONY: site
+site: lab-up ## start the lab and configure its nodes
+	ansible-playbook playbooks/site.yml
+
+.PHONY: lab-down
+lab-down: setup ## stop the lab
+	ansible-playbook playbooks/lab_down.yml
+
+.PHONY: lab-status
+lab-status: setup ## what of the lab is up
+	ansible-playbook playbooks/lab_status.yml
+
+.PHONY: bench
+bench: site ## measure against the figures to beat
+	pytest tests/bench
+
+.PHONY: soak
+soak: site ## the drill ROUNDS=10 times; stops at the first that does not hold
+	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; ansible-playbook scenarios/$(SCENARIO)/drill.yml; done
+
+.PHONY: clean
+clean: ## remove what was made here, except reports; stop the lab first
+	rm -rf .venv .collections .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
