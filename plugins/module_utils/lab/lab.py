@@ -1,0 +1,231 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab itself: network, nodes and keys of one lab, brought to a plan."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import OkiagariError
+from ..runner import Runner, json_output
+from .plan import LabPlan, NodePlan
+from .provider import Provider
+from .qemu import Qemu, kvm_boots
+from .seed import seed_disk
+from .space import MARK, NODE_MARK, LabSpace
+from .uml import Uml
+
+READY = b"okiagari-ready"
+_TUN = Path("/dev/net/tun")
+_PROGRAMS = {"ip": "iproute2", "nc": "netcat-openbsd", "ssh-keygen": "openssh-client", "unshare": "util-linux"}
+
+
+class Lab:
+    """One lab in one directory. Reads and acts; every reading method is safe in check mode."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.space = LabSpace(directory)
+
+    def missing_network(self, plan: LabPlan) -> list[str]:
+        """Say which bridges, taps and files of the plan aren't there yet."""
+        have = self._links() if self.space.anchor() else set()
+        want = [*plan.bridges, *(tap.name for node in plan.nodes for tap in node.taps)]
+        files = ["id_ed25519", "host_key", "known_hosts", "connect"]
+        return [link for link in want if link not in have] + [f for f in files if not (self.directory / f).exists()]
+
+    def make_network(self, plan: LabPlan) -> None:
+        """Make the namespace, its bridges and taps, and the keys; keep what is there."""
+        if not os.access(_TUN, os.R_OK | os.W_OK):
+            raise OkiagariError(f"no access to {_TUN}: run as root, or 'chmod 0666 {_TUN}' (modprobe tun if it isn't there)")
+        missing = [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]
+        if missing:
+            raise OkiagariError(f"the lab needs Debian packages that are missing: apt-get install {' '.join(missing)}")
+        anchor = self.space.create()
+        have = self._links()
+        lines = ["link set lo up"]
+        for bridge in plan.bridges:
+            if bridge not in have:
+                lines += [f"link add {bridge} type bridge forward_delay 0 ageing_time 0", f"link set {bridge} addrgenmode none", f"link set {bridge} up"]
+        if plan.bridges[0] not in have:
+            lines.append(f"address add {plan.gateway} dev {plan.bridges[0]}")
+        for node in plan.nodes:
+            for tap in node.taps:
+                if tap.name not in have:
+                    lines.append(f"tuntap add {tap.name} mode tap")
+                    lines.append(f"link set {tap.name} alias {node.name}:{tap.guest}")
+                    lines.append(f"link set {tap.name} mtu {tap.mtu} master {tap.bridge} addrgenmode none")
+                    lines.append(f"link set {tap.name} up")
+        _check(self.space, ["ip", "-batch", "-"], "\n".join(lines) + "\n")
+        self._make_keys(plan)
+        self._write_connect(anchor)
+
+    def remains(self) -> dict[str, Any]:
+        """Give what is left of the lab on this machine; empty when nothing is."""
+        found = {
+            "directory": str(self.directory) if self.directory.exists() else None,
+            "processes": sorted(set(self.space.processes().values())),
+        }
+        return {key: value for key, value in found.items() if value}
+
+    def node_state(self, name: str) -> dict[str, Any]:
+        """Give what is known of one node: `state` (absent, stopped, starting, running, paused), provider, process, console."""
+        directory = self.node_directory(name)
+        record = _read_json(directory / "node.json")
+        pids = self.space.node_processes(name)
+        if not pids:
+            state = "stopped" if record else "absent"
+        elif _stopped(pids[0]):
+            state = "paused"
+        else:
+            state = "running" if self._is_ready(directory) else "starting"
+        return {
+            "state": state,
+            "provider": record.get("provider"),
+            "fingerprint": record.get("fingerprint"),
+            "image": record.get("image"),
+            "pid": pids[0] if pids else None,
+            "console": str(directory / "console.log"),
+        }
+
+    def start(self, node: NodePlan, provider: Provider) -> None:
+        """Start a node, making its disk and seed if it has none; an existing disk is kept."""
+        directory = self.node_directory(node.name)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record = {"provider": provider.name, "fingerprint": node.fingerprint, "image": provider.image.name}
+        if not (directory / "node.json").exists():
+            for command in provider.prepare(node, directory):
+                _check_host(command)
+        for script, text in provider.scripts(node).items():
+            (directory / script).write_text(text)
+            (directory / script).chmod(0o700)
+        _write_private(directory / "seed", seed_disk(node.files, self._private_files()))
+        _write_private(directory / "node.json", json.dumps(record).encode())
+        console = directory / "console.log"
+        if console.exists():
+            console.replace(directory / "console.previous.log")
+        temporary = {"TMPDIR": str(_fast_directory(directory))}
+        self.space.spawn(provider.command(node, directory), node.name, console, extra=temporary)
+
+    def wait_ready(self, name: str, timeout: float) -> None:
+        """Wait until a node says on its console that it takes logins."""
+        directory = self.node_directory(name)
+        deadline = time.monotonic() + timeout
+        seen = time.monotonic()
+        while not self._is_ready(directory):
+            now = time.monotonic()
+            if now > deadline:
+                raise OkiagariError(f"{name} is not ready after {timeout:.0f} s: see its console, {directory / 'console.log'}")
+            if self.space.node_processes(name):
+                seen = now
+            # A process that is just executing another program shows no environment for a moment.
+            elif now - seen > 2:
+                raise OkiagariError(f"{name} died while starting: see its console, {directory / 'console.log'}")
+            time.sleep(0.2)
+
+    def stop(self, name: str, provider: Provider, timeout: float) -> None:
+        """Shut a node down in order; `OkiagariError` when it doesn't within `timeout` seconds."""
+        provider.power_button(self.node_directory(name))
+        deadline = time.monotonic() + timeout
+        while self.space.node_processes(name):
+            if time.monotonic() > deadline:
+                raise OkiagariError(f"{name} doesn't shut down within {timeout:.0f} s: use state=killed")
+            time.sleep(0.1)
+
+    def pause(self, name: str, stop: bool) -> None:
+        """Freeze a node, or let it go on."""
+        for pid in self.space.node_processes(name):
+            os.kill(pid, signal.SIGSTOP if stop else signal.SIGCONT)
+
+    def node_directory(self, name: str) -> Path:
+        """Give where a node's disk, seed and console are."""
+        return self.directory / "nodes" / name
+
+    def nodes(self) -> list[str]:
+        """Give the nodes that the lab has on disk."""
+        nodes = self.directory / "nodes"
+        return sorted(entry.name for entry in nodes.iterdir()) if nodes.is_dir() else []
+
+    def _links(self) -> set[str]:
+        return {link["ifname"] for link in json_output(self.space, ["ip", "-json", "link", "show"])}
+
+    def _is_ready(self, directory: Path) -> bool:
+        try:
+            return READY in (directory / "console.log").read_bytes()
+        except OSError:
+            return False
+
+    def _make_keys(self, plan: LabPlan) -> None:
+        for name, comment in (("id_ed25519", "okiagari lab user"), ("host_key", "okiagari lab hosts")):
+            if not (self.directory / name).exists():
+                _check_host(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(self.directory / name)])
+        host_key = (self.directory / "host_key.pub").read_text().rsplit(" ", 3)[0]
+        known = "".join(f"{node.management} {host_key}\n" for node in plan.nodes)
+        (self.directory / "known_hosts").write_text(known)
+
+    def _private_files(self) -> dict[str, str]:
+        return {
+            "etc/ssh/ssh_host_ed25519_key": (self.directory / "host_key").read_text(),
+            "etc/ssh/ssh_host_ed25519_key.pub": (self.directory / "host_key.pub").read_text(),
+            "root/.ssh/authorized_keys": (self.directory / "id_ed25519.pub").read_text(),
+        }
+
+    def _write_connect(self, anchor: int) -> None:
+        """Write the ProxyCommand of the lab's connections. It carries the lab's mark, so that it ends with the lab."""
+        enter = " ".join(self.space.enter(["nc"], anchor))
+        script = self.directory / "connect"
+        script.write_text(f'#!/bin/sh\nexport {MARK}={self.directory} {NODE_MARK}=connection\nexec {enter} "$1" "$2"\n')
+        script.chmod(0o700)
+
+
+def providers(image: Path) -> list[Provider]:
+    """Give the providers in the order of preference on this machine: KVM if it boots, UML, translation."""
+    if kvm_boots(image):
+        return [Qemu(image, "kvm"), Uml(image)]
+    return [Uml(image), Qemu(image, "tcg")]
+
+
+def _check(runner: Runner, argv: list[str], text: str) -> None:
+    done = runner.run(argv, input=text)
+    if done.rc:
+        raise OkiagariError(f"{' '.join(argv)}: {done.err.strip()}")
+
+
+def _check_host(argv: Any) -> None:
+    done = subprocess.run(list(argv), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OkiagariError(f"{' '.join(argv)}: {done.stderr.strip()}")
+
+
+def _fast_directory(directory: Path) -> Path:
+    """UML keeps a node's memory in a file: on tmpfs it never meets a disk."""
+    shared = Path("/dev/shm")
+    return shared if os.access(shared, os.W_OK) else directory
+
+
+def _stopped(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

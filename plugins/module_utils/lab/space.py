@@ -1,0 +1,162 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab's place on the machine: its directory, its network namespace, its processes.
+
+Every process of a lab carries the lab's directory in its environment, and all of the lab's network lives in one
+namespace without a name. So the lab is found by looking, not by remembering, and when its last process is gone the
+kernel takes bridges, taps and namespace away by itself: nothing can be left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ..errors import OkiagariError
+from ..runner import Completed
+
+MARK = "OKIAGARI_LAB"
+NODE_MARK = "OKIAGARI_NODE"
+_KEEPER = "keeper"
+
+
+class LabSpace:
+    """One lab on this machine, named by its directory."""
+
+    def __init__(self, directory: Path, proc: Path = Path("/proc")) -> None:
+        self.directory = directory
+        self._proc = proc
+
+    def processes(self) -> dict[int, str]:
+        """Give the lab's live processes: process id to node name (`keeper` for the one that holds the namespace)."""
+        found = {}
+        for entry in self._proc.iterdir():
+            if entry.name.isdigit():
+                environment = _environment(entry)
+                if environment.get(MARK) == str(self.directory):
+                    found[int(entry.name)] = environment.get(NODE_MARK, _KEEPER)
+        return found
+
+    def anchor(self) -> int | None:
+        """Give a process that is inside the lab's namespace, or None when the lab has none."""
+        own = _namespace(self._proc / "self")
+        inside = [
+            (owner != _KEEPER, pid)
+            for pid, owner in self.processes().items()
+            if _namespace(self._proc / str(pid)) not in (None, own)
+        ]
+        return min(inside)[1] if inside else None
+
+    def create(self) -> int:
+        """Make the namespace unless it is there; give a process inside it."""
+        anchor = self.anchor()
+        if anchor is not None:
+            return anchor
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        apart = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--user", "--map-root-user"]
+        keeper = self.spawn([*apart, "sleep", "infinity"], _KEEPER, self.directory / "keeper.log", enter=False)
+        deadline = time.monotonic() + 5
+        while (anchor := self.anchor()) is None:
+            if keeper.poll() is not None or time.monotonic() > deadline:
+                said = (self.directory / "keeper.log").read_text().strip()
+                raise OkiagariError(f"no network namespace for the lab: {said or 'unshare failed'}. {_namespace_hint()}")
+            time.sleep(0.01)
+        return anchor
+
+    def enter(self, argv: Sequence[str], anchor: int | None = None) -> list[str]:
+        """Give the command line that runs `argv` inside the lab's namespace."""
+        inside = anchor or self.anchor()
+        if inside is None:
+            raise OkiagariError(f"the lab in {self.directory} is not up: run playbooks/lab_up.yml")
+        user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        return ["nsenter", "--target", str(inside), "--net", *user, "--", *argv]
+
+    def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:
+        """Run a command inside the namespace (a `Runner`)."""
+        done = subprocess.run(
+            self.enter(argv), input=input, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+    def spawn(
+        self, argv: Sequence[str], node: str, log: Path, enter: bool = True, extra: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process of the lab that outlives the caller; its output goes to the end of `log`."""
+        command = self.enter(argv) if enter else list(argv)
+        environment = {**os.environ, MARK: str(self.directory), NODE_MARK: node, **(extra or {})}
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def node_processes(self, node: str) -> list[int]:
+        """Give the processes of one node, the oldest first."""
+        return sorted(pid for pid, owner in self.processes().items() if owner == node)
+
+    def kill_node(self, node: str) -> bool:
+        """Cut a node's power: SIGKILL, and wait until nothing of it is left. Say whether anything was."""
+        return _kill_all(lambda: self.node_processes(node))
+
+    def destroy(self) -> bool:
+        """Kill every process of the lab and remove its directory. Say whether there was anything."""
+        killed = _kill_all(lambda: sorted(self.processes()))
+        existed = self.directory.exists()
+        if existed:
+            shutil.rmtree(self.directory)
+        return killed or existed
+
+
+def _kill_all(find: Callable[[], list[int]]) -> bool:
+    """Kill until nothing is found twice running: a process that is just executing another program is unseen for a moment."""
+    deadline = time.monotonic() + 10
+    any_found, quiet = False, 0
+    while quiet < 2:
+        pids = find()
+        quiet = 0 if pids else quiet + 1
+        any_found = any_found or bool(pids)
+        if time.monotonic() > deadline:
+            raise OkiagariError(f"processes {pids} do not die: they may wait for a disk; look at /proc/PID/stack")
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.02)
+    return any_found
+
+
+def _environment(entry: Path) -> dict[str, str]:
+    """Read a process's environment; empty for processes that are gone, foreign or zombies."""
+    try:
+        raw = (entry / "environ").read_bytes()
+    except OSError:
+        return {}
+    pairs = (item.partition("=") for item in raw.decode(errors="replace").split("\0") if "=" in item)
+    return {name: value for name, _, value in pairs}
+
+
+def _namespace(entry: Path) -> str | None:
+    try:
+        return os.readlink(entry / "ns" / "net")
+    except OSError:
+        return None
+
+
+def _namespace_hint() -> str:
+    if os.geteuid() == 0:
+        return "This machine refuses new network namespaces (a container without CAP_SYS_ADMIN?)"
+    return (
+        "Without root the lab needs user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
+        "kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces > 0); or run as root"
+    )

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: lab_image
+short_description: Build the lab's node image, once
+version_added: "0.1.0"
+description:
+  - Builds the Debian image that every node of the lab runs, from a recipe, and keeps it under the hash of that recipe.
+  - Runs on the controller and shows its progress. Needs only Debian's packages.
+  - The cache is C(~/.cache/okiagari/images), or below E(OKIAGARI_CACHE).
+author:
+  - Okiagari contributors (@okiagari)
+options:
+  recipe:
+    description: The recipe's folder. It holds a program C(build).
+    type: path
+    required: true
+  mirror:
+    description: The Debian mirror to build from.
+    type: str
+    default: http://deb.debian.org/debian
+  suite:
+    description: The Debian release of the nodes.
+    type: str
+    default: trixie
+attributes:
+  check_mode:
+    description: Changes nothing in check mode, and says whether the image would be built.
+    support: full
+  diff_mode:
+    description: Shows what changes in diff mode.
+    support: none
+  platform:
+    description: Where it runs.
+    support: full
+    platforms: posix
+"""
+
+EXAMPLES = r"""
+- name: Have the node image
+  okiagari.testbed.lab_image:
+    recipe: "{{ role_path }}/files"
+  register: node_image
+"""
+
+RETURN = r"""
+path:
+  description: Where the image is.
+  returned: always
+  type: str
+  sample: /root/.cache/okiagari/images/1f2e3d4c5b6a7988
+"""
