@@ -1,0 +1,298 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Linux back-end: `ip` and `tc`, read with `-j`, written one command an operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
+from . import routes
+from .backend import Backend, Leftover, Op
+from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ..errors import OkiagariError
+    from .model import State
+
+# netem's own default of 1000 packets would cap a long fat path although only loss was asked for.
+_LIMIT = 10000
+
+# In a network namespace of its own, which vanishes with the command: the only sure way to know, and it touches nothing.
+_TRY_NETEM = (
+    "unshare",
+    "--net",
+    "tc",
+    "qdisc",
+    "add",
+    "dev",
+    "lo",
+    "root",
+    "handle",
+    FAULT_HANDLE,
+    "netem",
+    "loss",
+    "1%",
+)
+
+Entry = dict[str, Any]
+
+
+class LinuxBackend(Backend):
+    """Links, qdiscs and the main routing table of the Linux that `runner` runs on."""
+
+    name = "linux"
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._capabilities: frozenset[str] | None = None
+
+    def capabilities(self) -> frozenset[str]:
+        if self._capabilities is None:
+            able = set()
+            if self._runner.run(("ip", "-V")).rc == 0:
+                able |= {"link", "route"}
+            if self._runner.run(_TRY_NETEM).rc == 0:
+                able.add("netem")
+            self._capabilities = frozenset(able)
+        return self._capabilities
+
+    def gather(self, entries: Iterable[str]) -> State:
+        readers: dict[str, Callable[[str], Entry]] = {
+            "link": self._link,
+            "qdisc": self._qdisc,
+            "route": self._route,
+            "nexthop": self._nexthop,
+        }
+        state: State = {}
+        for entry in entries:
+            resource, _colon, name = entry.partition(":")
+            state[entry] = readers[resource](name)
+        return state
+
+    def render(self, have: State, want: State) -> list[Op]:
+        writers = {"link": link_ops, "qdisc": qdisc_ops, "route": route_ops}
+        ops: list[Op] = []
+        for entry, wanted in want.items():
+            resource, _colon, name = entry.partition(":")
+            ops += writers[resource](name, have[entry], wanted)
+        return ops
+
+    def apply(self, ops: Sequence[Op]) -> None:
+        failed: OkiagariError | None = None
+        for op in ops:
+            done = self._runner.run(op)
+            if done.rc and failed is None:
+                failed = CommandFailed(f"{' '.join(op)}: {reason(done)}")
+        if failed:
+            raise failed
+
+    def measure(self, entry: str) -> dict[str, Any]:
+        resource, _colon, name = entry.partition(":")
+        if resource != "qdisc":
+            return {}
+        return measured(json_output(self._runner, ("tc", "-j", "-s", "qdisc", "show", "dev", name)))
+
+    def leftovers(self) -> list[Leftover]:
+        found = []
+        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show")):
+            if qdisc.get("handle") == FAULT_HANDLE:
+                dev = qdisc["dev"]
+                found.append(
+                    Leftover(
+                        "qdisc",
+                        f"qdisc:{dev}",
+                        f"{qdisc['kind']} {FAULT_HANDLE} on {dev}",
+                        (_qdisc_del(dev, _place(qdisc)),),
+                    )
+                )
+        for route in self._routes("table", "all", "proto", str(ROUTE_PROTOCOL)):
+            if routes.is_ours({**route, "protocol": ROUTE_PROTOCOL}):
+                words = routes.text({**route, "protocol": ROUTE_PROTOCOL}, flags=False)
+                found.append(
+                    Leftover(
+                        "route", f"route:{routes.prefix_of(route)}", words, (("ip", "route", "del", *words.split()),)
+                    )
+                )
+        return found
+
+    def _link(self, name: str) -> Entry:
+        found = self._try("ip", "-j", "addr", "show", "dev", name)
+        if found is None:
+            return self._missing(name)
+        link = found[0]
+        kept = sorted(
+            routes.text(route, flags=False)
+            for route in self._routes("table", "all")
+            if name in routes.devices(route)
+            and str(route.get("protocol")) in routes.STATIC_PROTOCOLS
+            and "expires" not in route
+        )
+        return {
+            "admin": "up" if "UP" in link["flags"] else "down",
+            "mtu": link["mtu"],
+            "addresses": sorted(address_text(address) for address in link["addr_info"] if not address.get("dynamic")),
+            "routes": kept,
+        }
+
+    def _qdisc(self, name: str) -> Entry:
+        found = self._try("tc", "-j", "qdisc", "show", "dev", name)
+        if found is None:
+            return self._missing(name)
+        return qdisc_entry(found, lambda: json_output(self._runner, ("tc", "-j", "class", "show", "dev", name)))
+
+    def _route(self, prefix: str) -> Entry:
+        return route_entry(self._routes("exact", prefix))
+
+    def _nexthop(self, address: str) -> Entry:
+        found = self._try("ip", "-j", "route", "get", address)
+        if not found or found[0].get("type", "unicast") != "unicast" or {"gateway", "via"} & set(found[0]):
+            return {}
+        return {"dev": found[0]["dev"]}
+
+    def _routes(self, *selector: str) -> list[dict[str, Any]]:
+        version = ("-6",) if any(":" in word for word in selector) else ()
+        found: list[dict[str, Any]] = json_output(
+            self._runner, ("ip", "-N", "-j", "-d", *version, "route", "show", *selector)
+        )
+        return found
+
+    def _try(self, *argv: str) -> list[dict[str, Any]] | None:
+        done = self._runner.run(argv)
+        if done.rc in (124, 127):
+            raise CommandFailed(f"{' '.join(argv)}: {reason(done)}")
+        return parsed_json(argv, done.out) if done.rc == 0 else None
+
+    def _missing(self, name: str) -> Entry:
+        names = [link["ifname"] for link in json_output(self._runner, ("ip", "-j", "link", "show"))]
+        if name in names:
+            output(self._runner, ("ip", "-j", "addr", "show", "dev", name))
+        return {"missing": names}
+
+
+def qdisc_entry(qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Sequence[Mapping[str, Any]]]) -> Entry:
+    """Give the state of one interface's egress: our netem, where it is or would go, or what foreign thing is there."""
+    ours = [qdisc for qdisc in qdiscs if qdisc.get("handle") == FAULT_HANDLE]
+    if ours:
+        options = ours[0].get("options", {})
+        loss = round(100 * options.get("loss-random", {}).get("loss", 0.0), 4)
+        netem = {"loss_percent": loss, "limit": options.get("limit")}
+        return {"parent": _place(ours[0]), "netem": netem, "foreign": None}
+    root = next((qdisc for qdisc in qdiscs if qdisc.get("root")), None)
+    if root is None or root["handle"] == "0:":
+        return {"parent": "root", "netem": None, "foreign": None}
+    if root["handle"] == CIRCUIT_HANDLE:
+        place = _leaf(root, classes)
+        children = [qdisc for qdisc in qdiscs if qdisc.get("parent") == place and qdisc.get("handle") != "0:"]
+        if place and not children:
+            return {"parent": place, "netem": None, "foreign": None}
+        if place:
+            child = children[0]
+            return {"parent": None, "netem": None, "foreign": f"qdisc {child['kind']} {child['handle']} under {place}"}
+    return {"parent": None, "netem": None, "foreign": f"root qdisc {root['kind']} {root['handle']}"}
+
+
+def _leaf(root: Mapping[str, Any], classes: Callable[[], Sequence[Mapping[str, Any]]]) -> str | None:
+    if root["kind"] == "netem":
+        return f"{CIRCUIT_HANDLE}1"
+    # Of the others only htb gets its default queue back when the child is removed; a tbf would then drop everything.
+    if root["kind"] != "htb":
+        return None
+    found = list(classes())
+    inner = {each.get("parent") for each in found}
+    leaves = [each["handle"] for each in found if each["handle"] not in inner]
+    return leaves[0] if len(leaves) == 1 else None
+
+
+def _place(qdisc: Mapping[str, Any]) -> str:
+    return "root" if qdisc.get("root") else str(qdisc["parent"])
+
+
+def qdisc_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
+    """Give the commands that put our netem on `dev`, or take away exactly ours. A vanished interface needs none."""
+    if want["netem"] is None:
+        return [_qdisc_del(dev, have["parent"])] if have.get("netem") else []
+    if have["netem"]:
+        return []
+    place = ("root",) if have["parent"] == "root" else ("parent", have["parent"])
+    netem = ("netem", "loss", f"{want['netem']['loss_percent']:g}%", "limit", str(_LIMIT))
+    return [("tc", "qdisc", "add", "dev", dev, *place, "handle", FAULT_HANDLE, *netem)]
+
+
+def _qdisc_del(dev: str, place: str) -> Op:
+    where = ("root",) if place == "root" else ("parent", place)
+    return ("tc", "qdisc", "del", "dev", dev, *where, "handle", FAULT_HANDLE)
+
+
+def measured(qdiscs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give what our netem counted: packets it was given, packets it lost, and their share in percent."""
+    for qdisc in qdiscs:
+        if qdisc.get("handle") == FAULT_HANDLE:
+            lost = qdisc.get("drops", 0)
+            seen = qdisc.get("packets", 0) + lost
+            return {"packets": seen, "lost": lost, "loss_percent": round(100 * lost / seen, 3) if seen else None}
+    return {}
+
+
+def link_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
+    """Give the commands that set `dev` down, or up with everything that it lost. A vanished interface needs none."""
+    if "missing" in have:
+        return []
+    ops: list[Op] = []
+    if have["admin"] != want["admin"]:
+        ops.append(("ip", "link", "set", "dev", dev, want["admin"]))
+    if want["admin"] == "down":
+        return ops
+    if have["mtu"] != want["mtu"]:
+        ops.append(("ip", "link", "set", "dev", dev, "mtu", str(want["mtu"])))
+    lost = [address for address in want["addresses"] if address not in have["addresses"]]
+    ops += [("ip", "addr", "add", *address.split(), "dev", dev) for address in lost]
+    # Routes to a next hop come after the link-scope ones that may reach it.
+    gone = sorted(set(want["routes"]) - set(have["routes"]), key=lambda route: (" via " in route, route))
+    return ops + [("ip", "route", "add", *route.split()) for route in gone]
+
+
+def address_text(address: Mapping[str, Any]) -> str:
+    """Give an address of `ip -j addr` as arguments of `ip addr add`."""
+    local, length = address["local"], address["prefixlen"]
+    words = [local, "peer", f"{address['address']}/{length}"] if "address" in address else [f"{local}/{length}"]
+    if "broadcast" in address:
+        words += ["broadcast", address["broadcast"]]
+    if address["scope"] != "global":
+        words += ["scope", address["scope"]]
+    if address.get("label") and address["family"] == "inet":
+        words += ["label", address["label"]]
+    if address.get("metric"):
+        words += ["metric", str(address["metric"])]
+    words += [flag for flag in ("nodad", "home", "noprefixroute") if address.get(flag)]
+    return " ".join(words)
+
+
+def route_entry(found: Sequence[Mapping[str, Any]]) -> Entry:
+    """Give what `found`, the main table's routes for a prefix, means: our route, and those it wouldn't win over."""
+    ours: Entry | None = None
+    others = []
+    for route in found:
+        if routes.is_ours(route):
+            ours = {"type": routes.kind_of(route)}
+            ours.update({"via": route["gateway"], "dev": route["dev"]} if "gateway" in route else {})
+        elif int(route.get("metric", 0)) <= METRICS[routes.family(route)]:
+            others.append(routes.text(route))
+    return {"ours": ours, "others": others}
+
+
+def route_ops(prefix: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
+    """Give the commands that install our route for `prefix`, or remove exactly ours."""
+    if want["ours"] is None:
+        return [("ip", "route", "del", *_our_route(prefix, have["ours"]))] if have["ours"] else []
+    return [] if have["ours"] else [("ip", "route", "add", *_our_route(prefix, want["ours"]))]
+
+
+def _our_route(prefix: str, route: Mapping[str, Any]) -> tuple[str, ...]:
+    kind = () if route["type"] == "unicast" else (route["type"],)
+    hop = ("via", route["via"], "dev", route["dev"]) if "via" in route else ()
+    metric = METRICS[6 if ":" in prefix else 4]
+    return (*kind, prefix, *hop, "proto", str(ROUTE_PROTOCOL), *(("metric", str(metric)) if metric else ()))

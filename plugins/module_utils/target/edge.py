@@ -1,0 +1,111 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the fault modules have in common: a keeper over an `AnsibleModule`, and a fault as a thing to reconcile."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OkiagariError
+from ..fault.kinds import find_kind
+from ..fault.linux import LinuxBackend
+from ..fault.model import Fault, parse_fault
+from ..reconcile import Content, Outcome, reconcile
+from ..runner import ModuleRunner
+from .keeper import Keeper
+from .main import main  # noqa: F401 -- Ansible ships to the target only what is imported, and the program needs it
+from .pack import bundle, install, name_of
+from .store import Store
+from .system import Clock, Places, boot_id, command
+from .timers import SystemdTimers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ..fault.journal import Record
+
+LEASE_SPEC: dict[str, Any] = {
+    "lease": {"type": "str"},
+    "id": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+def keeper_of(module: Any, places: Places, program: Path) -> Keeper:
+    """Give the keeper of the target that `module` runs on."""
+    runner = ModuleRunner(module)
+    timers = SystemdTimers(runner)
+    return Keeper(LinuxBackend(runner), Store(places), timers, Clock(), boot_id(), command(program))
+
+
+class FaultResource:
+    """One fault on this target, present or absent."""
+
+    def __init__(self, module: Any, kind: str, params: Mapping[str, Any]) -> None:
+        self._module = module
+        self._places = Places()
+        self.keeper = keeper_of(module, self._places, self._places.run / name_of(bundle()))
+        self._kind, self._params = find_kind(kind), {key: value for key, value in params.items() if value is not None}
+        self.id = module.params["id"] or self._default_id()
+        self._record: Record | None = None
+
+    def reconcile(self) -> dict[str, Any]:
+        """Bring the fault to the module's `state`. Gives the module's result; raises `OkiagariError`."""
+        outcome: Outcome = reconcile(
+            self._module.params["state"],
+            self._module.check_mode,
+            read=self._read,
+            want=self._want,
+            create=self._inject,
+            keep=self._renew,
+            remove=self._undo,
+        )
+        receipt = self._record.receipt() if self._record else None
+        return {"changed": outcome.changed, "diff": outcome.diff(), "fault": receipt}
+
+    def _read(self) -> Content:
+        found = next((each for each in self.keeper.records() if each.fault.id == self.id), None)
+        self._record = found or self._record
+        return _content(found.fault) if found and found.live else {}
+
+    def _want(self) -> Content:
+        fault = self._fault()
+        if not self.keeper.standing(fault):
+            self._record = self.keeper.examine(fault)
+        return _content(fault)
+
+    def _inject(self) -> None:
+        install(self._places)
+        self.keeper.inject(self._fault())
+
+    def _renew(self) -> None:
+        if self._module.params["state"] == "present":
+            self._inject()
+
+    def _undo(self) -> None:
+        for record in self.keeper.undo([self.id], "module"):
+            if record.live:
+                raise OkiagariError(f"{record.fault.id}: {record.error}")
+
+    def _fault(self) -> Fault:
+        asked = {
+            "id": self.id,
+            "kind": self._kind.name,
+            "params": self._params,
+            "lease_s": self._module.params["lease"],
+        }
+        return parse_fault({**asked, "target": socket.gethostname()})
+
+    def _default_id(self) -> str:
+        # Only what the fault claims counts, so that state=absent needs no more than that.
+        claimed = {key: self._params[key] for key in ("interface", "prefix") if key in self._params}
+        digest = hashlib.sha256(repr((self._kind.name, sorted(claimed.items()))).encode()).hexdigest()
+        return f"{self._kind.name}-{digest[:8]}"
+
+
+def _content(fault: Fault) -> dict[str, Any]:
+    return {"id": fault.id, "kind": fault.kind, "params": dict(fault.params)}

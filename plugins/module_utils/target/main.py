@@ -1,0 +1,257 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The target program's command line: JSON in, one JSON object out, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OkiagariError
+from .system import Clock, Places, SubprocessRunner, boot_id, command, write_safely
+
+# What only some commands need they import themselves: nothing is cached, so on a slow target each import is felt.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..fault.backend import Backend
+    from ..runner import Runner
+    from .keeper import Keeper
+    from .timers import Timers
+
+Answer = dict[str, Any]
+
+
+class Commands:
+    """The commands, each from the JSON on stdin to the JSON on stdout. `run` and `expire` are what units call."""
+
+    def __init__(
+        self, places: Places, runner: Runner, clock: Clock, program: Sequence[str], timers: Timers | None = None
+    ) -> None:
+        self.places = places
+        self.runner = runner
+        self.clock = clock
+        self.program = tuple(program)
+        self.host = socket.gethostname()
+        if timers:
+            self.timers = timers
+
+    @cached_property
+    def timers(self) -> Timers:
+        from .timers import SystemdTimers
+
+        return SystemdTimers(self.runner)
+
+    @cached_property
+    def backend(self) -> Backend:
+        from ..fault.linux import LinuxBackend
+
+        return LinuxBackend(self.runner)
+
+    @cached_property
+    def keeper(self) -> Keeper:
+        from .keeper import Keeper
+        from .store import Store
+
+        return Keeper(self.backend, Store(self.places), self.timers, self.clock, boot_id(), self.program)
+
+    def hello(self, _request: Mapping[str, Any]) -> Answer:
+        """Give the clock first: the caller halves the time of this answer."""
+        now = self.clock.now()
+        systemd = self.timers.available()
+        missing = sorted({"link", "netem", "route"} - self.backend.capabilities())
+        return {
+            "time": now,
+            "boot_id": boot_id(),
+            "hostname": self.host,
+            "systemd": systemd,
+            "missing": missing if systemd else [*missing, "lease"],
+        }
+
+    def snapshot(self, _request: Mapping[str, Any]) -> Answer:
+        from .snapshot import take
+
+        return take(self.runner)
+
+    def inject(self, request: Mapping[str, Any]) -> Answer:
+        from ..fault.model import parse_fault
+
+        return self.keeper.inject(parse_fault({**request, "target": request.get("target") or self.host})).receipt()
+
+    def undo(self, request: Mapping[str, Any]) -> Answer:
+        """Give the receipts of all faults asked for, also of those that were over before."""
+        ids = _ids(request.get("ids"))
+        self.keeper.undo(ids, str(request.get("by", "module")))
+        return {"receipts": [record.receipt() for record in self.keeper.records() if record.fault.id in ids]}
+
+    def probe(self, request: Mapping[str, Any]) -> Answer:
+        from .probes import ask_all
+
+        return {"results": ask_all(self.runner, list(request.get("probes", ())))}
+
+    def arm(self, request: Mapping[str, Any]) -> Answer:
+        """Arm the same program as often as you like: a caller that lost the first answer may ask again."""
+        from ..fault.lease import drill_unit
+        from .program import parse
+
+        program = parse({"target": self.host, **request})
+        unit = drill_unit(program.drill)
+        folder = self.places.drill(program.drill)
+        if self.timers.running(unit):
+            if self._program(folder) == request:
+                return {"armed": True, "unit": unit, "time": self.clock.now()}
+            raise OkiagariError(f"the drill {program.drill} is already running on this target: abort it first")
+        begins = min((planned.at for planned in program.faults), default=program.ends)
+        if program.t0 + begins <= self.clock.now():
+            raise OkiagariError("T0 is in the past: nothing was armed; compare the clocks and arm again")
+        for name in ("events.jsonl", "streams.json"):
+            (folder / name).unlink(missing_ok=True)
+        write_safely(folder / "program.json", json.dumps(request).encode())
+        until_t0 = program.t0 - self.clock.now()
+        faults = [(planned.fault, until_t0 + planned.until + 1.0) for planned in program.faults]
+        self.keeper.arm(program.drill, faults)
+        try:
+            self.timers.start(unit, (*self.program, "run", program.drill))
+        except OkiagariError:
+            for fault, _delay in faults:
+                self.keeper.give_up(fault.id, "the drill's runner could not be started")
+            raise
+        return {"armed": True, "unit": unit, "time": self.clock.now()}
+
+    def run(self, drill: str) -> Answer:
+        import signal
+
+        from .program import parse
+        from .runtime import Runtime, Stopped
+
+        folder = self.places.drill(_check_id(drill))
+        program = parse({"target": self.host, **self._program(folder)})
+
+        def stop(_signal: int, _frame: object) -> None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            raise Stopped
+
+        signal.signal(signal.SIGTERM, stop)
+        Runtime(program, self.keeper, self.runner, self.clock, folder).run()
+        return {}
+
+    def status(self, request: Mapping[str, Any]) -> Answer:
+        from ..fault.lease import drill_unit
+
+        drill = _check_id(request.get("drill"))
+        return {
+            "running": self.timers.running(drill_unit(drill)),
+            "events": len(self._events(drill)),
+            "faults": self._receipts(drill),
+        }
+
+    def collect(self, request: Mapping[str, Any]) -> Answer:
+        drill = _check_id(request.get("drill"))
+        events = self._events(drill)
+        streams = self.places.drill(drill) / "streams.json"
+        return {
+            "events": [event for event in events if event["event"] != "probe"],
+            "faults": self._receipts(drill),
+            "streams": json.loads(streams.read_text(encoding="utf-8")) if streams.exists() else [],
+            "probes": [event["result"] for event in events if event["event"] == "probe"],
+        }
+
+    def abort(self, request: Mapping[str, Any]) -> Answer:
+        """Stop the runner first, or it would go on injecting."""
+        from ..fault.lease import drill_unit
+
+        drill = _check_id(request.get("drill"))
+        self.timers.stop(drill_unit(drill))
+        self.keeper.undo([record.fault.id for record in self.keeper.of_drill(drill)], "abort")
+        return {"faults": self._receipts(drill)}
+
+    def heal(self, request: Mapping[str, Any]) -> Answer:
+        return dict(self.keeper.heal(bool(request.get("check", False))))
+
+    def expire(self, fault_id: str, unit: str) -> Answer:
+        receipts = [record.receipt() for record in self.keeper.expire(_check_id(fault_id), unit)]
+        if any(receipt["undone_at"] is None for receipt in receipts):
+            raise OkiagariError(receipts[0]["error"] or "not undone")
+        return {"receipts": receipts}
+
+    def _program(self, folder: Path) -> Answer:
+        path = folder / "program.json"
+        found: Answer = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return found
+
+    def _events(self, drill: str) -> list[Answer]:
+        path = self.places.drill(drill) / "events.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def _receipts(self, drill: str) -> list[Answer]:
+        return [record.receipt() for record in self.keeper.of_drill(drill)]
+
+
+ASKED = ("hello", "snapshot", "inject", "undo", "probe", "arm", "status", "collect", "abort", "heal")
+CALLED_BY_UNITS = {"run": 1, "expire": 2}
+
+
+def main() -> int:
+    """Run the command of `sys.argv`; give 0, or 1 after printing `{"error": ...}`."""
+    commands = Commands(Places(), SubprocessRunner(), Clock(), command(Path(sys.argv[0]).absolute()))
+    return answer(commands, sys.argv[1:], sys.stdin.read)
+
+
+def answer(commands: Commands, argv: Sequence[str], read: Callable[[], str]) -> int:
+    """Run one command and print its answer; `read` gives the standard input, and is only called where there is one."""
+    try:
+        result = _dispatch(commands, argv, read)
+    except OkiagariError as error:
+        result, code = {"error": str(error)}, 1
+    except OSError as error:
+        result, code = {"error": f"{error.filename or 'the target'}: {error.strerror}"}, 1
+    except Exception as error:  # noqa: BLE001 -- the caller can only read JSON, whatever goes wrong
+        result, code = {"error": f"an error inside Okiagari, please report it: {type(error).__name__}: {error}"}, 1
+    else:
+        code = 0
+    print(json.dumps(result), flush=True)
+    return code
+
+
+def _dispatch(commands: Commands, argv: Sequence[str], read: Callable[[], str]) -> Answer:
+    name, arguments = (argv[0], argv[1:]) if argv else ("", ())
+    if os.geteuid() != 0 and name not in ("hello", "snapshot"):
+        raise OkiagariError("this needs root on the target: use become")
+    if name in CALLED_BY_UNITS and len(arguments) == CALLED_BY_UNITS[name]:
+        result: Answer = getattr(commands, name)(*arguments)
+        return result
+    if name not in ASKED or arguments:
+        from ..suggest import nearest
+
+        near = nearest(name, ASKED)
+        raise OkiagariError(
+            f"{name!r} is not a command: there are {', '.join(ASKED)}" + (f"; did you mean {near}?" if near else "")
+        )
+    text = read() if name not in ("hello", "snapshot") else ""
+    try:
+        request = json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise OkiagariError(f"{name}: the input is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise OkiagariError(f"{name}: the input is not a JSON object")
+    answered: Answer = getattr(commands, name)(request)
+    return answered
+
+
+def _check_id(value: object) -> str:
+    from ..fault.model import check_id
+
+    return check_id(value)
+
+
+def _ids(value: object) -> list[str]:
+    if not isinstance(value, list):
+        raise OkiagariError("undo: ids is not a list of fault ids")
+    return [_check_id(each) for each in value]

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The target program as one file: a zipapp of the core, the same bytes wherever and whenever it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import zipfile
+from typing import TYPE_CHECKING
+
+from ..errors import OkiagariError
+from .system import Places, write_safely
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = ("", "fault", "target")
+MODULES = (
+    "errors", "runner", "suggest", "units",
+    "fault/backend", "fault/journal", "fault/kinds", "fault/lease", "fault/linux", "fault/model", "fault/owned",
+    "fault/routes",
+    "target/icmp", "target/keeper", "target/main", "target/pack", "target/probes", "target/program", "target/runtime",
+    "target/snapshot", "target/store", "target/streams", "target/system", "target/timers",
+)  # fmt: skip
+
+_START = "import sys\n\nfrom okiagari.target.main import main\n\nsys.exit(main())\n"
+_CORE = __name__.rpartition(".")[0].rpartition(".")[0]
+
+
+def bundle() -> bytes:
+    """Give the program's bytes. Works from a file system and from inside the zip that Ansible ships modules in."""
+    content = {f"okiagari/{package}/__init__.py".replace("//", "/"): b"" for package in PACKAGES}
+    content |= {f"okiagari/{module}.py": _source(module) for module in MODULES}
+    content["__main__.py"] = _START.encode()
+    buffer = io.BytesIO()
+    # Stored, not deflated: what deflate makes depends on the version of zlib.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(content):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content[name])
+    return buffer.getvalue()
+
+
+def name_of(program: bytes) -> str:
+    """Give the file name that a program of these bytes has on every target."""
+    return f"okiagari-{hashlib.sha256(program).hexdigest()[:12]}.pyz"
+
+
+def install(places: Places) -> Path:
+    """Lay this very program down on the target, if it isn't there yet, and give its path."""
+    program = bundle()
+    path = places.run / name_of(program)
+    if not path.exists():
+        write_safely(path, program)
+    return path
+
+
+def _source(module: str) -> bytes:
+    name = f"{_CORE}.{module.replace('/', '.')}"
+    spec = importlib.util.find_spec(name)
+    # Each kind of loader that may have loaded us (file, zip, Ansible's own) has this method, though some give bytes.
+    source = getattr(spec.loader, "get_source", lambda _name: None)(name) if spec else None
+    if not source:
+        raise OkiagariError(f"the target program can't be made: the source of {module} is not there")
+    return source if isinstance(source, bytes) else str(source).encode()

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The target's state: equal testbeds give equal snapshots. `normalise` is pure; `take` runs the commands."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OkiagariError
+from ..fault import routes
+from ..fault.owned import DRILL_PREFIX, FAULT_HANDLE, LEASE_PREFIX
+from ..runner import Completed, Runner, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# One process for both questions of the routing daemons: starting vtysh costs more than its answers.
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "links": ("ip", "-j", "addr", "show"),
+    "qdiscs": ("tc", "-j", "qdisc", "show"),
+    "routes": ("ip", "-N", "-j", "-d", "route", "show", "table", "all"),
+    "rules": ("ip", "-j", "-4", "rule", "show"),
+    "rules6": ("ip", "-j", "-6", "rule", "show"),
+    "daemons": ("vtysh", "-c", "show bgp ipv4 unicast summary json", "-c", "show bfd peers json"),
+    "units": (
+        "systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", "--state=failed",
+    ),
+    "leases": ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{LEASE_PREFIX}*.timer"),
+}  # fmt: skip
+_NEEDED = ("links", "qdiscs", "routes", "rules")
+
+Snapshot = dict[str, Any]
+
+
+def take(runner: Runner) -> Snapshot:
+    """Give the state of the target that `runner` runs on. Raises `OkiagariError` if `ip` or `tc` don't answer."""
+    answers: dict[str, Completed] = {}
+
+    def ask(name: str) -> None:
+        answers[name] = runner.run(COMMANDS[name])
+
+    asking = [threading.Thread(target=ask, args=(name,)) for name in COMMANDS]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    return normalise(answers)
+
+
+def normalise(answers: Mapping[str, Completed]) -> Snapshot:
+    """Make a snapshot of what the commands of `COMMANDS` printed."""
+    for name in _NEEDED:
+        if answers[name].rc:
+            raise OkiagariError(f"no snapshot: {' '.join(COMMANDS[name])}: {reason(answers[name])}")
+    links = _documents(answers["links"].out)
+    qdiscs = _documents(answers["qdiscs"].out)
+    table = [route for route in _documents(answers["routes"].out) if _lasting(route)]
+    snapshot: Snapshot = {
+        "links": {link["ifname"]: _link(link) for link in links},
+        "qdiscs": _qdiscs(qdiscs),
+        "routes": sorted(routes.text(route) for route in table),
+        "rules": sorted(
+            [_rule("ip", rule) for rule in _documents(answers["rules"].out)]
+            + [_rule("ip6", rule) for rule in _documents(answers["rules6"].out)]
+        ),
+        "okiagari": {
+            "leases": _unit_names(answers["leases"]),
+            "qdiscs": sorted(
+                f"{qdisc['kind']} on {qdisc['dev']}" for qdisc in qdiscs if qdisc["handle"] == FAULT_HANDLE
+            ),
+            "routes": sorted(routes.text(route) for route in table if routes.is_ours(route)),
+        },
+    }
+    if answers["units"].rc == 0:
+        failed = [name for name in _unit_names(answers["units"]) if not name.startswith((LEASE_PREFIX, DRILL_PREFIX))]
+        snapshot["units"] = {"failed": failed}
+    snapshot.update(daemons(answers["daemons"].out))
+    return snapshot
+
+
+def daemons(text: str) -> Snapshot:
+    """Read what the routing daemons said: the state of the BGP and BFD peers. A daemon that is absent gives no key."""
+    found: Snapshot = {}
+    for document in _stream(text):
+        if isinstance(document, dict):
+            peers = document.get("peers") or document.get("ipv4Unicast", {}).get("peers")
+            if peers:
+                found["bgp"] = {
+                    name: {"state": peer.get("state"), "received": peer.get("pfxRcd")}
+                    for name, peer in sorted(peers.items())
+                }
+        elif document:
+            found["bfd"] = {
+                peer["peer"]: peer["status"] for peer in sorted(document, key=lambda peer: str(peer["peer"]))
+            }
+    return found
+
+
+def same(one: Snapshot, other: Snapshot) -> bool:
+    """Say whether two snapshots show the same testbed; our own leases and marks don't count."""
+    return {**one, "okiagari": None} == {**other, "okiagari": None}
+
+
+def _link(link: Mapping[str, Any]) -> dict[str, Any]:
+    addresses = [f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"] if not _link_local(each["local"])]
+    return {
+        "admin": "up" if "UP" in link["flags"] else "down",
+        "oper": link["operstate"].lower(),
+        "mtu": link["mtu"],
+        "addresses": sorted(addresses),
+    }
+
+
+def _qdiscs(qdiscs: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    by_device: dict[str, list[dict[str, Any]]] = {}
+    for qdisc in qdiscs:
+        parent = "root" if qdisc.get("root") else qdisc.get("parent", "")
+        entry = {
+            "kind": qdisc["kind"],
+            "handle": qdisc["handle"],
+            "parent": parent,
+            # The seed of netem is drawn anew for each qdisc.
+            "options": {key: value for key, value in qdisc.get("options", {}).items() if key != "seed"},
+        }
+        by_device.setdefault(qdisc["dev"], []).append(entry)
+    return {dev: sorted(found, key=lambda each: (each["parent"], each["handle"])) for dev, found in by_device.items()}
+
+
+def _lasting(route: Mapping[str, Any]) -> bool:
+    return not (
+        routes.table_of(route) == "local"
+        or routes.kind_of(route) == "multicast"
+        or "expires" in route
+        or _link_local(str(route["dst"]))
+        or "cloned" in route.get("flags", ())
+    )
+
+
+def _link_local(address: str) -> bool:
+    return address.startswith(("fe80:", "169.254."))
+
+
+def _rule(family: str, rule: Mapping[str, Any]) -> str:
+    first = f"{family} {rule['priority']}: from {rule.get('src', 'all')}"
+    if "srclen" in rule:
+        first += f"/{rule['srclen']}"
+    rest = {key: value for key, value in rule.items() if key not in ("priority", "src", "srclen")}
+    return " ".join([first, *(f"{key} {value}" for key, value in sorted(rest.items()))])
+
+
+def _unit_names(answer: Completed) -> list[str]:
+    return sorted(line.split()[0] for line in answer.out.splitlines() if line.split())
+
+
+def _documents(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text) if text.strip() else []
+    return found
+
+
+def _stream(text: str) -> list[Any]:
+    """Give the JSON documents in `text`, whatever a shell printed between them."""
+    decoder, position, found = json.JSONDecoder(), 0, []
+    while position < len(text):
+        if text[position] not in "[{":
+            position += 1
+            continue
+        try:
+            document, position = decoder.raw_decode(text, position)
+        except ValueError:
+            position += 1
+            continue
+        found.append(document)
+    return found

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The target's real processes, clock and directories. Only this room touches them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runner import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PRECISE = 0.003
+
+
+class SubprocessRunner:
+    """A `Runner` that starts processes, in the C locale so that their output can be read."""
+
+    def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
+        try:
+            done = subprocess.run(
+                list(argv), input=input if input is not None else "", capture_output=True, text=True,
+                timeout=timeout, check=False, env={**os.environ, "LC_ALL": "C"},
+            )  # fmt: skip
+        except OSError as error:
+            return Completed(127, "", f"{argv[0]}: {error.strerror}")
+        except subprocess.TimeoutExpired:
+            return Completed(124, "", f"{argv[0]}: no answer within {timeout:g} s")
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+
+class Clock:
+    """Time as the target has it: `now` since the epoch, `monotonic` for what a set clock mustn't disturb."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(max(0.0, seconds))
+
+    def wait_until(self, instant: float) -> None:
+        """Return at the monotonic `instant`, late by less than a millisecond if the machine is idle."""
+        while (left := instant - self.monotonic()) > 0:
+            self.sleep(left - _PRECISE if left > 2 * _PRECISE else min(left, 0.0005))
+
+
+class Places:
+    """Where things are on a target. `state` survives a reboot, `run` doesn't; the environment can move both."""
+
+    def __init__(self, state: str | None = None, run: str | None = None) -> None:
+        self.state = Path(state or os.environ.get("OKIAGARI_STATE") or "/var/lib/okiagari")
+        self.run = Path(run or os.environ.get("OKIAGARI_RUN") or "/run/okiagari")
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "journal"
+
+    def drill(self, drill: str) -> Path:
+        return self.run / "drills" / drill
+
+
+def command(program: str | Path) -> tuple[str, ...]:
+    """Give the command line of the program on a target: without site packages, and with nothing cached on its disk."""
+    return ("/usr/bin/env", "python3", "-I", "-S", "-B", str(program))
+
+
+def boot_id() -> str:
+    """Give the identity of this boot of the kernel."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def write_safely(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write `path` so that after a crash it is either as before or complete, and on the disk when this returns."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

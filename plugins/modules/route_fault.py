@@ -1,0 +1,159 @@
+#!/usr/bin/python
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rewrite a route, for a while."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: route_fault
+short_description: Override or blackhole a route, for a while
+version_added: 0.1.0
+author: Okiagari contributors
+description:
+  - Puts a route into the target's main table that wins over those of the routing daemons, with a lease after which the
+    target removes it by itself. The daemons' own routes are not touched.
+  - Before anything is changed the prior state is written to the target's journal and the lease is armed.
+options:
+  fault:
+    description:
+      - V(override) sends packets to another next hop, V(blackhole) drops them without an answer.
+    type: str
+    choices: [override, blackhole]
+    required: true
+  prefix:
+    description: The destinations concerned, such as V(10.2.0.0/16) or V(2001:db8::/32).
+    type: str
+    required: true
+  via:
+    description: The next hop of O(fault=override), the address of a direct neighbour.
+    type: str
+extends_documentation_fragment: [okiagari.testbed.fault]
+"""
+
+EXAMPLES = r"""
+- name: Send what is meant for Kanazawa round by Tokyo for a minute
+  okiagari.testbed.route_fault:
+    fault: override
+    prefix: 10.2.0.0/16
+    via: 10.254.0.9
+    lease: 1min
+
+- name: Make Kanazawa unreachable for 20 seconds
+  okiagari.testbed.route_fault:
+    fault: blackhole
+    prefix: 10.2.0.0/16
+    lease: 20s
+
+- name: End it now
+  okiagari.testbed.route_fault:
+    fault: blackhole
+    prefix: 10.2.0.0/16
+    state: absent
+"""
+
+RETURN = r"""
+fault:
+  description: The fault's receipt. Times are in seconds since the epoch by the target's clock.
+  returned: when the fault stands, has stood, or in check mode would stand
+  type: dict
+  contains:
+    id:
+      description: The fault's name in the target's journal.
+      type: str
+      sample: route_blackhole-7c1f0e52
+    kind:
+      description: The kind of fault.
+      type: str
+      sample: route_blackhole
+    target:
+      description: The target's host name.
+      type: str
+      sample: hiroshima-r1
+    params:
+      description: The parameters of the kind.
+      type: dict
+      sample: {prefix: 10.2.0.0/16}
+    lease_s:
+      description: The length of the lease in seconds.
+      type: float
+      sample: 20.0
+    state:
+      description: One of V(armed), V(injected), V(undone), V(failed).
+      type: str
+      sample: injected
+    asked:
+      description: What was asked for.
+      type: dict
+      sample: {prefix: 10.2.0.0/16}
+    installed:
+      description: What the target says is there, read back after the injection.
+      type: dict
+      sample: {ours: {type: blackhole}, others: []}
+    before:
+      description: What was there before.
+      type: dict
+      sample: {ours: null, others: []}
+    after:
+      description: What was there after the fault was undone.
+      type: dict
+      sample: {}
+    measured:
+      description: What the target counted on the wire while the fault stood, if it counts anything.
+      type: dict
+      sample: {}
+    armed_at:
+      description: When the lease was armed.
+      type: float
+      sample: 1795262400.1
+    injected_at:
+      description: When the fault was injected.
+      type: float
+      sample: 1795262400.3
+    undone_at:
+      description: When it was undone.
+      type: float
+      sample: 1795262420.2
+    undone_by:
+      description: What undid it; one of V(program), V(lease), V(module), V(heal), V(reboot), V(abort).
+      type: str
+      sample: module
+    lease_ends_at:
+      description: When the lease ends.
+      type: float
+      sample: 1795262420.1
+    error:
+      description: Why it could not be injected or undone.
+      type: str
+      sample: null
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.errors import OkiagariError
+from ..module_utils.target.edge import LEASE_SPEC, FaultResource
+
+SPEC: dict[str, Any] = {
+    "fault": {"type": "str", "choices": ["override", "blackhole"], "required": True},
+    "prefix": {"type": "str", "required": True},
+    "via": {"type": "str"},
+    **LEASE_SPEC,
+}
+
+
+def main() -> None:
+    module = AnsibleModule(SPEC, supports_check_mode=True, required_if=[("state", "present", ("lease",))])
+    kinds = {"override": ("route_override", ("prefix", "via")), "blackhole": ("route_blackhole", ("prefix",))}
+    kind, names = kinds[module.params["fault"]]
+    try:
+        result = FaultResource(module, kind, {name: module.params[name] for name in names}).reconcile()
+    except OkiagariError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fault back-end against a real kernel."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+
+def fault(kind: str, lease: float = 30.0, **params: Any) -> dict[str, Any]:
+    return {"id": f"test-{kind}", "kind": kind, "target": "r1", "params": params, "lease_s": lease}
+
+
+FAULTS = [
+    fault("link_down", interface="w-a"),
+    fault("route_override", prefix="10.2.0.0/24", via="10.254.0.2"),
+    fault("route_override", prefix="10.55.0.0/16", via="10.254.1.2"),
+    fault("route_override", prefix="2001:db8:55::/48", via="2001:db8:b::2"),
+    fault("route_blackhole", prefix="10.2.0.0/24"),
+    fault("route_blackhole", prefix="10.2.0.1/32"),
+    fault("route_blackhole", prefix="0.0.0.0/0"),
+    fault("route_blackhole", prefix="2001:db8:99::/48"),
+    fault("route_blackhole", prefix="::/0"),
+]
+
+
+@pytest.mark.parametrize("asked", FAULTS, ids=lambda asked: f"{asked['kind']}-{next(iter(asked['params'].values()))}")
+def test_injects_and_restores_everything(targets: Any, asked: dict[str, Any]) -> None:
+    one, _two = targets
+    before = one.ok("snapshot")
+    receipt = one.ok("inject", asked)
+    assert receipt["state"] == "injected"
+    during = one.ok("snapshot")
+    assert {key for key in before if before[key] != during[key]} - {"okiagari"}
+    again = one.ok("inject", asked)
+    assert again["injected_at"] == receipt["injected_at"]
+    assert again["lease_ends_at"] > receipt["lease_ends_at"]
+    [over] = one.ok("undo", {"ids": [asked["id"]]})["receipts"]
+    assert (over["state"], over["undone_by"], over["error"]) == ("undone", "module", None)
+    assert one.ok("snapshot") == before
+    assert one.ok("undo", {"ids": [asked["id"]]})["receipts"] == [over]
+    assert one.ok("heal") == {"found": [], "healed": [], "left": []}
+
+
+@pytest.mark.parametrize("asked", FAULTS[:2] + FAULTS[4:5], ids=lambda asked: asked["kind"])
+def test_lease_ends_a_fault_by_itself(targets: Any, asked: dict[str, Any]) -> None:
+    one, _two = targets
+    before = one.ok("snapshot")
+    one.ok("inject", {**asked, "lease_s": 1.0})
+    assert one.ok("snapshot") != before
+    time.sleep(2.0)
+    assert one.ok("snapshot") == before
+    [receipt] = one.ok("undo", {"ids": [asked["id"]]})["receipts"]
+    assert receipt["undone_by"] == "lease"
+
+
+def test_renewed_lease_outlives_the_first(targets: Any) -> None:
+    one, _two = targets
+    one.ok("inject", fault("link_down", lease=1.0, interface="w-a"))
+    one.ok("inject", fault("link_down", lease=30.0, interface="w-a"))
+    time.sleep(1.5)
+    assert one.ok("snapshot")["links"]["w-a"]["admin"] == "down"
+    assert one.ok("heal")["left"] == []
+
+
+@pytest.mark.parametrize("asked", FAULTS, ids=lambda asked: f"{asked['kind']}-{next(iter(asked['params'].values()))}")
+def test_heal_without_journal(targets: Any, asked: dict[str, Any]) -> None:
+    one, _two = targets
+    before = one.ok("snapshot")
+    one.ok("inject", asked)
+    listed = one.ok("heal", {"check": True})
+    assert listed["found"]
+    assert listed["left"] == listed["found"]
+    assert not listed["healed"]
+    if asked["kind"].startswith("route"):
+        (one.folder / "state" / "journal" / f"{asked['id']}.json").unlink()
+    assert one.ok("heal")["left"] == []
+    assert one.ok("snapshot") == before
+
+
+def test_unreadable_record_is_set_aside(targets: Any) -> None:
+    one, _two = targets
+    one.ok("inject", FAULTS[4])
+    record = one.folder / "state" / "journal" / "test-route_blackhole.json"
+    record.write_text("{")
+    assert "heal_all" in one.call("inject", FAULTS[0])["error"]
+    assert one.ok("heal")["left"] == []
+    assert record.with_name(f"{record.name}.unreadable").exists()
+
+
+@pytest.mark.parametrize(
+    ("setup", "asked", "reason"),
+    [
+        ("ip link set w-a down", fault("link_down", interface="w-a"), "already down, and not by Okiagari"),
+        ("true", fault("link_down", interface="w-aa"), "did you mean w-a"),
+        ("ip route add 10.2.0.0/24 via 10.254.1.2", FAULTS[1], "foreign route '10.2.0.0/24 via 10.254.1.2"),
+        ("ip -6 route add 2001:db8:55::/48 via 2001:db8:b::2 metric 1", FAULTS[3], "foreign route"),
+        ("true", fault("route_override", prefix="10.2.0.0/24", via="10.77.0.1"), "not on a link"),
+        ("true", fault("route_override", prefix="10.2.0.0/24", via="10.254.0.1"), "not on a link"),
+        ("true", fault("route_override", prefix="10.2.0.0/24", via="2001:db8:a::2"), "same address family"),
+    ],
+)
+def test_refuses_and_leaves_untouched(targets: Any, setup: str, asked: dict[str, Any], reason: str) -> None:
+    one, _two = targets
+    one.sh(setup)
+    before = one.ok("snapshot")
+    assert reason in one.call("inject", asked)["error"]
+    assert one.ok("snapshot") == before
+    assert one.ok("heal")["found"] == []
+
+
+def test_routes_of_a_daemon_that_uses_our_number_are_not_ours(targets: Any) -> None:
+    one, _two = targets
+    one.sh(
+        "ip route add 10.44.0.0/16 via 10.254.0.2 proto 187 metric 20;"
+        "ip -6 route add 2001:db8:44::/48 dev w-a proto 187 metric 20"
+    )
+    before = one.ok("snapshot")
+    assert one.ok("heal") == {"found": [], "healed": [], "left": []}
+    assert one.ok("snapshot") == before
+
+
+def test_drill_runs_without_a_controller(targets: Any) -> None:
+    one, two = targets
+    before = one.ok("snapshot")
+    t0 = one.ok("hello")["time"] + 1.0
+    stream = {"id": "one-two", "port": 18700, "rate": 100, "from": 0.0, "until": 3.0}
+    program = {
+        "drill": "cut-1", "t0": t0, "ends": 3.0,
+        "faults": [
+            {"id": "cut-1-a", "kind": "link_down", "params": {"interface": "w-a"}, "at": 1.0, "for": 1.0},
+            {"id": "cut-1-b", "kind": "route_override", "params": {"prefix": "10.2.0.0/24", "via": "10.254.1.2"},
+             "at": 1.2, "for": 1.0},
+        ],
+        "streams": [{**stream, "local": "10.254.0.1", "peer": "10.254.0.2"}],
+        "probes": [{"id": "p", "at": 0.5, "type": "ping", "to": "10.254.0.2", "count": 3, "interval": 0.05},
+                   {"id": "q", "at": 1.6, "type": "route", "prefix": "10.2.0.0/24"}],
+    }  # fmt: skip
+    other = {
+        "drill": "cut-1",
+        "t0": t0,
+        "ends": 3.0,
+        "streams": [{**stream, "local": "10.254.0.2", "peer": "10.254.0.1"}],
+    }
+    assert one.ok("arm", program)["armed"]
+    assert two.ok("arm", other)["armed"]
+    armed = one.ok("status", {"drill": "cut-1"})
+    assert armed["running"]
+    assert {receipt["state"] for receipt in armed["faults"]} == {"armed"}
+    assert len([unit for unit in one.ok("heal", {"check": True})["found"] if unit["what"] == "lease"]) == 2
+    time.sleep(6.5)
+    result = one.ok("collect", {"drill": "cut-1"})
+    events = [(event["event"], event["fault"]) for event in result["events"]]
+    assert events == [
+        ("started", None), ("injected", "cut-1-a"), ("injected", "cut-1-b"), ("undone", "cut-1-a"),
+        ("undone", "cut-1-b"), ("restored", None), ("ended", None),
+    ]  # fmt: skip
+    instants = [(receipt["injected_at"] - t0, receipt["undone_at"] - t0) for receipt in result["faults"]]
+    assert instants == [pytest.approx((1.0, 2.0), abs=0.05), pytest.approx((1.2, 2.2), abs=0.05)]
+    assert {receipt["undone_by"] for receipt in result["faults"]} == {"program"}
+    assert {probe["id"]: probe["ok"] for probe in result["probes"]} == {"p": True, "q": True}
+    assert next(probe for probe in result["probes"] if probe["id"] == "q")["value"]["via"] == ["10.254.1.2"]
+    [mine], [theirs] = result["streams"], two.ok("collect", {"drill": "cut-1"})["streams"]
+    assert mine["sent"][1:] == [0.01, 300]
+    assert theirs["sent"][1:] == [0.01, 300]
+    assert 180 <= len(theirs["received"]) <= 210
+    assert all(0 <= arrived - sent < 0.1 for _sequence, sent, arrived in theirs["received"])
+    # What goes the other way waits in the neighbour's ARP queue while the link is down, and may still arrive.
+    arrivals = [arrived for _sequence, _sent, arrived in mine["received"]]
+    assert 0.9 < max(later - earlier for earlier, later in pairwise(arrivals)) < 1.3
+    assert not one.ok("status", {"drill": "cut-1"})["running"]
+    assert one.ok("heal") == {"found": [], "healed": [], "left": []}
+    assert one.ok("snapshot") == before
+
+
+def test_abort_ends_a_drill_now(targets: Any) -> None:
+    one, _two = targets
+    before = one.ok("snapshot")
+    t0 = one.ok("hello")["time"] + 0.7
+    cut = {"id": "a", "kind": "link_down", "params": {"interface": "w-a"}, "at": 0.0, "for": 60.0}
+    later = {"id": "b", "kind": "route_blackhole", "params": {"prefix": "10.2.0.0/24"}, "at": 30.0, "for": 5.0}
+    stream = {
+        "id": "s",
+        "local": "10.254.0.1",
+        "peer": "10.254.0.2",
+        "port": 18700,
+        "rate": 50,
+        "from": 0.0,
+        "until": 60.0,
+    }
+    one.ok("arm", {"drill": "d", "t0": t0, "ends": 60.0, "faults": [cut, later], "streams": [stream]})
+    time.sleep(1.5)
+    receipts = one.ok("abort", {"drill": "d"})["faults"]
+    assert [(receipt["state"], receipt["undone_by"]) for receipt in receipts] == [("undone", "abort")] * 2
+    assert {receipt["id"]: receipt["injected_at"] is None for receipt in receipts} == {"a": False, "b": True}
+    assert one.ok("snapshot") == before
+    assert one.ok("collect", {"drill": "d"})["streams"][0]["sent"][2] > 0
+    assert one.ok("heal")["found"] == []
+
+
+def test_dead_runner_leaves_nothing(targets: Any) -> None:
+    one, _two = targets
+    before = one.ok("snapshot")
+    cut = {"id": "a", "kind": "link_down", "params": {"interface": "w-a"}, "at": 0.0, "for": 1.0}
+    one.ok("arm", {"drill": "d", "t0": one.ok("hello")["time"] + 0.7, "ends": 60.0, "faults": [cut]})
+    time.sleep(1.2)
+    assert one.ok("snapshot")["links"]["w-a"]["admin"] == "down"
+    one.sh(f"kill -9 $(cat {one.folder}/run/units/okiagari-drill-d)")
+    time.sleep(3.0)
+    assert one.ok("snapshot") == before
+    assert one.ok("status", {"drill": "d"})["faults"][0]["undone_by"] == "lease"
+
+
+def test_arm_tells_all_problems_and_arms_nothing(targets: Any) -> None:
+    one, _two = targets
+    program = {
+        "drill": "d", "t0": one.ok("hello")["time"] + 5, "ends": 9,
+        "faults": [
+            {"id": "a", "at": 0, "for": 1, "kind": "link_down", "params": {"interface": "nix"}},
+            {"id": "b", "at": 0, "for": 1, "kind": "route_override",
+             "params": {"prefix": "10.2.0.0/24", "via": "10.77.0.1"}},
+            {"id": "c", "at": 0, "for": 1, "kind": "route_blackhole", "params": {"prefix": "10.3.0.0/24"}},
+        ],
+    }  # fmt: skip
+    error = one.call("arm", program)["error"]
+    assert "no interface nix" in error
+    assert "not on a link" in error
+    assert one.ok("heal")["found"] == []
+
+
+def test_path_probe_names_the_routers(targets: Any) -> None:
+    one, _two = targets
+    [result] = one.ok("probe", {"probes": [{"id": "x", "type": "path", "to": "10.2.0.1"}]})["results"]
+    assert result["ok"]
+    assert result["value"] == {"hops": ["10.2.0.1"]}
+    [missing] = one.ok("probe", {"probes": [{"id": "x", "type": "path", "to": "10.99.0.1"}]})["results"]
+    assert not missing["ok"]
+    [ping] = one.ok("probe", {"probes": [{"id": "x", "type": "ping", "to": "2001:db8:a::2", "count": 2}]})["results"]
+    assert ping["ok"]
+    assert ping["value"]["received"] == 2

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The default lab as tests see it: commands on nodes, the target program, the nodes' power."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab import plan_lab
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab, providers
+from ansible_collections.okiagari.testbed.plugins.module_utils.target import bundle
+from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROJECT = Path(__file__).parents[2]
+PROGRAM = "/run/okiagari/test.pyz"
+
+
+class DefaultLab:
+    """The running lab. Every command has a time limit: a node without power answers nobody."""
+
+    def __init__(self) -> None:
+        home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+        self.testbed: dict[str, Any] = load(PROJECT / "inventory" / "lab" / "testbed.yml").to_dict()
+        self.lab = Lab(Path(home) / "okiagari" / "labs" / os.environ.get("OKIAGARI_LAB_NAME", self.testbed["name"]))
+        self.plan = plan_lab(self.testbed)
+        self._bundle = bundle()
+
+    def ssh(
+        self, node: str, command: str, stdin: bytes = b"", timeout: float = 20
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a shell command on a node, over a connection of its own."""
+        directory = self.lab.directory
+        options = {
+            "ProxyCommand": f"{directory}/connect %h %p",
+            "UserKnownHostsFile": f"{directory}/known_hosts",
+            "StrictHostKeyChecking": "yes",
+            "ConnectTimeout": "5",
+            "BatchMode": "yes",
+            "ControlMaster": "auto",
+            "ControlPath": f"{directory}/test-%C",
+            "ControlPersist": "20",
+            "ServerAliveInterval": "2",
+            "ServerAliveCountMax": "2",
+        }
+        flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        address = self.testbed["nodes"][node]["management"]
+        argv = ["ssh", "-F", "none", "-i", f"{directory}/id_ed25519", *flags, f"root@{address}", command]
+        return subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout, check=False)
+
+    def say(self, node: str, command: str) -> str:
+        """Run a shell command on a node that must succeed, and give what it prints."""
+        done = self.ssh(node, command)
+        if done.returncode:
+            raise AssertionError(f"{node}: {command}: {done.stderr.decode()}")
+        return done.stdout.decode()
+
+    def program(self, node: str, command: str, request: Any = None) -> dict[str, Any]:
+        """Ask the target program, which is laid down first where it is missing."""
+        if self.ssh(node, f"test -f {PROGRAM}").returncode:
+            laid = self.ssh(node, f"mkdir -p /run/okiagari && cat > {PROGRAM}", self._bundle)
+            if laid.returncode:
+                raise AssertionError(f"{node}: {laid.stderr.decode()}")
+        done = self.ssh(node, f"python3 {PROGRAM} {command}", json.dumps(request or {}).encode())
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def manage(self, node: str, connected: bool) -> None:
+        """Plug or unplug a node's management cable."""
+        tap = self.plan.node(node).taps[0]
+        bridge = ["master", tap.bridge] if connected else ["nomaster"]
+        self.lab.space.run(["ip", "link", "set", tap.name, *bridge])
+
+    def boot(self, node: str) -> None:
+        """Switch a node on and wait for it."""
+        image = cache_directory(os.environ) / self.lab.node_state(node)["image"]
+        by_name = {provider.name: provider for provider in providers(image)}
+        self.lab.start(self.plan.node(node), by_name[self.lab.node_state(node)["provider"]])
+        self.lab.wait_ready(node, 120)
+
+    def power_cut(self, node: str) -> None:
+        """Cut a node's power."""
+        self.lab.space.kill_node(node)
+
+    def routed(self) -> bool:
+        """Say whether every router has all its BGP and BFD sessions."""
+        for name, node in self.testbed["nodes"].items():
+            if node["kind"] == "router":
+                snapshot = self.program(name, "snapshot")
+                sessions = [peer["state"] == "Established" for peer in snapshot.get("bgp", {}).values()]
+                watched = [state == "up" for state in snapshot.get("bfd", {}).values()]
+                circuits = sum(interface["kind"] == "wan" for interface in node["interfaces"])
+                if (sum(sessions), sum(watched)) != (circuits, circuits):
+                    return False
+        return True
+
+
+def wait_for(what: str, holds: Callable[[], bool], timeout: float) -> None:
+    """Wait until something holds; fail with `what` when it doesn't in time."""
+    deadline = time.monotonic() + timeout
+    while True:
+        with suppress(subprocess.TimeoutExpired, json.JSONDecodeError):
+            if holds():
+                return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:.0f} s: {what}")
+        time.sleep(0.2)

@@ -1,0 +1,279 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keeper and the Linux back-end over a simulated kernel."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import Fault, parse_fault
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+Asked = tuple[str, dict[str, Any]]
+
+DOWN_A: Asked = ("link_down", {"interface": "w-a"})
+LOSS_A = ("loss", {"interface": "w-a", "percent": "30%"})
+LOSS_B: Asked = ("loss", {"interface": "w-b", "percent": 100})
+OVERRIDE = ("route_override", {"prefix": "10.2.0.0/16", "via": "10.254.0.0"})
+OVERRIDE6 = ("route_override", {"prefix": "2001:db8:9::/48", "via": "2001:db8:a::2"})
+BLACKHOLE = ("route_blackhole", {"prefix": "10.3.0.0/16"})
+FAULTS: list[Asked] = [DOWN_A, LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE]
+
+
+def fault(of: tuple[str, dict[str, Any]], name: str = "", lease: float = 20.0) -> Fault:
+    kind, params = of
+    return parse_fault({"id": name or f"{kind}-{FAULTS.index(of)}", "kind": kind, "params": params, "lease_s": lease})
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> SimulatedTarget:
+    return SimulatedTarget(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "inject", "undo"),
+    [
+        (DOWN_A, ["ip link set dev w-a down"],
+         ["ip link set dev w-a up", "ip addr add 2001:db8:a::1/64 dev w-a",
+          "ip route add 10.9.0.0/16 via 10.254.0.0 dev w-a proto static metric 5"]),
+        (LOSS_A, ["tc qdisc add dev w-a root handle fa17: netem loss 30% limit 10000"],
+         ["tc qdisc del dev w-a root handle fa17:"]),
+        (LOSS_B, ["tc qdisc add dev w-b parent c1c:1 handle fa17: netem loss 100% limit 10000"],
+         ["tc qdisc del dev w-b parent c1c:1 handle fa17:"]),
+        (OVERRIDE, ["ip route add 10.2.0.0/16 via 10.254.0.0 dev w-a proto 187"],
+         ["ip route del 10.2.0.0/16 via 10.254.0.0 dev w-a proto 187"]),
+        (OVERRIDE6, ["ip route add 2001:db8:9::/48 via 2001:db8:a::2 dev w-a proto 187 metric 1"],
+         ["ip route del 2001:db8:9::/48 via 2001:db8:a::2 dev w-a proto 187 metric 1"]),
+        (BLACKHOLE, ["ip route add blackhole 10.3.0.0/16 proto 187"], ["ip route del blackhole 10.3.0.0/16 proto 187"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_commands_are_exactly_these(target: SimulatedTarget, asked: Any, inject: list[str], undo: list[str]) -> None:
+    before = target.kernel.state()
+
+    def written() -> list[str]:
+        commands = [" ".join(argv) for argv in target.kernel.ran if {"add", "del", "set"} & set(argv[:4])]
+        target.kernel.ran.clear()
+        return [command for command in commands if not command.startswith("unshare")]
+
+    written()
+    record = target.keeper.inject(fault(asked))
+    assert written() == inject
+    assert [" ".join(op) for op in record.undo] == undo
+    target.keeper.undo([record.fault.id], "module")
+    assert written() == undo
+    assert target.kernel.state() == before
+
+
+def test_receipt_tells_what_was_asked_installed_and_measured(target: SimulatedTarget) -> None:
+    target.keeper.inject(fault(LOSS_B))
+    [record] = target.keeper.undo(["loss-2"], "module")
+    receipt = record.receipt()
+    assert receipt["asked"] == {"interface": "w-b", "percent": 100.0}
+    assert receipt["installed"] == {
+        "parent": "c1c:1",
+        "netem": {"loss_percent": 100.0, "limit": 10000},
+        "foreign": None,
+    }
+    assert receipt["before"] == receipt["after"] == {"parent": "c1c:1", "netem": None, "foreign": None}
+    assert receipt["measured"] == {"packets": 10, "lost": 3, "loss_percent": 30.0}
+    assert (receipt["state"], receipt["undone_by"], receipt["error"]) == ("undone", "module", None)
+
+
+def test_lease_is_armed_before_anything_changes(target: SimulatedTarget) -> None:
+    before = target.kernel.state()
+    target.timers.refuse = lambda _unit: True
+    with pytest.raises(OkiagariError, match="can't be armed, so nothing was changed"):
+        target.keeper.inject(fault(DOWN_A))
+    assert target.kernel.state() == before
+    assert target.keeper.heal()["found"] == []
+
+
+def test_same_fault_again_renews_the_lease(target: SimulatedTarget) -> None:
+    first = target.keeper.inject(fault(DOWN_A, lease=5))
+    target.clock.sleep(3)
+    again = target.keeper.inject(fault(DOWN_A, lease=60))
+    assert again.injected_at == first.injected_at
+    assert again.lease_ends_at == target.clock.now() + 60
+    command = ("python3", "okiagari.pyz", "expire", "link_down-0", "okiagari-lease-link_down-0:1")
+    assert target.timers.armed == {"okiagari-lease-link_down-0:1": (60, command)}
+    assert target.keeper.expire("link_down-0", "okiagari-lease-link_down-0") == []
+    assert [record.undone_by for record in target.keeper.expire("link_down-0", "okiagari-lease-link_down-0:1")] == [
+        "lease"
+    ]
+
+
+def test_same_id_with_other_parameters_is_refused(target: SimulatedTarget) -> None:
+    target.keeper.inject(fault(LOSS_A, "x"))
+    with pytest.raises(OkiagariError, match="stands with other parameters"):
+        target.keeper.inject(fault(("loss", {"interface": "w-a", "percent": 31}), "x"))
+
+
+def test_two_faults_never_stand_on_the_same_thing(target: SimulatedTarget) -> None:
+    target.keeper.inject(fault(LOSS_A, "x"))
+    with pytest.raises(OkiagariError, match=r"qdisc:w-a is claimed by the fault x \(injected\): undo that first"):
+        target.keeper.inject(fault(LOSS_A, "y"))
+
+
+@pytest.mark.parametrize(
+    ("qdisc", "reason"),
+    [
+        (
+            {"kind": "htb", "handle": "1:", "root": True},
+            "foreign root qdisc htb 1: on w-a: left untouched; remove it or choose",
+        ),
+        ({"kind": "fq_codel", "handle": "8001:", "root": True}, "foreign root qdisc fq_codel 8001: on w-a"),
+        ({"kind": "tbf", "handle": "c1c:", "root": True}, "foreign root qdisc tbf c1c: on w-a"),
+        (
+            {"kind": "netem", "handle": "fa17:", "root": True},
+            "an Okiagari qdisc without a record stands on w-a: run the heal_all",
+        ),
+    ],
+)
+def test_foreign_qdiscs_are_left_untouched(target: SimulatedTarget, qdisc: dict[str, Any], reason: str) -> None:
+    target.kernel.qdiscs["w-a"] = [{**qdisc, "dev": "w-a", "options": {}}]
+    before = target.kernel.state()
+    with pytest.raises(OkiagariError, match=reason):
+        target.keeper.inject(fault(LOSS_A))
+    assert target.kernel.state() == before
+
+
+def test_foreign_child_of_the_circuit_emulation_is_left_untouched(target: SimulatedTarget) -> None:
+    target.kernel.qdiscs["w-b"].append({"kind": "tbf", "handle": "9:", "dev": "w-b", "parent": "c1c:1", "options": {}})
+    with pytest.raises(OkiagariError, match="foreign qdisc tbf 9: under c1c:1 on w-b"):
+        target.keeper.inject(fault(LOSS_B))
+
+
+def test_multiqueue_default_is_the_kernels_default(target: SimulatedTarget) -> None:
+    target.kernel.qdiscs["w-a"] = [
+        {"kind": "mq", "handle": "0:", "dev": "w-a", "root": True, "options": {}},
+        {"kind": "fq_codel", "handle": "0:", "dev": "w-a", "parent": ":1", "options": {}},
+    ]
+    assert target.keeper.examine(fault(LOSS_A)).before == {
+        "qdisc:w-a": {"parent": "root", "netem": None, "foreign": None}
+    }
+
+
+def test_missing_capability_is_named(target: SimulatedTarget) -> None:
+    target.kernel.netem = False
+    with pytest.raises(OkiagariError, match="lacks the capability 'netem' of the back-end 'linux'"):
+        target.keeper.inject(fault(LOSS_A))
+
+
+def test_failed_injection_is_undone(target: SimulatedTarget) -> None:
+    before = target.kernel.state()
+    target.kernel.broken = lambda argv: argv[:3] == ("tc", "qdisc", "add")
+    with pytest.raises(OkiagariError, match="not injected"):
+        target.keeper.inject(fault(LOSS_A))
+    assert target.kernel.state() == before
+    [record] = target.keeper.records()
+    assert (record.state, record.live, target.timers.armed) == ("failed", False, {})
+
+
+def test_failed_undo_keeps_the_record_and_heal_tries_again(target: SimulatedTarget) -> None:
+    before = target.kernel.state()
+    target.keeper.inject(fault(LOSS_A))
+    target.kernel.broken = lambda argv: argv[:3] == ("tc", "qdisc", "del")
+    [record] = target.keeper.undo(["loss-1"], "lease")
+    assert record.live
+    assert "heal tries again" in (record.error or "")
+    assert target.timers.armed
+    report = target.keeper.heal()
+    assert report["left"]
+    assert not report["healed"]
+    target.kernel.broken = lambda _argv: False
+    report = target.keeper.heal()
+    assert report["healed"]
+    assert not report["left"]
+    assert target.kernel.state() == before
+    assert target.keeper.heal() == {"found": [], "healed": [], "left": []}
+
+
+def test_crash_between_journal_and_injection_is_undone(target: SimulatedTarget) -> None:
+    before = target.kernel.state()
+    target.keeper.arm("d", [(fault(DOWN_A), 30.0)])
+    target.keeper.prepare("link_down-0")
+    target.kernel.run(("ip", "link", "set", "dev", "w-a", "down"))
+    [record] = target.keeper.expire("link_down-0", "okiagari-lease-link_down-0")
+    assert (record.state, record.undone_by) == ("undone", "lease")
+    assert target.kernel.state() == before
+
+
+def test_armed_fault_that_never_came_is_closed_without_touching_anything(target: SimulatedTarget) -> None:
+    target.keeper.arm("d", [(fault(DOWN_A), 30.0)])
+    target.kernel.links["w-a"]["mtu"] = 9000
+    [record] = target.keeper.undo(["link_down-0"], "abort")
+    assert (record.state, record.injected_at, target.kernel.links["w-a"]["mtu"]) == ("undone", None, 9000)
+
+
+def test_arming_is_all_or_nothing(target: SimulatedTarget) -> None:
+    target.timers.refuse = lambda unit: "loss" in unit
+    with pytest.raises(OkiagariError, match="can't be armed"):
+        target.keeper.arm("d", [(fault(DOWN_A), 30.0), (fault(LOSS_A), 30.0), (fault(BLACKHOLE), 30.0)])
+    assert target.timers.armed == {}
+    assert not [record for record in target.keeper.records() if record.live]
+
+
+def test_arming_tells_all_that_is_wrong(target: SimulatedTarget) -> None:
+    target.kernel.links["w-a"]["up"] = False
+    with pytest.raises(BadInput) as refused:
+        target.keeper.arm("d", [(fault(DOWN_A), 30.0), (fault(OVERRIDE), 30.0), (fault(BLACKHOLE), 30.0)])
+    assert [problem.key for problem in refused.value.problems] == ["link_down-0", "route_override-3"]
+    assert target.timers.armed == {}
+
+
+def test_records_of_an_earlier_boot_are_over(target: SimulatedTarget) -> None:
+    target.keeper.inject(fault(BLACKHOLE))
+    target.kernel.routes = [route for route in target.kernel.routes if route["protocol"] != "187"]
+    target.timers.armed.clear()
+    target.boot("boot-2")
+    [record] = target.keeper.records()
+    assert (record.state, record.undone_by) == ("undone", "reboot")
+    assert target.keeper.heal()["found"] == []
+    assert target.keeper.inject(fault(BLACKHOLE)).state == "injected"
+
+
+def test_undo_is_newest_first(target: SimulatedTarget) -> None:
+    for each in FAULTS[1:]:
+        target.keeper.inject(fault(each))
+    names = [record.fault.id for record in target.keeper.undo([fault(each).id for each in FAULTS], "module")]
+    assert names == [fault(each).id for each in reversed(FAULTS[1:])]
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["inject", "undo", "expire", "forget", "heal"]), st.sampled_from(FAULTS)), max_size=14
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_any_sequence_ends_in_the_state_before(sequence: list[tuple[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        target = SimulatedTarget(Path(folder))
+        before = target.kernel.state()
+        for action, each in sequence:
+            name = fault(each).id
+            if action == "inject":
+                # Refusals are part of the game: a link that is down has no neighbour to override a route with.
+                try:
+                    target.keeper.inject(fault(each))
+                except OkiagariError:
+                    continue
+            elif action == "undo":
+                target.keeper.undo([name], "module")
+            elif action == "expire":
+                target.keeper.expire(name, f"okiagari-lease-{name}")
+            elif action == "heal":
+                target.keeper.heal()
+            elif each[0] != "link_down":
+                (target.places.journal / f"{name}.json").unlink(missing_ok=True)
+        assert target.keeper.heal()["left"] == []
+        assert target.kernel.state() == before
+        assert target.timers.units() == []

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The target program's commands over a simulated kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.main import Commands, answer
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CUT = {"id": "a", "kind": "link_down", "params": {"interface": "w-a"}, "at": 5, "for": 20}
+LOSS = {"id": "b", "kind": "loss", "params": {"interface": "w-b", "percent": 30}, "at": 5, "for": 20}
+
+
+class Program:
+    def __init__(self, target: SimulatedTarget, capsys: pytest.CaptureFixture[str]) -> None:
+        self.target = target
+        self._capsys = capsys
+
+    def __call__(self, *argv: str, text: str | None = None, **request: Any) -> dict[str, Any]:
+        target = self.target
+        commands = Commands(target.places, target.kernel, target.clock, ("python3", "p"), target.timers)
+        commands.keeper = target.keeper
+        code = answer(commands, argv, lambda: json.dumps(request) if text is None else text)
+        result: dict[str, Any] = json.loads(self._capsys.readouterr().out)
+        assert code == (1 if set(result) == {"error"} else 0)
+        return result
+
+    def arm(self, **changed: Any) -> dict[str, Any]:
+        request = {"drill": "d", "t0": self.target.clock.now() + 2, "ends": 30, "faults": [CUT, LOSS], **changed}
+        return self("arm", **request)
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return Program(SimulatedTarget(tmp_path), capsys)
+
+
+def test_hello_names_what_is_missing(program: Program) -> None:
+    assert program("hello")["missing"] == []
+    program.target.kernel.netem = False
+    assert program("hello")["missing"] == ["netem"]
+
+
+def test_arming_changes_nothing_but_the_journal_and_the_timers(program: Program) -> None:
+    before = program.target.kernel.state()
+    assert program.arm()["unit"] == "okiagari-drill-d"
+    assert program.target.kernel.state() == before
+    armed = program.target.timers.armed
+    assert {unit: round(delay, 3) for unit, (delay, _command) in armed.items()} == {
+        "okiagari-lease-a": 28.0,
+        "okiagari-lease-b": 28.0,
+    }
+    assert program.target.timers.services == {"okiagari-drill-d": ("python3", "p", "run", "d")}
+    status = program("status", drill="d")
+    assert (status["running"], status["events"]) == (True, 0)
+    assert [(each["state"], each["lease_s"]) for each in status["faults"]] == [("armed", 21.0), ("armed", 21.0)]
+    assert {each["target"] for each in status["faults"]} == {os.uname().nodename}
+
+
+def test_arming_again_is_fine_only_with_the_same_program(program: Program) -> None:
+    program.arm()
+    assert program.arm()["armed"]
+    assert "already running" in program.arm(ends=31)["error"]
+
+
+def test_nothing_stays_armed_if_the_runner_cant_be_started(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OkiagariError("simulated: no service")
+
+    monkeypatch.setattr(program.target.timers, "start", refuse)
+    assert program.arm() == {"error": "simulated: no service"}
+    assert program.target.timers.armed == {}
+    assert {each["state"] for each in program("status", drill="d")["faults"]} == {"failed"}
+
+
+def test_t0_in_the_past_is_refused(program: Program) -> None:
+    assert "T0 is in the past" in program.arm(t0=program.target.clock.now() - 6)["error"]
+    assert program.target.timers.armed == {}
+
+
+def test_a_drill_may_follow_another_after_abort(program: Program) -> None:
+    program.arm()
+    assert {each["undone_by"] for each in program("abort", drill="d")["faults"]} == {"abort"}
+    assert program.target.timers.units() == []
+    assert program.arm(drill="e")["armed"]
+
+
+def test_a_module_and_a_drill_dont_touch_the_same_thing(program: Program) -> None:
+    program.arm()
+    error = program("inject", id="x", kind="link_down", params={"interface": "w-a"}, lease_s=5)["error"]
+    assert error == "link:w-a is claimed by the fault a (armed): undo that first"
+    program("abort", drill="d")
+    program("inject", id="x", kind="link_down", params={"interface": "w-a"}, lease_s=5)
+    assert "a: link:w-a is claimed by the fault x (injected)" in program.arm()["error"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "text", "error"),
+    [
+        ((), "", "'' is not a command"),
+        (("snapshoot",), "", "did you mean snapshot?"),
+        (("heal", "all"), "", "'heal' is not a command"),
+        (("inject",), "{", "inject: the input is not JSON"),
+        (("inject",), "[]", "inject: the input is not a JSON object"),
+        (("undo",), "{}", "undo: ids is not a list"),
+        (("undo",), '{"ids": ["../x"]}', "'../x' is not an id"),
+        (("status",), "{}", "None is not an id"),
+        (("probe",), '{"probes": 1}', "an error inside Okiagari, please report it: TypeError"),
+    ],
+)
+def test_errors_are_json(program: Program, argv: tuple[str, ...], text: str, error: str) -> None:
+    assert error in program(*argv, text=text)["error"]
+
+
+def test_needs_root_to_change_anything(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert program("heal") == {"error": "this needs root on the target: use become"}
+
+
+def test_a_probe_that_cant_be_run_is_not_ok(program: Program) -> None:
+    [result] = program("probe", probes=[{"id": "p", "type": "rout", "prefix": "10.2.0.0/16"}])["results"]
+    assert not result["ok"]
+    assert "did you mean route?" in result["detail"]
+
+
+def test_route_probe(program: Program) -> None:
+    probes = [{"id": each, "type": "route", "prefix": each} for each in ("10.2.0.0/16", "10.66.0.0/16", "10.77.0.0/16")]
+    program.target.kernel.routes = [route for route in program.target.kernel.routes if route["dst"] != "10.77.0.0/16"]
+    bgp, blackhole, _none = program("probe", probes=probes)["results"]
+    assert (bgp["ok"], bgp["value"]) == (True, {"via": ["10.254.1.2"], "dev": ["w-b"], "protocol": "bgp"})
+    assert (blackhole["ok"], blackhole["detail"]) == (False, "blackhole 10.66.0.0/16 proto static")

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules over a simulated kernel: create, repeat, check mode, absent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.okiagari.testbed.plugins.module_utils.target import edge
+from ansible_collections.okiagari.testbed.plugins.modules import heal, link_fault, route_fault
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Modules:
+    def __init__(self, target: SimulatedTarget, capsys: pytest.CaptureFixture[str]) -> None:
+        self.target = target
+        self._capsys = capsys
+
+    def __call__(self, module: Any, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        with patch_module_args({**options, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+            module.main()
+        result: dict[str, Any] = json.loads(self._capsys.readouterr().out)
+        return result
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Modules:
+    monkeypatch.setenv("OKIAGARI_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("OKIAGARI_RUN", str(tmp_path / "run"))
+    target = SimulatedTarget(tmp_path)
+    monkeypatch.setattr(edge, "keeper_of", lambda *_arguments: target.keeper)
+    monkeypatch.setattr(heal, "keeper_of", lambda *_arguments: target.keeper)
+    return Modules(target, capsys)
+
+
+CASES: list[tuple[Any, dict[str, Any]]] = [
+    (link_fault, {"fault": "down", "interface": "w-a"}),
+    (link_fault, {"fault": "loss", "interface": "w-b", "percent": "30%"}),
+    (route_fault, {"fault": "override", "prefix": "10.2.0.0/16", "via": "10.254.0.0"}),
+    (route_fault, {"fault": "blackhole", "prefix": "10.2.0.0/16"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "options"), CASES, ids=lambda value: value.get("fault") if isinstance(value, dict) else ""
+)
+def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> None:
+    before = run.target.kernel.state()
+    would = run(module, check=True, **options, lease="20s")
+    assert (would["changed"], run.target.kernel.state(), run.target.timers.armed) == (True, before, {})
+    assert would["fault"]["injected_at"] is None
+    done = run(module, **options, lease="20s")
+    assert (done["changed"], done["diff"], done["fault"]["state"]) == (True, would["diff"], "injected")
+    assert done["diff"]["before"] == {}
+    assert run.target.kernel.state() != before
+    again = run(module, **options, lease="30s")
+    assert (again["changed"], again["fault"]["injected_at"]) == (False, done["fault"]["injected_at"])
+    absent = {key: value for key, value in options.items() if key not in ("percent", "via")}
+    would = run(module, check=True, **absent, state="absent")
+    assert would["changed"]
+    assert run.target.kernel.state() != before
+    over = run(module, **absent, state="absent")
+    assert (over["changed"], over["fault"]["state"], over["fault"]["undone_by"]) == (True, "undone", "module")
+    assert run.target.kernel.state() == before
+    assert not run(module, **absent, state="absent")["changed"]
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "message"),
+    [
+        (link_fault, {"fault": "down", "interface": "w-aa", "lease": 5}, "did you mean w-a?"),
+        (
+            link_fault,
+            {"fault": "down", "interface": "w-a"},
+            "state is present but all of the following are missing: lease",
+        ),
+        (link_fault, {"fault": "loss", "interface": "w-a", "lease": 5}, "loss needs the parameter percent"),
+        (
+            link_fault,
+            {"fault": "loss", "interface": "w-a", "percent": 5, "lease": 5, "direction": "both"},
+            "'netem_ingress'",
+        ),
+        (
+            route_fault,
+            {"fault": "override", "prefix": "10.2.0.0/16", "lease": 5},
+            "route_override needs the parameter via",
+        ),
+        (
+            route_fault,
+            {"fault": "blackhole", "prefix": "10.66.0.0/16", "lease": 5},
+            "the foreign route 'blackhole 10.66.0.0/16",
+        ),
+    ],
+)
+@pytest.mark.parametrize("check", [False, True])
+def test_refusals(run: Modules, module: Any, options: dict[str, Any], message: str, check: bool) -> None:
+    before = run.target.kernel.state()
+    result = run(module, check=check, **options)
+    assert result["failed"]
+    assert message in result["msg"]
+    assert run.target.kernel.state() == before
+
+
+def test_heal(run: Modules) -> None:
+    before = run.target.kernel.state()
+    assert run(heal)["changed"] is False
+    for module, options in CASES[:3]:
+        run(module, **options, lease="20s")
+    listed = run(heal, check=True)
+    assert listed["changed"]
+    assert listed["left"] == listed["found"]
+    assert run.target.kernel.state() != before
+    healed = run(heal)
+    assert healed["changed"]
+    assert healed["found"] == listed["found"]
+    assert not healed["left"]
+    assert run.target.kernel.state() == before
+    assert run(heal) == {**healed, "changed": False, "found": [], "healed": [], "diff": {"before": {}, "after": {}}}
+
+
+def test_heal_fails_if_something_is_left(run: Modules) -> None:
+    run(link_fault, fault="loss", interface="w-a", percent=5, lease=5)
+    run.target.kernel.broken = lambda argv: argv[:3] == ("tc", "qdisc", "del")
+    result = run(heal)
+    assert result["failed"]
+    assert "still there after healing" in result["msg"]
