@@ -50,7 +50,7 @@ lab-test: site ## end-to-end tests in the lab
 
 .PHONY: molecule
 molecule: site ## every scenario with its checks, against the lab
-	python scripts/scenarios.py
+	python scripts/run_scenarios.py
 
 .PHONY: lab-up
 lab-up: setup ## start the lab; nothing happens when it is up
@@ -70,7 +70,7 @@ lab-status: setup ## what of the lab is up
 
 .PHONY: bench
 bench: site ## measure against the figures to beat
-	pytest tests/bench
+	python tests/bench/bench.py
 
 .PHONY: soak
 soak: site ## the drill ROUNDS=10 times; stops at the first that does not hold

@@ -33,7 +33,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(
-            {"recipe": {"type": "path", "required": True}, "mirror": {"default": "http://deb.debian.org/debian"}, "suite": {"default": "trixie"}}
+            {
+                "recipe": {"type": "path", "required": True},
+                "mirror": {"default": "http://deb.debian.org/debian"},
+                "suite": {"default": "trixie"},
+            }
         )
         recipe, mirror, suite = Path(options["recipe"]), options["mirror"], options["suite"]
         if not (recipe / "build").is_file():
@@ -56,7 +60,9 @@ def _refuse_without_programs() -> None:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = [package for program, package in needed.items() if shutil.which(program, path=path) is None]
     if missing:
-        raise AnsibleActionFail(f"building the node image needs Debian packages that are missing: apt-get install {' '.join(missing)}")
+        raise AnsibleActionFail(
+            f"building the node image needs Debian packages that are missing: apt-get install {' '.join(missing)}"
+        )
 
 
 def _build(recipe: Path, image: Path, mirror: str, suite: str) -> None:
@@ -71,7 +77,9 @@ def _build(recipe: Path, image: Path, mirror: str, suite: str) -> None:
         for line in process.stdout or ():
             record.write(line)
             if line.startswith("step: "):
-                display.display(f"  node image: {time.monotonic() - started:4.0f} s  {line[6:].strip()}", color="bright blue")
+                display.display(
+                    f"  node image: {time.monotonic() - started:4.0f} s  {line[6:].strip()}", color="bright blue"
+                )
     if process.wait():
         tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
         raise AnsibleActionFail(f"the node image could not be built; the whole log is {log}. Its end:\n{tail}")

@@ -124,7 +124,13 @@ def main() -> None:
         image = Path(params["image"]) if params["image"] else None
         desire = NodeDesire(lab, node, params["state"], params["provider"], image, params["timeout"])
         outcome = reconcile(
-            "present", module.check_mode, read=desire.read, want=desire.want, create=desire.act, keep=desire.wait, remove=dict
+            "present",
+            module.check_mode,
+            read=desire.read,
+            want=desire.want,
+            create=desire.act,
+            keep=desire.wait,
+            remove=dict,
         )
         module.exit_json(changed=outcome.changed, node=lab.node_state(node.name), diff=outcome.diff())
     except OkiagariError as error:

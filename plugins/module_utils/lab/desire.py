@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OkiagariError
 from .lab import Lab, providers
-from .plan import NodePlan
-from .provider import choose
+from .provider import Provider, choose
+
+if TYPE_CHECKING:
+    from .plan import NodePlan
 
 _ALIVE = ("starting", "running", "paused")
 
@@ -31,6 +34,10 @@ class NodeDesire:
                 raise OkiagariError(f"{self._node.name} was made from an older description of the testbed: {again}")
             if self._image and found["image"] != self._image.name:
                 raise OkiagariError(f"{self._node.name} was made from an older node image: {again}")
+            if self._provider not in ("auto", found["provider"]):
+                raise OkiagariError(
+                    f"{self._node.name} was made for {found['provider']}, not for {self._provider}: {again}"
+                )
         if self._state == "paused" and found["state"] not in _ALIVE:
             raise OkiagariError(f"{self._node.name} is {found['state']}: only a running node can be paused")
         return {"state": _coarse(found["state"])}
@@ -50,17 +57,15 @@ class NodeDesire:
         if self._state == "killed":
             self._lab.space.kill_node(name)
         elif self._state == "stopped":
-            record = self._lab.node_state(name)
             self._lab.pause(name, stop=False)
-            self._lab.stop(name, choose(str(record["provider"]), providers(self._chosen_image())), self._timeout)
+            self._lab.stop(name, self._chosen(self._lab.node_state(name)["provider"]), self._timeout)
         elif self._state == "paused":
             self._lab.pause(name, stop=True)
         elif alive:
             self._lab.pause(name, stop=False)
         else:
-            image = self._chosen_image()
-            made_by = self._lab.node_state(name)["provider"] or self._provider
-            self._lab.start(self._node, choose(made_by, providers(image)))
+            made_for = self._lab.node_state(name)["provider"]
+            self._lab.start(self._node, self._chosen(made_for or self._provider))
         self.wait()
 
     def wait(self) -> None:
@@ -68,8 +73,8 @@ class NodeDesire:
         if self._state == "started" and self._timeout:
             self._lab.wait_ready(self._node.name, self._timeout)
 
-    def _chosen_image(self) -> Path:
-        return self._image or Path()
+    def _chosen(self, provider: str) -> Provider:
+        return choose(provider, providers(self._image or Path(), provider))
 
 
 def _coarse(state: str) -> str:

@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..runner import Runner, json_output
-from .plan import LabPlan, NodePlan
-from .provider import Provider
 from .qemu import Qemu, kvm_boots
 from .seed import seed_disk
 from .space import MARK, NODE_MARK, LabSpace
 from .uml import Uml
 
+if TYPE_CHECKING:
+    from .plan import LabPlan, NodePlan
+    from .provider import Provider
+
 READY = b"okiagari-ready"
 _TUN = Path("/dev/net/tun")
+_PLAIN = re.compile(r"[A-Za-z0-9_@+./-]+")
+_LONGEST_SOCKET = 107
 _PROGRAMS = {"ip": "iproute2", "nc": "netcat-openbsd", "ssh-keygen": "openssh-client", "unshare": "util-linux"}
 
 
@@ -39,22 +44,34 @@ class Lab:
         """Say which bridges, taps and files of the plan aren't there yet."""
         have = self._links() if self.space.anchor() else set()
         want = [*plan.bridges, *(tap.name for node in plan.nodes for tap in node.taps)]
-        files = ["id_ed25519", "host_key", "known_hosts", "connect"]
-        return [link for link in want if link not in have] + [f for f in files if not (self.directory / f).exists()]
+        missing = [link for link in want if link not in have]
+        missing += [file for file in ("id_ed25519", "host_key", "known_hosts") if not (self.directory / file).exists()]
+        keeper = self.space.keeper()
+        # The way in leads through the keeper: when that was killed, its script is worth nothing.
+        if keeper is None or _read_text(self.directory / "connect") != self._connect_script(keeper):
+            missing.append("connect")
+        return missing
 
     def make_network(self, plan: LabPlan) -> None:
         """Make the namespace, its bridges and taps, and the keys; keep what is there."""
+        self._refuse_directory(plan)
         if not os.access(_TUN, os.R_OK | os.W_OK):
-            raise OkiagariError(f"no access to {_TUN}: run as root, or 'chmod 0666 {_TUN}' (modprobe tun if it isn't there)")
+            raise OkiagariError(
+                f"no access to {_TUN}: run as root, or 'chmod 0666 {_TUN}' (modprobe tun if it isn't there)"
+            )
         missing = [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]
         if missing:
             raise OkiagariError(f"the lab needs Debian packages that are missing: apt-get install {' '.join(missing)}")
-        anchor = self.space.create()
+        keeper = self.space.create()
         have = self._links()
         lines = ["link set lo up"]
         for bridge in plan.bridges:
             if bridge not in have:
-                lines += [f"link add {bridge} type bridge forward_delay 0 ageing_time 0", f"link set {bridge} addrgenmode none", f"link set {bridge} up"]
+                lines += [
+                    f"link add {bridge} type bridge forward_delay 0 ageing_time 0",
+                    f"link set {bridge} addrgenmode none",
+                    f"link set {bridge} up",
+                ]
         if plan.bridges[0] not in have:
             lines.append(f"address add {plan.gateway} dev {plan.bridges[0]}")
         for node in plan.nodes:
@@ -66,7 +83,9 @@ class Lab:
                     lines.append(f"link set {tap.name} up")
         _check(self.space, ["ip", "-batch", "-"], "\n".join(lines) + "\n")
         self._make_keys(plan)
-        self._write_connect(anchor)
+        connect = self.directory / "connect"
+        connect.write_text(self._connect_script(keeper))
+        connect.chmod(0o700)
 
     def remains(self) -> dict[str, Any]:
         """Give what is left of the lab on this machine; empty when nothing is."""
@@ -98,6 +117,7 @@ class Lab:
 
     def start(self, node: NodePlan, provider: Provider) -> None:
         """Start a node, making its disk and seed if it has none; an existing disk is kept."""
+        self.space.enter([])
         directory = self.node_directory(node.name)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         record = {"provider": provider.name, "fingerprint": node.fingerprint, "image": provider.image.name}
@@ -113,7 +133,9 @@ class Lab:
         if console.exists():
             console.replace(directory / "console.previous.log")
         temporary = {"TMPDIR": str(_fast_directory(directory))}
-        self.space.spawn(provider.command(node, directory), node.name, console, extra=temporary)
+        # A node that waits for a processor looks to its BFD peers like a dead circuit.
+        favoured = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
+        self.space.spawn([*favoured, *provider.command(node, directory)], node.name, console, extra=temporary)
 
     def wait_ready(self, name: str, timeout: float) -> None:
         """Wait until a node says on its console that it takes logins."""
@@ -123,7 +145,9 @@ class Lab:
         while not self._is_ready(directory):
             now = time.monotonic()
             if now > deadline:
-                raise OkiagariError(f"{name} is not ready after {timeout:.0f} s: see its console, {directory / 'console.log'}")
+                raise OkiagariError(
+                    f"{name} is not ready after {timeout:.0f} s: see its console, {directory / 'console.log'}"
+                )
             if self.space.node_processes(name):
                 seen = now
             # A process that is just executing another program shows no environment for a moment.
@@ -166,7 +190,9 @@ class Lab:
     def _make_keys(self, plan: LabPlan) -> None:
         for name, comment in (("id_ed25519", "okiagari lab user"), ("host_key", "okiagari lab hosts")):
             if not (self.directory / name).exists():
-                _check_host(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(self.directory / name)])
+                _check_host(
+                    ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(self.directory / name)]
+                )
         host_key = (self.directory / "host_key.pub").read_text().rsplit(" ", 3)[0]
         known = "".join(f"{node.management} {host_key}\n" for node in plan.nodes)
         (self.directory / "known_hosts").write_text(known)
@@ -178,17 +204,33 @@ class Lab:
             "root/.ssh/authorized_keys": (self.directory / "id_ed25519.pub").read_text(),
         }
 
-    def _write_connect(self, anchor: int) -> None:
-        """Write the ProxyCommand of the lab's connections. It carries the lab's mark, so that it ends with the lab."""
-        enter = " ".join(self.space.enter(["nc"], anchor))
-        script = self.directory / "connect"
-        script.write_text(f'#!/bin/sh\nexport {MARK}={self.directory} {NODE_MARK}=connection\nexec {enter} "$1" "$2"\n')
-        script.chmod(0o700)
+    def _connect_script(self, keeper: int) -> str:
+        """Give the ProxyCommand of the lab's connections. It carries the lab's mark, so that it ends with the lab."""
+        enter = " ".join(self.space.enter(["nc"], keeper))
+        return f'#!/bin/sh\nexport {MARK}={self.directory} {NODE_MARK}=connection\nexec {enter} "$1" "$2"\n'
+
+    def _refuse_directory(self, plan: LabPlan) -> None:
+        """Kernel command lines and ssh options split at some characters, and a socket's path has an end."""
+        choose_another = "choose another with XDG_STATE_HOME or OKIAGARI_LAB_NAME"
+        if not _PLAIN.fullmatch(str(self.directory)):
+            raise OkiagariError(
+                f"the lab can't live in {self.directory}: only letters, digits and _@+./- work; {choose_another}"
+            )
+        longest = max(
+            (self.node_directory(node.name) / node.name / "mconsole" for node in plan.nodes), key=lambda p: len(str(p))
+        )
+        if len(str(longest)) > _LONGEST_SOCKET:
+            raise OkiagariError(
+                f"the lab can't live in {self.directory}: {longest} is too long for a socket; {choose_another}"
+            )
 
 
-def providers(image: Path) -> list[Provider]:
-    """Give the providers in the order of preference on this machine: KVM if it boots, UML, translation."""
-    if kvm_boots(image):
+def providers(image: Path, wanted: str = "auto") -> list[Provider]:
+    """Give the providers in the order of preference on this machine: KVM if it boots, UML, translation.
+
+    Whether KVM boots is only tried where it matters for `wanted`.
+    """
+    if wanted != Uml.name and kvm_boots(image):
         return [Qemu(image, "kvm"), Uml(image)]
     return [Uml(image), Qemu(image, "tcg")]
 
@@ -218,10 +260,17 @@ def _stopped(pid: int) -> bool:
         return False
 
 
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError):
+        return dict(json.loads(_read_text(path)))
+    except ValueError:
         return {}
 
 

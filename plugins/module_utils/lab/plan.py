@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MANAGEMENT = "mgmt"
 CIRCUIT_HANDLE = "c1c:"
@@ -80,7 +82,8 @@ def plan_lab(testbed: Mapping[str, Any], memory_mb: Mapping[str, int] | None = N
     names = {segment: _bridge_name(segment) for segment in sorted(bridges)}
     return LabPlan(
         nodes=tuple(
-            _plan_node(name, node, testbed, names, management, memory) for name, node in sorted(testbed["nodes"].items())
+            _plan_node(name, node, testbed, names, management, memory)
+            for name, node in sorted(testbed["nodes"].items())
         ),
         bridges=(MANAGEMENT, *names.values()),
         gateway=f"{testbed['management']['gateway']}/{management.prefixlen}",
@@ -116,7 +119,9 @@ def _files(name: str, taps: list[Tap], management: str, circuits: str) -> dict[s
         f"etc/systemd/network/10-{tap.guest}.link": f"[Match]\nMACAddress={tap.mac}\n\n[Link]\nName={tap.guest}\nMTUBytes={tap.mtu}\n"
         for tap in taps
     }
-    network = f"[Match]\nName={MANAGEMENT}0\n\n[Network]\nAddress={management}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+    network = (
+        f"[Match]\nName={MANAGEMENT}0\n\n[Network]\nAddress={management}\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+    )
     return {
         "etc/hostname": f"{name}\n",
         "etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {name}\n",

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
-from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import OkiagariError
-from .plan import NodePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .plan import NodePlan
 
 
 class Provider(abc.ABC):

@@ -11,12 +11,16 @@ import platform
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OkiagariError
-from .plan import NodePlan
 from .provider import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .plan import NodePlan
 
 _EMULATOR = "qemu-system-x86_64"
 _PROBE_SECONDS = 8

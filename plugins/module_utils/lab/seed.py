@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _BLOCK = 512 * 128
 

@@ -15,11 +15,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OkiagariError
 from ..runner import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 MARK = "OKIAGARI_LAB"
 NODE_MARK = "OKIAGARI_NODE"
@@ -44,30 +47,35 @@ class LabSpace:
         return found
 
     def anchor(self) -> int | None:
-        """Give a process that is inside the lab's namespace, or None when the lab has none."""
-        own = _namespace(self._proc / "self")
-        inside = [
-            (owner != _KEEPER, pid)
-            for pid, owner in self.processes().items()
-            if _namespace(self._proc / str(pid)) not in (None, own)
-        ]
-        return min(inside)[1] if inside else None
+        """Give a process that is inside the lab's namespace, the keeper if it lives, or None when there is none."""
+        inside = self._inside()
+        return min(inside, key=lambda pid: (inside[pid] != _KEEPER, pid), default=None)
+
+    def keeper(self) -> int | None:
+        """Give the process whose only task is to hold the namespace, or None when it is gone."""
+        return min((pid for pid, owner in self._inside().items() if owner == _KEEPER), default=None)
 
     def create(self) -> int:
-        """Make the namespace unless it is there; give a process inside it."""
-        anchor = self.anchor()
-        if anchor is not None:
-            return anchor
+        """Make the namespace unless it is there, and a keeper for it unless it has one; give the keeper."""
+        keeper = self.keeper()
+        if keeper is not None:
+            return keeper
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        apart = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--user", "--map-root-user"]
-        keeper = self.spawn([*apart, "sleep", "infinity"], _KEEPER, self.directory / "keeper.log", enter=False)
+        log = self.directory / "keeper.log"
+        enter = self.anchor() is not None
+        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        apart = [] if enter else ["unshare", "--net", *user]
+        log.unlink(missing_ok=True)
+        self.spawn([*apart, "sleep", "infinity"], _KEEPER, log, enter=enter)
         deadline = time.monotonic() + 5
-        while (anchor := self.anchor()) is None:
-            if keeper.poll() is not None or time.monotonic() > deadline:
-                said = (self.directory / "keeper.log").read_text().strip()
-                raise OkiagariError(f"no network namespace for the lab: {said or 'unshare failed'}. {_namespace_hint()}")
+        while (keeper := self.keeper()) is None:
+            said = log.read_text().strip()
+            if said or time.monotonic() > deadline:
+                raise OkiagariError(
+                    f"no network namespace for the lab: {said or 'unshare failed'}. {_namespace_hint()}"
+                )
             time.sleep(0.01)
-        return anchor
+        return keeper
 
     def enter(self, argv: Sequence[str], anchor: int | None = None) -> list[str]:
         """Give the command line that runs `argv` inside the lab's namespace."""
@@ -86,19 +94,27 @@ class LabSpace:
 
     def spawn(
         self, argv: Sequence[str], node: str, log: Path, enter: bool = True, extra: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Start a process of the lab that outlives the caller; its output goes to the end of `log`."""
+    ) -> None:
+        """Start a process of the lab that outlives the caller and isn't its child; its output goes to the end of `log`."""
         command = self.enter(argv) if enter else list(argv)
         environment = {**os.environ, MARK: str(self.directory), NODE_MARK: node, **(extra or {})}
         with log.open("ab") as output:
-            return subprocess.Popen(
-                command,
+            subprocess.run(
+                ["setsid", "--fork", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=environment,
-                start_new_session=True,
+                check=True,
             )
+
+    def _inside(self) -> dict[int, str]:
+        own = _namespace(self._proc / "self")
+        return {
+            pid: owner
+            for pid, owner in self.processes().items()
+            if _namespace(self._proc / str(pid)) not in (None, own)
+        }
 
     def node_processes(self, node: str) -> list[int]:
         """Give the processes of one node, the oldest first."""
@@ -111,10 +127,7 @@ class LabSpace:
     def destroy(self) -> bool:
         """Kill every process of the lab and remove its directory. Say whether there was anything."""
         killed = _kill_all(lambda: sorted(self.processes()))
-        existed = self.directory.exists()
-        if existed:
-            shutil.rmtree(self.directory)
-        return killed or existed
+        return _remove(self.directory) or killed
 
 
 def _kill_all(find: Callable[[], list[int]]) -> bool:
@@ -134,6 +147,19 @@ def _kill_all(find: Callable[[], list[int]]) -> bool:
                 continue
         time.sleep(0.02)
     return any_found
+
+
+def _remove(directory: Path) -> bool:
+    """Remove a directory, also while somebody else tidies in it: ssh takes its socket away when its connection breaks."""
+    existed = directory.exists()
+    deadline = time.monotonic() + 5
+    while directory.exists():
+        try:
+            shutil.rmtree(directory)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise OkiagariError(f"{directory} can't be removed: {error}") from error
+    return existed
 
 
 def _environment(entry: Path) -> dict[str, str]:

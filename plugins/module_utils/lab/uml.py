@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import shutil
 import socket
 import struct
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OkiagariError
-from .plan import NodePlan, Tap
 from .provider import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .plan import NodePlan, Tap
 
 _MCONSOLE_MAGIC = 0xCAFEBABE
 _MCONSOLE_VERSION = 2
@@ -28,6 +33,8 @@ for open in /proc/$$/fd/*; do
     descriptor=${{open##*/}}
     if (( descriptor > 2 )); then eval "exec $descriptor>&-"; fi
 done
+# What a run that was cut off has left of its management console would keep this one from having any.
+rm -rf "${{0%/*}}"/{name}
 exec -a "$0" {kernel} "$@"
 """
 
@@ -50,7 +57,7 @@ class Uml(Provider):
         return []
 
     def scripts(self, node: NodePlan) -> dict[str, str]:
-        return {_STARTER: _STARTER_TEXT.format(kernel=self.image / "uml" / "linux")}
+        return {_STARTER: _STARTER_TEXT.format(name=node.name, kernel=shlex.quote(str(self.image / "uml" / "linux")))}
 
     def command(self, node: NodePlan, directory: Path) -> list[str]:
         vectors = [f"vec{index}:{_vector(tap)}" for index, tap in enumerate(node.taps)]
@@ -77,7 +84,9 @@ class Uml(Provider):
     def power_button(self, directory: Path) -> None:
         """Press Ctrl-Alt-Del through the management console; the image maps it to an orderly power-off."""
         command = b"cad"
-        request = struct.pack("=III", _MCONSOLE_MAGIC, _MCONSOLE_VERSION, len(command)) + command.ljust(_MCONSOLE_DATA, b"\0")
+        request = struct.pack("=III", _MCONSOLE_MAGIC, _MCONSOLE_VERSION, len(command)) + command.ljust(
+            _MCONSOLE_DATA, b"\0"
+        )
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as console:
             console.settimeout(5)
             try:
@@ -86,7 +95,9 @@ class Uml(Provider):
                 console.send(request)
                 console.recv(4096)
             except OSError as error:
-                raise OkiagariError(f"{directory.name} can't be asked to shut down ({error}): use state=killed") from error
+                raise OkiagariError(
+                    f"{directory.name} can't be asked to shut down ({error}): use state=killed"
+                ) from error
 
 
 def _vector(tap: Tap) -> str:

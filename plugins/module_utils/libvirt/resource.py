@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
-from typing import Any
+import itertools
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..runner import Runner, output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PREFIX = {"pool": "pool", "network": "net"}
 
@@ -32,7 +35,9 @@ class Resource:
         if done is None:
             return {}
         info = self._virsh("info", self._name) or ""
-        states = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in info.splitlines())}
+        states = {
+            key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in info.splitlines())
+        }
         return {
             "xml": _extract(_parse(done), _parse(self._xml)) if self._xml else done,
             "active": states.get("state", states.get("active")) in ("running", "yes"),
@@ -79,17 +84,20 @@ class Resource:
             raise OkiagariError(f"{' '.join(argv)}: {done.err.strip()}")
 
 
-def _parse(xml: str) -> ElementTree.Element:
+def _parse(xml: str) -> ET.Element:
     try:
-        return ElementTree.fromstring(xml)
-    except ElementTree.ParseError as error:
+        return ET.fromstring(xml)
+    except ET.ParseError as error:
         raise OkiagariError(f"the definition is not XML: {error}") from error
 
 
-def _extract(have: ElementTree.Element | None, wanted: ElementTree.Element) -> Mapping[str, Any] | None:
+def _extract(have: ET.Element | None, wanted: ET.Element | None) -> Mapping[str, Any] | None:
     """Reduce what libvirt has to what the wish names: libvirt adds identifiers and defaults of its own."""
-    if have is None:
+    if have is None or wanted is None:
         return None
-    children = {child.tag: _extract(have.find(child.tag), child) for child in wanted}
+    children = {
+        tag: [_extract(*pair) for pair in itertools.zip_longest(have.findall(tag), wanted.findall(tag))]
+        for tag in dict.fromkeys(child.tag for child in wanted)
+    }
     attributes = {name: have.get(name) for name in wanted.attrib}
     return {"attributes": attributes, "text": (have.text or "").strip(), "children": children}

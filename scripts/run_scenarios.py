@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree.ElementTree import parse
 
 PLAYBOOKS = ("converge", "verify")
 
@@ -24,7 +24,7 @@ def tasks_done(record: Path, playbook: str) -> int:
     return sum(
         case.find("skipped") is None
         for file in record.glob(f"{playbook}-*.xml")
-        for case in ElementTree.parse(file).iter("testcase")  # noqa: S314 - Ansible wrote it a moment ago
+        for case in parse(file).iter("testcase")  # noqa: S314 - Ansible wrote it a moment ago
     )
 
 
@@ -38,7 +38,7 @@ def run(project: Path, scenario: str) -> str | None:
         "JUNIT_OUTPUT_DIR": str(record),
         "MOLECULE_GLOB": "scenarios/*/molecule.yml",
     }
-    command = ["molecule", "test", "--scenario-name", scenario]
+    command = ["molecule", "--base-config", ".config/molecule/config.yml", "test", "--scenario-name", scenario]
     status = subprocess.run(command, cwd=project, env=environment, check=False).returncode
     if status:
         return f"molecule left with {status}"
@@ -50,9 +50,9 @@ def main(asked: list[str]) -> int:
     project = Path.cwd()
     scenarios = sorted(path.parent.name for path in project.glob("scenarios/*/molecule.yml"))
     if unknown := sorted(set(asked) - set(scenarios)):
-        sys.exit(f"scenarios: no such scenario: {', '.join(unknown)}; there are: {', '.join(scenarios)}")
+        sys.exit(f"run_scenarios: no such scenario: {', '.join(unknown)}; there are: {', '.join(scenarios)}")
     if not scenarios:
-        sys.exit("scenarios: there is none")
+        sys.exit("run_scenarios: there is none")
     failed = 0
     for scenario in asked or scenarios:
         reason = run(project, scenario)

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a drill: read it here, let the engine run it, and say how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils.drill.places import Places
+from ..module_utils.drill.plan import plan_text, plans
+from ..module_utils.drill.spec import parse
+from ..module_utils.errors import BadInput, OkiagariError
+from ..plugin_utils.drill.launch import launch
+
+_OWN_KEYS = ("reports", "testbed")
+_CONNECTION_KEYS = (
+    "ansible_connection",
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_ssh_private_key_file",
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
+    "ansible_become",
+    "ansible_python_interpreter",
+    "okiagari_directory",
+)
+
+
+class ActionModule(ActionBase):
+    """The edge between Ansible and the drill's engine; nothing of a drill is decided here."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            return {**result, **self._drill(task_vars or {})}
+        except BadInput as error:
+            return {**result, "failed": True, "msg": f"The drill is refused, and nothing was done.\n{error}"}
+        except OkiagariError as error:
+            return {**result, "failed": True, "msg": str(error)}
+
+    def _drill(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = _plain(self._task.args)
+        testbed = arguments.pop("testbed", None) or _plain(task_vars.get("testbed"))
+        if not isinstance(testbed, dict):
+            raise OkiagariError("there is no variable testbed: use the inventory plugin okiagari.testbed.testbed")
+        reports = self._reports(arguments.pop("reports", None) or "reports")
+        drill = parse(arguments, testbed)
+        plan = plans(drill, testbed, Places(testbed))
+        if self._task.check_mode:
+            text = plan_text(drill, plan)
+            self._display.display(text)
+            return {
+                "changed": False,
+                "plan": plan.programs,
+                "diff": {"prepared": text},
+                "msg": f"{drill.name} was planned, and not run",
+            }
+        work = {
+            "drill": arguments,
+            "testbed": testbed,
+            "targets": _targets(testbed, task_vars.get("hostvars") or {}),
+            "reports": str(reports),
+            "parallel": int(task_vars.get("okiagari_parallel", 32)),
+        }
+        return _told(launch(work, self._progress))
+
+    def _progress(self, phase: str, text: str) -> None:
+        self._display.display(f"  {phase:>8}  {text}")
+
+    def _reports(self, name: str) -> Path:
+        """A relative directory is the project's: the nearest one above the playbook that holds an ansible.cfg."""
+        playbook = Path(self._loader.get_basedir()).resolve()
+        project = next((path for path in (playbook, *playbook.parents) if (path / "ansible.cfg").is_file()), Path.cwd())
+        return (project / Path(name).expanduser()).resolve()
+
+
+def _targets(testbed: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The connection of every node: also those without a fault are compared before and after."""
+    absent = sorted(node for node in testbed["nodes"] if node not in hostvars)
+    if absent:
+        raise OkiagariError(f"not in the inventory: {', '.join(absent)}; a drill compares every node of its testbed")
+    return {
+        node: {key: _plain(hostvars[node][key]) for key in _CONNECTION_KEYS if hostvars[node].get(key) is not None}
+        for node in testbed["nodes"]
+    }
+
+
+def _told(result: dict[str, Any]) -> dict[str, Any]:
+    where = f" The report is in {result['report']}." if result["report"] else ""
+    return {
+        **result,
+        "changed": result["restored"] is False,
+        "failed": result["verdict"] != "held",
+        "msg": result["summary"] + where,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A copy without Ansible's own types, whose templates are resolved by reading them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    for kind in (bool, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return None if value is None else str(value)

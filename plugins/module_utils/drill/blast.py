@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The blast radius: what the timeline's faults leave of the testbed's graph, at every instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Problem
+from ..topology.graph import Graph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .model import Drill, Fault
+
+
+@dataclass(frozen=True)
+class Radius:
+    """From the instant `since` on, until the next one: the circuits that carry nothing, and the sites thus cut off."""
+
+    since: float
+    cut: tuple[str, ...]
+    isolated: tuple[str, ...]
+
+
+def radii(drill: Drill, testbed: Mapping[str, Any]) -> list[Radius]:
+    """Give the blast radius at each instant at which it may change, in order.
+
+    The management network isn't in the graph: no fault stands on it.
+    """
+    graph = Graph.from_testbed(testbed)
+    instants = sorted({instant for fault in drill.faults for instant in (fault.at, fault.ends)})
+    found = []
+    for instant in instants:
+        cut = sorted({edge for fault in drill.faults if _on(fault, instant) for edge in _cut_by(fault, testbed)})
+        found.append(Radius(instant, tuple(cut), tuple(sorted(graph.isolated_sites(cut=cut)))))
+    return found
+
+
+def refusals(drill: Drill, found: list[Radius]) -> list[Problem]:
+    """Give a problem for each site that is isolated without being expected to be, and the other way round."""
+    expected = set(drill.expects_isolated)
+    problems = []
+    for site in sorted({site for radius in found for site in radius.isolated} - expected):
+        radius = next(radius for radius in found if site in radius.isolated)
+        message = (
+            f"{site} is cut off at {radius.since:g} s, when {' and '.join(radius.cut)} carry nothing; "
+            f"if that is the drill's purpose, say expects_isolated: [{site}]"
+        )
+        problems.append(Problem("", None, "timeline", message))
+    never = expected - {site for radius in found for site in radius.isolated}
+    return problems + [
+        Problem("", None, "expects_isolated", f"{site} isn't isolated by anything in the timeline")
+        for site in sorted(never)
+    ]
+
+
+def _on(fault: Fault, instant: float) -> bool:
+    return fault.at <= instant < fault.ends
+
+
+def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
+    """The edge that a fault makes useless. A way that works in one direction only counts as none."""
+    if fault.kind != "link_down" and not (fault.kind == "loss" and fault.params["percent"] >= 100):
+        return ()
+    interfaces = testbed["nodes"][fault.target]["interfaces"]
+    interface = next(item for item in interfaces if item["name"] == fault.params["interface"])
+    return (interface.get("circuit") or interface["segment"],)

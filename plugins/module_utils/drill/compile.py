@@ -1,0 +1,74 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a drill to one program per target; see docs/explanation/architecture.md, "The target program"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .model import Check, Drill, Path, Ping, Route, TrafficCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .places import Places
+
+FIRST_PORT = 18700
+
+
+def programs(
+    drill: Drill, run: str, places: Places, t0: float, offsets: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """Give the program of each target that has a part in the drill.
+
+    `t0` is in epoch seconds of the controller's clock; `offsets` says by how many seconds each target's clock is ahead
+    of it (absent: not at all).
+    """
+    found: dict[str, dict[str, Any]] = {}
+
+    def program(target: str) -> dict[str, Any]:
+        return found.setdefault(
+            target,
+            {
+                "drill": run,
+                "t0": t0 + offsets.get(target, 0.0),
+                "ends": drill.ends,
+                "faults": [],
+                "streams": [],
+                "probes": [],
+            },
+        )
+
+    for fault in drill.faults:
+        program(fault.target)["faults"].append(
+            {"id": fault.id, "kind": fault.kind, "params": dict(fault.params), "at": fault.at, "for": fault.lasts}
+        )
+    for number, traffic in enumerate(drill.traffic):
+        for local, peer in ((traffic.a, traffic.b), (traffic.b, traffic.a)):
+            program(local)["streams"].append(
+                {
+                    "id": traffic.name,
+                    "local": places.address(local),
+                    "peer": places.address(peer),
+                    "port": FIRST_PORT + number,
+                    "rate": traffic.rate,
+                    "from": 0.0,
+                    "until": drill.until,
+                }
+            )
+    for probe in drill.of_phase("on_fault"):
+        if not isinstance(probe.check, TrafficCheck):
+            program(probe.check.source)["probes"].append({"id": probe.id, "at": probe.at, **question(probe.check)})
+    return found
+
+
+def question(check: Check) -> dict[str, Any]:
+    """Give what the target program is asked for a check. Traffic isn't asked for: it is measured."""
+    if isinstance(check, Ping):
+        return {"type": "ping", "to": check.address, "count": check.count, "interval": check.interval}
+    if isinstance(check, Path):
+        return {"type": "path", "to": check.address}
+    if isinstance(check, Route):
+        return {"type": "route", "prefix": check.prefix}
+    raise TypeError(f"{type(check).__name__} is measured, not asked")

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a drill is once it has been read: frozen, complete, and resolved against its testbed.
+
+Times are seconds since T0, delays milliseconds, loss is in percent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Phase = Literal["before", "on_fault", "continuous", "recover_within", "after"]
+
+PHASES: tuple[Phase, ...] = ("before", "on_fault", "continuous", "recover_within", "after")
+WINDOWS = ("before", "faults", "after", "run")
+
+
+@dataclass(frozen=True)
+class Range:
+    """A closed range; a bound that is None is open."""
+
+    low: float | None
+    high: float | None
+
+    def __contains__(self, value: float) -> bool:
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def text(self, unit: str) -> str:
+        """Write the range for people: `26 to 34 %`, `at most 5 ms`."""
+        if self.low is None:
+            return f"at most {self.high:g} {unit}"
+        if self.high is None:
+            return f"at least {self.low:g} {unit}"
+        if self.low == self.high:
+            return f"{self.low:g} {unit}"
+        return f"{self.low:g} to {self.high:g} {unit}"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """A stream of `rate` packets a second each way between the nodes `a` and `b`."""
+
+    name: str
+    a: str
+    b: str
+    rate: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault on one target, on from `at` for `lasts` seconds."""
+
+    id: str
+    kind: str
+    target: str
+    params: Mapping[str, Any]
+    at: float
+    lasts: float
+    circuit: str | None = None
+
+    @property
+    def ends(self) -> float:
+        return self.at + self.lasts
+
+
+@dataclass(frozen=True)
+class Ping:
+    """`count` echo requests from a node to an address; `answers` false: none may be answered."""
+
+    source: str
+    to: str
+    address: str
+    count: int = 5
+    interval: float = 0.1
+    answers: bool = True
+    max_loss: float = 0.0
+    max_rtt_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way from a node to an address. `via` and `avoid` name circuits and nodes."""
+
+    source: str
+    to: str
+    address: str
+    via: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Route:
+    """A node's route to a prefix; `via` holds the addresses of the neighbour that it must lead to."""
+
+    source: str
+    to: str
+    prefix: str
+    via: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrafficCheck:
+    """What a stream has to show, in the direction from `sender` or in both (None).
+
+    Loss and latency are those of the packets sent in the window `during`, which is one of `WINDOWS`, or a kind of fault
+    for the time that faults of this kind were on; the outage is looked for from the first
+    injection to the end of the run. `latency_rise_ms` is against the time before the first fault.
+    """
+
+    of: str
+    sender: str | None = None
+    during: str = "faults"
+    loss: Range | None = None
+    latency_ms: Range | None = None
+    latency_rise_ms: Range | None = None
+    max_outage_s: float | None = None
+
+
+Check = Ping | Path | Route | TrafficCheck
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One assertion. `at` is set in phase on_fault only, `within` (s) in phase recover_within only."""
+
+    id: str
+    name: str
+    phase: Phase
+    check: Check
+    at: float | None = None
+    within: float | None = None
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A whole drill. `watch_s`: how long traffic is watched after the last fault has ended."""
+
+    name: str
+    title: str
+    hypothesis: str
+    traffic: tuple[Traffic, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    expects_isolated: tuple[str, ...] = ()
+    watch_s: float = 10.0
+    recover_timeout_s: float = 30.0
+
+    @property
+    def last_end(self) -> float:
+        return max((fault.ends for fault in self.faults), default=0.0)
+
+    @property
+    def until(self) -> float:
+        """The instant at which the streams end."""
+        return self.last_end + self.watch_s
+
+    @property
+    def ends(self) -> float:
+        """The instant at which the programs end; late packets and probes have two seconds."""
+        return self.until + 2.0
+
+    def of_phase(self, phase: Phase) -> tuple[Probe, ...]:
+        return tuple(probe for probe in self.probes if probe.phase == phase)
+
+    @property
+    def tests_something(self) -> bool:
+        """Whether there is a fault, and an assertion that the fault could break."""
+        return bool(self.faults) and any(probe.phase != "before" for probe in self.probes)

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a drill would do, for people: its timeline, its blast radius, and the program of each target."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput
+from .blast import Radius, radii, refusals
+from .compile import programs
+from .conflicts import conflicts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .model import Drill
+    from .places import Places
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A drill that may run. The programs have `t0` 0: they count from T0."""
+
+    programs: Mapping[str, Mapping[str, Any]]
+    radii: tuple[Radius, ...]
+
+
+def plans(drill: Drill, testbed: Mapping[str, Any], places: Places) -> Plan:
+    """Compile the drill without a clock. Raises `BadInput` for conflicts and for unexpected isolation."""
+    found = radii(drill, testbed)
+    problems = [*conflicts(drill.faults), *refusals(drill, found)]
+    if problems:
+        raise BadInput(problems)
+    return Plan(programs(drill, drill.name, places, 0.0, {}), tuple(found))
+
+
+def plan_text(drill: Drill, plan: Plan) -> str:
+    """Write the plan as a diff does: what would be there and isn't now has a plus."""
+    lines = [f"drill {drill.name}: {drill.hypothesis}", "", "blast radius", *_radius_lines(plan.radii)]
+    for target, program in sorted(plan.programs.items()):
+        lines += ["", f"+++ {target}"]
+        for fault in program["faults"]:
+            what = json.dumps(fault["params"], sort_keys=True)
+            lines.append(f"+ {fault['at']:g} s for {fault['for']:g} s: {fault['kind']} {what}")
+        for stream in program["streams"]:
+            lines.append(
+                f"+ {stream['from']:g} s to {stream['until']:g} s: {stream['rate']} packets/s to {stream['peer']}"
+            )
+        for probe in program["probes"]:
+            lines.append(f"+ {probe['at']:g} s: {probe['type']} {probe.get('to', probe.get('prefix'))}")
+    return "\n".join(lines)
+
+
+def _radius_lines(found: Iterable[Radius]) -> list[str]:
+    lines: list[str] = []
+    cut: tuple[str, ...] = ()
+    for radius in found:
+        if radius.cut != cut:
+            cut = radius.cut
+            isolated = f"; isolated: {', '.join(radius.isolated)}" if radius.isolated else ""
+            lines.append(f"  from {radius.since:g} s: {', '.join(cut) or 'nothing'} cut{isolated}")
+    return lines or ["  no circuit is cut at any time"]

@@ -1,0 +1,161 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading of mappings that people wrote: every problem is collected, none stops the reading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from ..errors import BadValue, Problem
+from ..suggest import nearest
+from .model import Range
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+class Reader:
+    """One mapping at the place `where` of the input; what is wrong with it is appended to `problems`.
+
+    A value that can't be read gives None, so that reading goes on; the caller refuses in the end if there are problems.
+    """
+
+    def __init__(self, value: object, where: str, allowed: Iterable[str], problems: list[Problem]) -> None:
+        self.where = where
+        self.problems = problems
+        self.values: Mapping[str, object] = {}
+        allowed = tuple(allowed)
+        if not isinstance(value, Mapping):
+            self.problem("", "is not a mapping")
+            return
+        self.values = {str(key): item for key, item in value.items() if item is not None}
+        for key in self.values:
+            if key not in allowed:
+                self.problem(key, f"there is no such key here, only {', '.join(allowed)}", nearest(key, allowed))
+
+    def problem(self, key: str, message: str, suggestion: str | None = None) -> None:
+        place = ".".join(part for part in (self.where, key) if part)
+        self.problems.append(Problem("", None, place, message, suggestion))
+
+    def has(self, key: str) -> bool:
+        return key in self.values
+
+    def need(self, key: str, convert: Callable[[object], T]) -> T | None:
+        """Give the value of `key`, which must be there."""
+        if key not in self.values:
+            self.problem(key, "is missing")
+            return None
+        return self._convert(key, convert)
+
+    def take(self, key: str, convert: Callable[[object], T], default: T) -> T:
+        """Give the value of `key`, or `default` where it is absent or can't be read."""
+        if key not in self.values:
+            return default
+        value = self._convert(key, convert)
+        return default if value is None else value
+
+    def maybe(self, key: str, convert: Callable[[object], T]) -> T | None:
+        """Give the value of `key`, or None where it is absent or can't be read."""
+        return self._convert(key, convert) if key in self.values else None
+
+    def items(self, key: str) -> Sequence[object]:
+        """Give the list `key`, empty where it is absent."""
+        value = self.values.get(key, ())
+        if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+            self.problem(key, "is not a list")
+            return ()
+        return value
+
+    def _convert(self, key: str, convert: Callable[[object], T]) -> T | None:
+        try:
+            return convert(self.values[key])
+        except BadValue as error:
+            self.problem(key, error.message, error.suggestion)
+            return None
+
+
+def text(value: object) -> str:
+    """Give a text that isn't empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadValue("is not a text")
+    return " ".join(value.split())
+
+
+def name(value: object) -> str:
+    """Give a name that is fit for ids and file names."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise BadValue("is not a name: up to 40 of a-z, 0-9, _ and -, and it starts with a letter or digit")
+    return value
+
+
+def flag(value: object) -> bool:
+    """Give true or false."""
+    if not isinstance(value, bool):
+        raise BadValue("is neither true nor false")
+    return value
+
+
+def whole(low: int, high: int) -> Callable[[object], int]:
+    """Make a converter to whole numbers from `low` to `high`."""
+
+    def convert(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise BadValue(f"is not a whole number from {low} to {high}")
+        return value
+
+    return convert
+
+
+def choice(choices: Iterable[str], what: str) -> Callable[[object], str]:
+    """Make a converter to one of `choices`; `what` names them in the message."""
+    known = tuple(choices)
+
+    def convert(value: object) -> str:
+        if not isinstance(value, str) or value not in known:
+            shown = value if isinstance(value, str) else f"a {type(value).__name__}"
+            raise BadValue(f"there is no {what} {shown}", nearest(str(value), known))
+        return value
+
+    return convert
+
+
+def one_or_more(convert: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
+    """Make a converter that takes one value or a list of them."""
+
+    def convert_all(value: object) -> tuple[T, ...]:
+        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            return tuple(convert(item) for item in value)
+        return (convert(value),)
+
+    return convert_all
+
+
+def range_of(convert: Callable[[object], float]) -> Callable[[object], Range]:
+    """Make a converter to a range: `26..34%`, `..5ms` (at most), `12ms..` (at least), or one exact value.
+
+    A unit that stands at the upper bound only holds for both.
+    """
+
+    def convert_range(value: object) -> Range:
+        if not isinstance(value, str) or ".." not in value:
+            exact = convert(value)
+            return Range(exact, exact)
+        low_text, _dots, high_text = (part.strip() for part in value.partition(".."))
+        if not low_text and not high_text:
+            raise BadValue("has no bound; write for example 26..34%")
+        unit = re.sub(r"[0-9.\s]", "", high_text)
+        if unit and re.fullmatch(r"[0-9.]+", low_text):
+            low_text += unit
+        low = convert(low_text) if low_text else None
+        high = convert(high_text) if high_text else None
+        if low is not None and high is not None and low > high:
+            raise BadValue(f"{value} has its bounds the wrong way round")
+        return Range(low, high)
+
+    return convert_range

@@ -1,0 +1,286 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading of a drill as a person writes it; docs/reference/drill.md is its manual."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import BadInput, BadValue, Problem
+from ..fault.kinds import KINDS
+from ..units import milliseconds, percent, seconds
+from .model import PHASES, WINDOWS, Check, Drill, Fault, Path, Phase, Ping, Probe, Route, Traffic, TrafficCheck
+from .placement import COMMON_KEYS, keys_of, place
+from .places import Places
+from .reader import Reader, choice, flag, name, one_or_more, range_of, text, whole
+
+KEYS = (
+    "name",
+    "title",
+    "hypothesis",
+    "traffic",
+    "timeline",
+    "probes",
+    "expects_isolated",
+    "watch",
+    "recover_timeout",
+    "reports",
+    "testbed",
+)
+_CHECKS = ("ping", "path", "route", "traffic")
+_LONGEST_S = 86400.0
+
+
+def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
+    """Give the drill that the arguments of the task describe, in the resolved testbed.
+
+    The keys `reports` and `testbed` are for the task itself. Whether the drill may run there is for `conflicts` and
+    `blast`. Raises `BadInput` with everything that is wrong with it.
+    """
+    problems: list[Problem] = []
+    top = Reader(arguments, "", KEYS, problems)
+    places = Places(testbed)
+    drill_name = top.need("name", name) or "drill"
+    traffic = _traffic(top, places, problems)
+    faults = _timeline(top, drill_name, places, problems)
+    drill = Drill(
+        name=drill_name,
+        title=top.take("title", text, drill_name.replace("_", " ").capitalize()),
+        hypothesis=top.need("hypothesis", text) or "",
+        traffic=traffic,
+        faults=faults,
+        probes=_probes(top, places, traffic, faults, problems),
+        expects_isolated=top.maybe("expects_isolated", one_or_more(places.site)) or (),
+        watch_s=top.take("watch", _duration, 10.0),
+        recover_timeout_s=top.take("recover_timeout", _duration, 30.0),
+    )
+    if problems:
+        raise BadInput(problems)
+    return drill
+
+
+def _traffic(top: Reader, places: Places, problems: list[Problem]) -> tuple[Traffic, ...]:
+    found: list[Traffic] = []
+    for number, item in enumerate(top.items("traffic")):
+        entry = Reader(item, f"traffic[{number}]", ("name", "between", "rate"), problems)
+        stream, between = entry.need("name", name), entry.need("between", one_or_more(places.node))
+        rate = entry.take("rate", whole(1, 1000), 100)
+        if between is not None and (len(between) != 2 or between[0] == between[1]):
+            entry.problem("between", "is not two different nodes")
+            between = None
+        if stream is not None and between is not None:
+            found.append(Traffic(stream, between[0], between[1], rate))
+    _refuse_twins("traffic", [stream.name for stream in found], problems)
+    return tuple(found)
+
+
+def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) -> tuple[Fault, ...]:
+    found: list[Fault] = []
+    for number, item in enumerate(top.items("timeline")):
+        where = f"timeline[{number}]"
+        kind = item.get("fault") if isinstance(item, Mapping) else None
+        allowed = (*COMMON_KEYS, *(keys_of(kind) if isinstance(kind, str) and kind in KINDS else _all_keys()))
+        entry = Reader(item, where, allowed, problems)
+        at, lasts = entry.need("at", seconds), entry.need("for", _length)
+        known = entry.need("fault", choice(KINDS, "kind of fault"))
+        if known is None:
+            continue
+        for placed in place(known, entry, places):
+            if at is not None and lasts is not None:
+                fault_id = f"{drill}-{number + 1}-{placed.target}"
+                found.append(Fault(fault_id, known, placed.target, placed.params, at, lasts, placed.circuit))
+    return tuple(found)
+
+
+def _probes(
+    top: Reader, places: Places, traffic: tuple[Traffic, ...], faults: tuple[Fault, ...], problems: list[Problem]
+) -> tuple[Probe, ...]:
+    found: list[Probe] = []
+    streams = {stream.name: stream for stream in traffic}
+    for number, item in enumerate(top.items("probes")):
+        entry = Reader(item, f"probes[{number}]", ("name", "phase", "at", "within", *_CHECKS), problems)
+        phase = entry.need("phase", _phase)
+        check = _check(entry, phase, places, streams, problems)
+        at = entry.maybe("at", seconds)
+        within = entry.maybe("within", _duration)
+        if phase is None:
+            continue
+        if entry.has("at") and phase != "on_fault":
+            entry.problem("at", f"is for probes of the phase on_fault, not {phase}")
+        if phase == "on_fault":
+            at = _instant(entry, at, faults)
+        if phase == "recover_within" and within is None and not entry.has("within"):
+            entry.problem("within", "is missing")
+        if entry.has("within") and phase != "recover_within":
+            entry.problem("within", f"is for probes of the phase recover_within, not {phase}")
+        if check is not None:
+            label = entry.take("name", text, _describe(check, phase, within))
+            found.append(Probe(f"probe-{number + 1}", label, phase, check, at, within))
+    _refuse_twins("probes", [f"{probe.name} ({probe.phase})" for probe in found], problems)
+    return tuple(found)
+
+
+def _check(
+    entry: Reader, phase: Phase | None, places: Places, streams: Mapping[str, Traffic], problems: list[Problem]
+) -> Check | None:
+    given = [key for key in _CHECKS if entry.has(key)]
+    if len(given) != 1:
+        entry.problem("", f"has to have exactly one of {', '.join(_CHECKS)}")
+        return None
+    kind = given[0]
+    if kind == "traffic" and phase in ("before", "on_fault", "after"):
+        entry.problem(
+            "traffic", f"is measured over the whole run: use the phase continuous or recover_within, not {phase}"
+        )
+    if kind != "traffic" and phase in ("continuous", "recover_within"):
+        entry.problem(kind, f"is asked at one instant; the phase {phase} is for traffic")
+    value, where = entry.values[kind], f"{entry.where}.{kind}"
+    if kind == "ping":
+        return _ping(value, where, places, problems)
+    if kind == "path":
+        return _path(value, where, places, problems)
+    if kind == "route":
+        return _route(value, where, places, problems)
+    return _traffic_check(value, where, phase, places, streams, problems)
+
+
+def _ping(value: object, where: str, places: Places, problems: list[Problem]) -> Ping | None:
+    entry = Reader(value, where, ("from", "to", "count", "interval", "answers", "max_loss", "max_rtt"), problems)
+    source, address = entry.need("from", places.node), entry.need("to", places.address)
+    check = Ping(
+        source or "",
+        str(entry.values.get("to")),
+        address or "",
+        count=entry.take("count", whole(1, 100), 5),
+        interval=entry.take("interval", seconds, 0.1),
+        answers=entry.take("answers", flag, True),
+        max_loss=entry.take("max_loss", percent, 0.0),
+        max_rtt_ms=entry.maybe("max_rtt", milliseconds),
+    )
+    return check if source and address else None
+
+
+def _path(value: object, where: str, places: Places, problems: list[Problem]) -> Path | None:
+    entry = Reader(value, where, ("from", "to", "via", "avoid"), problems)
+    source, address = entry.need("from", places.node), entry.need("to", places.address)
+    named = one_or_more(places.node_or_circuit)
+    via, avoid = entry.maybe("via", named) or (), entry.maybe("avoid", named) or ()
+    if not entry.has("via") and not entry.has("avoid"):
+        entry.problem("", "says neither via nor avoid")
+    return Path(source, str(entry.values["to"]), address, via, avoid) if source and address else None
+
+
+def _route(value: object, where: str, places: Places, problems: list[Problem]) -> Route | None:
+    entry = Reader(value, where, ("from", "to", "via"), problems)
+    source, prefix = entry.need("from", places.node), entry.need("to", places.prefix)
+    if source is None:
+        return None
+    addresses = entry.need("via", lambda via: places.neighbours(source, via))
+    if prefix is None or addresses is None:
+        return None
+    return Route(source, str(entry.values["to"]), prefix, str(entry.values["via"]), addresses)
+
+
+def _traffic_check(
+    value: object,
+    where: str,
+    phase: Phase | None,
+    places: Places,
+    streams: Mapping[str, Traffic],
+    problems: list[Problem],
+) -> TrafficCheck | None:
+    if isinstance(value, str):
+        value = {"of": value}
+    keys = (
+        ("of", "from")
+        if phase == "recover_within"
+        else ("of", "from", "during", "loss", "latency", "latency_rise", "max_outage")
+    )
+    entry = Reader(value, where, keys, problems)
+    of = entry.need("of", choice(streams, "traffic called"))
+    if of is None:
+        return None
+    sender = entry.maybe("from", lambda node: _end(streams[of], node, places))
+    expectations = ("loss", "latency", "latency_rise", "max_outage")
+    if phase == "continuous" and not any(entry.has(key) for key in expectations):
+        entry.problem("", f"says nothing that could be wrong; give one of {', '.join(expectations)}")
+    return TrafficCheck(
+        of,
+        sender,
+        during=entry.take("during", choice((*WINDOWS, *KINDS), "window"), "faults"),
+        loss=entry.maybe("loss", range_of(percent)),
+        latency_ms=entry.maybe("latency", range_of(milliseconds)),
+        latency_rise_ms=entry.maybe("latency_rise", range_of(milliseconds)),
+        max_outage_s=entry.maybe("max_outage", seconds),
+    )
+
+
+def _end(stream: Traffic, value: object, places: Places) -> str:
+    for node in (stream.a, stream.b):
+        if value in (node, places.nodes[node].get("site")):
+            return node
+    raise BadValue(f"{stream.name} is between {stream.a} and {stream.b}, not from {value}")
+
+
+def _instant(entry: Reader, at: float | None, faults: tuple[Fault, ...]) -> float | None:
+    """When a probe of the phase on_fault is asked: halfway through the first fault unless it says so."""
+    if not faults:
+        return at
+    if at is None:
+        first = min(faults, key=lambda fault: fault.at)
+        return first.at + first.lasts / 2
+    if not any(fault.at <= at < fault.ends for fault in faults):
+        entry.problem("at", f"no fault is on at {at:g} s")
+    return at
+
+
+def _describe(check: Check, phase: Phase, within: float | None) -> str:
+    if isinstance(check, Ping):
+        return f"{check.source} {'reaches' if check.answers else 'does not reach'} {check.to}"
+    if isinstance(check, Path):
+        words = [f"over {' and '.join(check.via)}"] if check.via else []
+        words += [f"not over {' or '.join(check.avoid)}"] if check.avoid else []
+        return f"{check.source} to {check.to} goes {', '.join(words)}"
+    if isinstance(check, Route):
+        return f"{check.source} routes {check.to} via {check.via}"
+    sender = f" from {check.sender}" if check.sender else ""
+    if phase == "recover_within":
+        return f"{check.of}{sender} is back within {within or 0:g} s"
+    parts = {
+        "loses": check.loss and check.loss.text("%"),
+        "takes": check.latency_ms and check.latency_ms.text("ms"),
+        "takes longer by": check.latency_rise_ms and check.latency_rise_ms.text("ms"),
+        "is silent for": None if check.max_outage_s is None else f"at most {check.max_outage_s:g} s",
+    }
+    return f"{check.of}{sender} " + ", ".join(f"{verb} {what}" for verb, what in parts.items() if what)
+
+
+def _duration(value: object) -> float:
+    found = seconds(value)
+    if found > _LONGEST_S:
+        raise BadValue("is more than a day")
+    return found
+
+
+def _length(value: object) -> float:
+    found = _duration(value)
+    if found < 1:
+        raise BadValue("is less than 1 s, which no lease can guard")
+    return found
+
+
+def _phase(value: object) -> Phase:
+    return next(phase for phase in PHASES if phase == choice(PHASES, "phase")(value))
+
+
+def _all_keys() -> tuple[str, ...]:
+    return tuple(sorted({key for kind in KINDS for key in keys_of(kind)}))
+
+
+def _refuse_twins(where: str, names: list[str], problems: list[Problem]) -> None:
+    for twin, count in Counter(names).items():
+        if count > 1:
+            problems.append(Problem("", None, where, f"{count} of them are called {twin}"))

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation of the action plugin `drill`; there is nothing to run on a target."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drill
+short_description: Breaks the network on purpose, watches it, and proves that it got back up
+version_added: 0.1.0
+author: Okiagari contributors
+description:
+  - Runs one drill, which is a hypothesis, traffic, a timeline of faults, and probes.
+  - Every fault is armed on its target with its own end before it begins, so that it goes away by itself whatever
+    happens to the controller, to Ansible or to the network between.
+  - A failing probe of the phase C(before) means that nothing is injected at all.
+  - The state of every node is compared before and after; a difference is a verdict of its own.
+  - The task fails unless the verdict is C(held). Enable the callback P(okiagari.testbed.verdict#callback) to have
+    C(ansible-playbook) leave with the drill's exit code.
+options:
+  name:
+    description: What the drill is called. Its reports are kept under this name.
+    type: str
+    required: true
+  title:
+    description: A line for the report's head; made from O(name) if absent.
+    type: str
+  hypothesis:
+    description: What ought to hold, in a sentence for people.
+    type: str
+    required: true
+  traffic:
+    description: Streams of numbered packets that run during the whole drill, both ways.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What the stream is called.
+        type: str
+        required: true
+      between:
+        description: The two nodes.
+        type: list
+        elements: str
+        required: true
+      rate:
+        description: Packets a second, each way, from 1 to 1000.
+        type: int
+        default: 100
+  timeline:
+    description:
+      - The faults, each with C(at), C(for), C(fault) and the place where it stands.
+      - C(link_down) and C(loss) stand on a C(circuit), at both ends or only at the end C(from); or on the C(interface)
+        of a C(node). C(loss) has a C(percent), and strikes what leaves that end.
+      - C(route_override) sends what the C(node) has for C(to), a site, node or prefix, by way of the neighbour C(via).
+        C(route_blackhole) drops it.
+    type: list
+    elements: dict
+    default: []
+  probes:
+    description:
+      - What is asserted, each with a C(phase) and exactly one of C(ping), C(path), C(route) and C(traffic).
+      - The phases are C(before), C(on_fault) (at the instant C(at)), C(continuous), C(recover_within) (C(within) a
+        time) and C(after).
+    type: list
+    elements: dict
+    default: []
+  expects_isolated:
+    description: The sites that the drill means to cut off. No other site may be isolated at any instant.
+    type: list
+    elements: str
+    default: []
+  watch:
+    description: How long traffic is watched after the last fault has ended.
+    type: str
+    default: 10s
+  recover_timeout:
+    description: How long the network may take to be as before.
+    type: str
+    default: 30s
+  reports:
+    description:
+      - Where reports go. A relative one is taken from the nearest directory above the playbook with an C(ansible.cfg).
+    type: path
+    default: reports
+  testbed:
+    description: The resolved testbed; by default the variable C(testbed) that the inventory plugin gives.
+    type: dict
+attributes:
+  check_mode:
+    description: Can run in check mode.
+    support: full
+    details:
+      - Reads the drill, computes the blast radius, and shows each target's program. Contacts nobody.
+  diff_mode:
+    description: Gives the plan as a diff in check mode.
+    support: partial
+    details:
+      - Outside check mode there is nothing to show, because everything is as before.
+seealso:
+  - plugin: okiagari.testbed.verdict
+    plugin_type: callback
+"""
+
+EXAMPLES = r"""
+- name: Run the drill
+  okiagari.testbed.drill:
+    name: circuit_cut
+    hypothesis: Traffic between Hiroshima and Kanazawa is back within 1 s over another path.
+    traffic:
+      - {name: hiroshima-kanazawa, between: [hiroshima-kvm1, kanazawa-kvm1], rate: 100}
+    timeline:
+      - {at: 5s, for: 20s, fault: link_down, circuit: hiroshima-kanazawa}
+    probes:
+      - {phase: before, ping: {from: hiroshima-kvm1, to: kanazawa-kvm1}}
+      - {phase: recover_within, within: 1s, traffic: hiroshima-kanazawa}
+      - {phase: on_fault, at: 15s, path: {from: hiroshima-kvm1, to: kanazawa-kvm1, avoid: hiroshima-kanazawa}}
+      - {phase: after, path: {from: hiroshima-kvm1, to: kanazawa-kvm1, via: hiroshima-kanazawa}}
+"""
+
+RETURN = r"""
+verdict:
+  description: V(held), V(failed), V(aborted), V(not_restored), V(infrastructure) or V(nothing_tested).
+  type: str
+  returned: when not in check mode
+  sample: held
+exit_code:
+  description: The verdict as an exit code, from 0 to 5.
+  type: int
+  returned: when not in check mode
+  sample: 0
+summary:
+  description: What happened, in one sentence.
+  type: str
+  returned: when not in check mode
+  sample: "Held: the longest outage was 212 ms; everything is as before."
+reason:
+  description: Why not held, one sentence for each reason.
+  type: list
+  elements: str
+  returned: when not in check mode
+restored:
+  description: Whether everything is as it was before the drill; null if that isn't known.
+  type: bool
+  returned: when not in check mode
+outage_ms:
+  description: The longest silence of any stream from the first injection on; null without streams.
+  type: float
+  returned: when not in check mode
+  sample: 212.0
+timing:
+  description: How long arming and restoring took, and the largest deviation from an asked instant, in ms.
+  type: dict
+  returned: when the drill began
+report:
+  description: The directory of the report; null if the drill could not begin.
+  type: str
+  returned: when not in check mode
+  sample: /home/me/testbed/reports/circuit_cut/20261121T120000Z
+plan:
+  description: The program of each target.
+  type: dict
+  returned: in check mode
+"""

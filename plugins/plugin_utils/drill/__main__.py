@@ -1,0 +1,139 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's process: reads its work file, runs the drill, and writes the report whatever happens.
+
+Started as `python -m ...plugin_utils.drill WORKFILE PIPE`. The work file's directory is the engine's own, for its
+connections too, and it removes it in the end. On stdout it gives one JSON object a line: progress
+(`{"phase": ..., "text": ...}`), and at last `{"result": {...}}`. The end of the pipe means that Ansible is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...module_utils.drill.spec import parse
+from ...module_utils.drill.verdict import EXIT_CODES
+from ...module_utils.errors import OkiagariError
+from ...module_utils.target import bundle, name_of
+from ..report import link_latest, write_reports
+from .account import iso
+from .engine import Engine, RealPace
+from .lock import Lock
+from .remote import Program, Remote, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def main(arguments: list[str]) -> int:
+    """Run the drill of the work file; give its exit code."""
+    work_file = Path(arguments[0])
+    scratch = work_file.parent
+    try:
+        result = _guarded(json.loads(work_file.read_text(encoding="utf-8")), int(arguments[1]), scratch)
+    except OkiagariError as error:
+        result = _refusal(str(error))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    _tell({"result": result})
+    return int(result["exit_code"])
+
+
+def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any]:
+    reports, pace = Path(work["reports"]), RealPace()
+    drill = parse(work["drill"], work["testbed"])
+    lock = Lock(reports / ".lock", {"drill": drill.name, "pid": os.getpid(), "since": iso(pace.now())})
+    try:
+        engine = Engine(drill, work["testbed"], _remotes(work["targets"], scratch), pace, _progress, work["parallel"])
+        _watch(engine, pipe)
+        directory = _directory(reports / drill.name, engine.state.id)
+        _progress("check", f"the report will be in {directory}")
+        report = engine.run()
+        write_reports(report, directory)
+        link_latest(reports, directory)
+        _progress("report", str(directory))
+        return _result(report, directory)
+    finally:
+        lock.release()
+
+
+def _remotes(targets: Mapping[str, Mapping[str, Any]], scratch: Path) -> dict[str, Remote]:
+    content = bundle()
+    program = Program(content, name_of(content))
+    return {
+        name: connect(name, variables, program, scratch, number)
+        for number, (name, variables) in enumerate(sorted(targets.items()))
+    }
+
+
+def _watch(engine: Engine, pipe: int) -> None:
+    """Abort on the signals that ask for it, and when Ansible, at the other end of the pipe, is gone."""
+    heard, told = os.pipe()
+
+    def stop(number: int, _frame: object) -> None:
+        # A handler may come while the engine holds any lock, so that all it does is to write.
+        os.write(told, bytes([number]))
+
+    def listen() -> None:
+        ready = select.select([pipe, heard], [], [])[0]
+        if heard in ready:
+            engine.abort(f"{signal.Signals(os.read(heard, 1)[0]).name} to the engine")
+        else:
+            engine.abort("Ansible has gone away")
+
+    threading.Thread(target=listen, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+
+
+def _directory(parent: Path, run: str) -> Path:
+    """Make the run's own directory. A second run within the same second has a number added."""
+    for name in (run, *(f"{run}-{number}" for number in range(2, 100))):
+        try:
+            (parent / name).mkdir(parents=True)
+            return parent / name
+        except FileExistsError:
+            continue
+    raise OkiagariError(f"{parent} holds a hundred runs of this second")
+
+
+def _result(report: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    keys = ("drill", "run", "verdict", "exit_code", "summary", "reason", "restored", "outage_ms", "timing")
+    return {**{key: report[key] for key in keys}, "report": str(directory)}
+
+
+def _refusal(message: str) -> dict[str, Any]:
+    """The result of a drill that could not even begin, and so left no report."""
+    return {
+        "verdict": "infrastructure",
+        "exit_code": EXIT_CODES["infrastructure"],
+        "summary": f"Infrastructure: {message}",
+        "reason": [message],
+        "restored": None,
+        "outage_ms": None,
+        "report": None,
+    }
+
+
+def _progress(phase: str, text: str) -> None:
+    _tell({"phase": phase, "text": text})
+
+
+def _tell(message: Mapping[str, Any]) -> None:
+    """Nobody may be listening any more; the report is what counts then."""
+    with contextlib.suppress(OSError):
+        os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,368 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The phases of a drill, from the check to the comparison."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from ...module_utils.drill import compile as compiler
+from ...module_utils.drill import expectations
+from ...module_utils.drill.compare import differences
+from ...module_utils.drill.model import Drill, Phase, TrafficCheck
+from ...module_utils.drill.places import Places
+from ...module_utils.drill.plan import plans
+from ...module_utils.drill.verdict import NOTHING
+from ...module_utils.errors import BadInput
+from ...module_utils.fault.kinds import KINDS
+from . import account
+from .fleet import Answers, Fleet
+from .run import Run
+
+if TYPE_CHECKING:
+    from .remote import Answer, Remote
+
+_MOST_UNCERTAIN_S = 0.5
+_LEAD_S = 2.0
+_POLL_S = 2.0
+_RECOVER_POLL_S = 0.5
+_QUICK_S = 5.0
+_SETTLE_S = 30.0
+_SETTLE_POLL_S = 1.0
+_ABORT_TRIES = 3
+_NOTICE_S = 3.0
+_STALE_KEYS = ("leases", "qdiscs", "routes")
+
+Progress = Callable[[str, str], None]
+
+
+class Pace(Protocol):
+    """The engine's time."""
+
+    def now(self) -> float:
+        """Epoch seconds."""
+
+    def wait(self, seconds: float, unless: threading.Event) -> None:
+        """Wait, but not longer than until the event is set."""
+
+
+class RealPace:
+    """This machine's clock."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def wait(self, seconds: float, unless: threading.Event) -> None:
+        unless.wait(max(0.0, seconds))
+
+
+class Halt(Exception):  # noqa: N818
+    """The drill doesn't go on; why is in the run's facts."""
+
+
+class Engine:
+    """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report."""
+
+    def __init__(
+        self,
+        drill: Drill,
+        testbed: Mapping[str, Any],
+        remotes: Mapping[str, Remote],
+        pace: Pace,
+        progress: Progress,
+        parallel: int = 32,
+    ) -> None:
+        self._drill = drill
+        self._places = Places(testbed)
+        self._fleet = Fleet(remotes, parallel)
+        self._pace = pace
+        self._say = progress
+        self._stop = threading.Event()
+        self._never = threading.Event()
+        self._closing = False
+        self._armed: dict[str, dict[str, Any]] = {}
+        self._slowest_s = 0.0
+        started = pace.now()
+        self.state = Run(drill, testbed, f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}", started)
+
+    def abort(self, reason: str) -> None:
+        """End the drill now: faults are undone, the state is compared, and the report is made."""
+        if not self._stop.is_set():
+            self.state.abort_reason = reason
+            self._stop.set()
+
+    def run(self) -> dict[str, Any]:
+        """Go through all phases and give the report."""
+        try:
+            for name in ("check", "gather", "before", "arm", "run", "recover", "after", "compare"):
+                self._phase(name)
+        except Halt:
+            self._close_down()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the faults must end and the report be made
+            self.state.facts.infrastructure.append(f"the engine failed: {type(error).__name__}: {error}")
+            self._close_down()
+        self._fleet.close()
+        self.state.ended = self._pace.now()
+        return account.report(self.state, self._places)
+
+    def _close_down(self) -> None:
+        """Nothing interrupts this: it is what an abort is for."""
+        self._closing = True
+        if not self._armed:
+            return
+        for name in ("recover", "compare"):
+            try:
+                self._phase(name)
+            except Halt:
+                continue
+
+    def _phase(self, name: str) -> None:
+        phase: dict[str, Any] = {"name": name, "started": account.iso(self._pace.now()), "outcome": "ok", "detail": ""}
+        self.state.phases.append(phase)
+        steps: dict[str, Callable[[], str]] = {
+            "check": self._check,
+            "gather": self._gather,
+            "before": self._before,
+            "arm": self._arm,
+            "run": self._run,
+            "recover": self._recover,
+            "after": self._after,
+            "compare": self._compare,
+        }
+        try:
+            self._mind_abort()
+            phase["detail"] = steps[name]()
+            if phase["detail"]:
+                self._say(name, phase["detail"])
+            if name != "compare":
+                self._mind_abort()
+        except Halt as halt:
+            phase["outcome"], phase["detail"] = "halted", str(halt)
+            self._say(name, str(halt))
+            raise
+        finally:
+            phase["ended"] = account.iso(self._pace.now())
+
+    def _mind_abort(self) -> None:
+        if self._stop.is_set() and not self._closing:
+            self.state.aborted_at = self._pace.now()
+            self._halt("aborted", [f"the drill was aborted: {self.state.abort_reason}"])
+
+    def _halt(self, fact: str, reasons: list[str]) -> NoReturn:
+        getattr(self.state.facts, fact).extend(reasons)
+        raise Halt("; ".join(reasons))
+
+    def _check(self) -> str:
+        try:
+            plan = plans(self._drill, self.state.testbed, self._places)
+        except BadInput as error:
+            self._halt("infrastructure", [str(problem) for problem in error.problems])
+        if not self._drill.tests_something:
+            self.state.facts.tests_something = False
+            raise Halt(NOTHING)
+        most = max((len(radius.cut) for radius in plan.radii), default=0)
+        targets = len({fault.target for fault in self._drill.faults})
+        faults = _many(len(self._drill.faults), "fault")
+        return f"{faults} on {_many(targets, 'target')}, at most {_many(most, 'circuit')} cut at once"
+
+    def _gather(self) -> str:
+        hello = self._fleet.call("hello")
+        self.state.reached = {name: name in hello.of for name in self._fleet.remotes}
+        if hello.failed:
+            self._halt("infrastructure", hello.reasons)
+        clocks = self._fleet.each(self._fleet.remotes, lambda remote: remote.clock())
+        if clocks.failed:
+            self._halt("infrastructure", clocks.reasons)
+        self.state.clocks = clocks.of
+        taken = self._steady()
+        self.state.before = taken.of
+        problems = taken.reasons + self._unfit(hello.of)
+        if problems:
+            self._halt("infrastructure", problems)
+        worst = max((clock.uncertainty for clock in clocks.of.values()), default=0.0)
+        return f"{_many(len(hello.of), 'target')} reached, clocks known to {1000 * worst:.1f} ms"
+
+    def _steady(self) -> Answers[Answer]:
+        """Take snapshots until two running are equal: a testbed that still moves can't be compared with itself later."""
+        deadline = self._pace.now() + _SETTLE_S
+        earlier: dict[str, Answer] | None = None
+        while True:
+            start = self._pace.now()
+            taken = self._fleet.call("snapshot")
+            self._slowest_s = self._pace.now() - start
+            moved = differences(earlier, taken.of) if earlier is not None else []
+            if taken.failed or (earlier is not None and not moved):
+                return taken
+            if moved and self._pace.now() > deadline:
+                places = sorted({f"{item['target']}: {item['path']}" for item in moved})
+                self._halt("infrastructure", [f"not steady for {_SETTLE_S:g} s, {place} still changes" for place in places])
+            if moved:
+                self._say("gather", f"waiting for the testbed to settle ({_many(len(moved), 'change')})")
+            earlier = taken.of
+            self._pace.wait(_SETTLE_POLL_S, self._stop)
+            self._mind_abort()
+
+    def _unfit(self, hello: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Why the testbed isn't fit for this drill now."""
+        found = [
+            f"{target}: its clock is only known to {clock.uncertainty:.2f} s"
+            for target, clock in sorted(self.state.clocks.items())
+            if clock.uncertainty > _MOST_UNCERTAIN_S
+        ]
+        for fault in self._drill.faults:
+            missing = {KINDS[fault.kind].capability, "lease"} & set(hello.get(fault.target, {}).get("missing", ()))
+            found += [f"{fault.target}: {fault.kind} needs {name}, which the target lacks" for name in sorted(missing)]
+        for target, snapshot in sorted(self.state.before.items()):
+            left = [item for key in _STALE_KEYS for item in snapshot.get("okiagari", {}).get(key, ())]
+            if left:
+                found.append(
+                    f"{target}: an earlier fault still stands ({', '.join(map(str, left))}); run heal_all first"
+                )
+        return found
+
+    def _before(self) -> str:
+        failed = self._ask("before")
+        if failed:
+            self._halt("aborted", [f"before the faults: {text}" for text in failed])
+        return self._held("before")
+
+    def _arm(self) -> str:
+        start = self._pace.now()
+        t0 = start + _LEAD_S + 2 * self._slowest_s
+        offsets = {target: clock.offset for target, clock in self.state.clocks.items()}
+        self._armed = compiler.programs(self._drill, self.state.name, self._places, t0, offsets)
+        for target, program in self._armed.items():
+            program["target"] = target
+        self.state.t0 = t0
+        answers = self._fleet.call("arm", self._armed)
+        now = self._pace.now()
+        self.state.arm_s = now - start
+        if answers.failed:
+            self._halt("infrastructure", answers.reasons)
+        if now > t0:
+            self._halt("infrastructure", [f"arming took {now - start:.1f} s, and T0 passed meanwhile"])
+        return f"{_many(len(self._armed), 'target')} armed in {now - start:.1f} s, T0 in {t0 - now:.1f} s"
+
+    def _run(self) -> str:
+        t0 = self.state.t0 or self._pace.now()
+        words = _announcements(self._drill)
+        asked, peeked = t0, not self._drill.faults
+        halfway = min((fault.at + fault.lasts / 2 for fault in self._drill.faults), default=0.0)
+        while (since := self._pace.now() - t0) < self._drill.ends + 0.3:
+            self._mind_abort()
+            while words and words[0][0] <= since:
+                self._say("run", words.pop(0)[1])
+            if not peeked and since >= halfway:
+                peeked = True
+                self.state.during = self._fleet.call("snapshot", timeout=_QUICK_S).of
+            elif since + t0 >= asked + _POLL_S:
+                asked = since + t0
+                self._look_in(since)
+            following = words[0][0] if words else self._drill.ends + 0.3
+            self._pace.wait(min(max(0.01, following - since), 1.0), self._stop)
+        return ""
+
+    def _look_in(self, since: float) -> None:
+        """Ask one target after the other how it goes, gently, and end early if a fault couldn't be injected."""
+        targets = sorted(self._armed)
+        target = targets[int(since / _POLL_S) % len(targets)]
+        answer = self._fleet.call("status", {target: {"drill": self.state.name}}, timeout=_QUICK_S).of.get(target)
+        if answer is None:
+            return
+        failed = [fault for fault in answer.get("faults", ()) if fault.get("state") == "failed"]
+        if failed:
+            self._halt("infrastructure", [f"{target}: {fault['id']}: {fault.get('error')}" for fault in failed])
+        if not answer.get("running") and 0 < since < self._drill.ends - 1:
+            self._halt("infrastructure", [f"{target}: its runner ended early"])
+
+    def _recover(self) -> str:
+        if self._closing:
+            self._abort_targets()
+        self._collect()
+        start = self._pace.now()
+        deadline = start + self._drill.recover_timeout_s
+        while True:
+            taken = self._fleet.call("snapshot", timeout=_QUICK_S)
+            if not taken.failed and not differences(self.state.before, taken.of):
+                self.state.restored_at = self._pace.now()
+                return f"everything is as before after {self._pace.now() - start:.1f} s"
+            if self._pace.now() >= deadline:
+                return f"after {self._drill.recover_timeout_s:g} s not everything is as before"
+            self._pace.wait(_RECOVER_POLL_S, self._never if self._closing else self._stop)
+            self._mind_abort()
+
+    def _abort_targets(self) -> None:
+        self._say("recover", f"aborting on {_many(len(self._armed), 'target')}")
+        requests = {target: {"drill": self.state.name} for target in self._armed}
+        answers = self._fleet.call("abort", requests, timeout=_QUICK_S, tries=_ABORT_TRIES)
+        for reason in answers.reasons:
+            self.state.facts.infrastructure.append(f"{reason}; its faults end by themselves with their leases")
+
+    def _collect(self) -> None:
+        requests = {target: {"drill": self.state.name} for target in self._armed}
+        answers = self._fleet.call("collect", requests, tries=_ABORT_TRIES)
+        self.state.collected = answers.of
+        self.state.facts.infrastructure += [f"nothing collected: {reason}" for reason in answers.reasons]
+
+    def _after(self) -> str:
+        self.state.facts.failed += [f"after the faults: {text}" for text in self._ask("after")]
+        return self._held("after")
+
+    def _compare(self) -> str:
+        facts = self.state.facts
+        taken = self._fleet.call("snapshot", tries=_ABORT_TRIES)
+        self.state.after = taken.of
+        found = differences(self.state.before, taken.of)
+        facts.left += [f"{item['target']}: {item['path']} is not as before" for item in found]
+        facts.left += [f"not known whether it is as before: {reason}" for reason in taken.reasons]
+        check = self._fleet.call("heal", {target: {"check": True} for target in taken.of}, tries=2)
+        marks = {target: answer["found"] for target, answer in check.of.items() if answer.get("found")}
+        facts.left += [f"{target}: a fault was still standing, and is healed now" for target in sorted(marks)]
+        facts.left += [f"not known whether a fault still stands: {reason}" for reason in check.reasons]
+        if marks:
+            self._fleet.call("heal", {target: {"check": False} for target in marks}, tries=2)
+        facts.restored = not facts.left
+        return "everything is as before" if facts.restored else "; ".join(facts.left)
+
+    def _ask(self, phase: Phase) -> list[str]:
+        """Ask all probes of a phase; give those that don't hold, in words."""
+        probes = [probe for probe in self._drill.of_phase(phase) if not isinstance(probe.check, TrafficCheck)]
+        requests: dict[str, dict[str, Any]] = {}
+        for probe in probes:
+            if not isinstance(probe.check, TrafficCheck):
+                asked = {"id": probe.id, **compiler.question(probe.check)}
+                requests.setdefault(probe.check.source, {"probes": []})["probes"].append(asked)
+        answers = self._fleet.call("probe", requests, timeout=60.0)
+        results = {result["id"]: result for answer in answers.of.values() for result in answer["results"]}
+        at = self._pace.now()
+        outcomes = [expectations.answered(probe, results.get(probe.id), at, self._places) for probe in probes]
+        self.state.outcomes += outcomes
+        return [f"{outcome['name']}: {outcome['detail']}" for outcome in outcomes if not outcome["ok"]]
+
+    def _held(self, phase: Phase) -> str:
+        probes = [outcome for outcome in self.state.outcomes if outcome["phase"] == phase]
+        return f"{sum(outcome['ok'] for outcome in probes)} of {_many(len(probes), 'probe')} hold" if probes else ""
+
+
+def _announcements(drill: Drill) -> list[tuple[float, str]]:
+    """What to tell the user at which instant."""
+    spans = {(fault.at, fault.ends, fault.kind, fault.circuit or fault.target) for fault in drill.faults}
+    words = [(at, f"fault on: {kind} at {place}, for {ends - at:g} s") for at, ends, kind, place in spans]
+    words += [(ends, f"fault off: {kind} at {place}") for _at, ends, kind, place in spans]
+    words += [
+        (at - _NOTICE_S, f"{kind} at {place} in {_NOTICE_S:g} s") for at, _ends, kind, place in spans if at >= _NOTICE_S
+    ]
+    if drill.traffic:
+        words.append((0.0, f"{_many(len(drill.traffic), 'stream')} of traffic under way"))
+    if drill.faults:
+        words.append((drill.last_end, f"watching the traffic for another {drill.watch_s:g} s"))
+    return sorted(words, key=lambda word: word[0])
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One drill per testbed at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from ...module_utils.errors import OkiagariError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class BusyError(OkiagariError):
+    """Another drill is running."""
+
+
+class Lock:
+    """A lock file that its holder's death opens. What it says is for people: who holds it."""
+
+    def __init__(self, path: Path, holder: dict[str, Any]) -> None:
+        """Take the lock, or raise `BusyError` with who holds it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = os.read(self._descriptor, 4096).decode(errors="replace")
+            os.close(self._descriptor)
+            raise BusyError(f"another drill is running on this testbed: {_who(said)}; wait for its end") from None
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, json.dumps(holder).encode())
+
+    def release(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+
+
+def _who(text: str) -> str:
+    try:
+        holder = json.loads(text)
+        return f"{holder['drill']}, since {holder['since']} (process {holder['pid']})"
+    except (ValueError, KeyError, TypeError):
+        return "its holder is not known"

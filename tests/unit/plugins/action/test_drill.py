@@ -1,0 +1,113 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action plugin, the engine's process and the callback together, as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_a_drill_that_holds(project: Any) -> None:
+    code, out = project.run()
+    assert code == 0, out
+    assert "DRILL short_cut: HELD" in out
+    assert "fault on: link_down at hiroshima-kanazawa, for 1 s" in out
+    report = project.report()
+    assert (report["verdict"], report["restored"]) == ("held", True)
+    assert Path(project.path / "reports/latest/report.html").exists()
+
+
+def test_an_abort_before_has_its_own_exit_code(project: Any) -> None:
+    (project.path / "targets/hiroshima-kvm1/unanswered").touch()
+    code, out = project.run()
+    assert code == 2, out
+    assert project.report()["verdict"] == "aborted"
+    assert not list(project.path.glob("targets/*/program.json"))
+
+
+def test_nothing_tested_has_its_own_exit_code(project: Any) -> None:
+    project.drill["timeline"] = []
+    code, out = project.run()
+    assert code == 5, out
+    assert "DRILL short_cut: NOTHING TESTED" in out
+
+
+def test_an_ignored_drill_does_not_decide(project: Any) -> None:
+    project.drill["timeline"] = []
+    code, out = project.run(ignore_errors=True)
+    assert code == 0, out
+    assert "DRILL short_cut: NOTHING TESTED" in out
+
+
+def test_check_mode_contacts_nobody(project: Any) -> None:
+    code, out = project.run("--check")
+    assert code == 0, out
+    assert "+++ hiroshima-r1" in out
+    assert "+ 1 s for 1 s: link_down" in out
+    assert not list(project.path.glob("targets/*/run"))
+    assert not (project.path / "reports").exists()
+
+
+def test_every_mistake_is_told_at_once(project: Any) -> None:
+    project.drill["timeline"][0]["circuit"] = "hiroshima-kanzawa"
+    project.drill["hypotesis"] = project.drill.pop("hypothesis")
+    code, out = project.run()
+    assert code == 2, out
+    assert "did you mean hiroshima-kanazawa?" in out
+    assert "did you mean hypothesis?" in out
+    assert not (project.path / "reports").exists()
+
+
+def wait_for(condition: Any, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_death_of_ansible_aborts_the_drill(project: Any, number: signal.Signals) -> None:
+    project.drill["timeline"][0]["for"] = "60s"
+    playbook = project.start()
+    try:
+        wait_for((project.path / "targets/hiroshima-r1/program.json").exists)
+        time.sleep(4)
+        os.kill(playbook.pid, number)
+        wait_for((project.path / "reports/latest").exists, 20)
+    finally:
+        playbook.kill()
+        playbook.communicate()
+    report = project.report()
+    assert (report["verdict"], report["restored"]) == ("aborted", True)
+    assert report["reason"][0] == "the drill was aborted: Ansible has gone away"
+    assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
+
+
+def test_a_signal_to_the_engine_aborts_the_drill(project: Any) -> None:
+    project.drill["timeline"][0]["for"] = "60s"
+    playbook = project.start()
+    wait_for((project.path / "targets/hiroshima-r1/program.json").exists)
+    lock = (project.path / "reports/.lock").read_text()
+    second = subprocess.run(
+        ["ansible-playbook", "drill.yml"],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "ANSIBLE_CONFIG": str(project.path / "ansible.cfg")},
+    )
+    assert second.returncode == 4
+    assert "another drill is running on this testbed: short_cut, since" in second.stdout
+    pid = int(lock.partition('"pid": ')[2].partition(",")[0])
+    os.kill(pid, signal.SIGTERM)
+    out, _err = playbook.communicate(timeout=30)
+    assert playbook.returncode == 2, out
+    assert "because   the drill was aborted: SIGTERM to the engine" in out

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import platform
+import socket
+import struct
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab import NodePlan, Tap
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab.uml import Uml
+
+NODE = NodePlan(
+    name="a-r1",
+    memory_mb=256,
+    cpus=1,
+    taps=(Tap("t024dac1f0001", "mgmt0", "02:4d:ac:1f:00:01", "mgmt", 1500), Tap("t020200000000", "w-x", "02:02:00:00:00:00", "b-a-x", 1500)),
+    management="172.31.0.1",
+    files={},
+)
+
+
+def test_command_line() -> None:
+    assert Uml(Path("/cache/1f2e")).command(NODE, Path("/lab/nodes/a-r1")) == [
+        "/lab/nodes/a-r1/linux",
+        "ubd0=/lab/nodes/a-r1/disk,/cache/1f2e/root.raw",
+        "ubd1=/lab/nodes/a-r1/seed",
+        "root=/dev/ubda",
+        "rw",
+        "mem=256M",
+        "con=null",
+        "con0=null,fd:1",
+        "net.ifnames=0",
+        "seccomp=on",
+        "umid=a-r1",
+        "uml_dir=/lab/nodes/a-r1",
+        "systemd.machine_id=8f22005457cf2444105d01dbacd8462b",
+        "systemd.hostname=a-r1",
+        "systemd.show_status=0",
+        "quiet",
+        "vec0:transport=tap,ifname=t024dac1f0001,mac=02:4d:ac:1f:00:01,depth=128,gro=1",
+        "vec1:transport=tap,ifname=t020200000000,mac=02:02:00:00:00:00,depth=128,gro=1",
+    ]
+    assert Uml(Path("/cache/1f2e")).prepare(NODE, Path("/lab/nodes/a-r1")) == []
+
+
+def test_the_starter_closes_files_forgets_the_last_run_and_keeps_its_name(tmp_path: Path) -> None:
+    image = tmp_path / "an image"
+    (image / "uml").mkdir(parents=True)
+    kernel = image / "uml" / "linux"
+    kernel.write_text('#!/bin/bash\nreadlink /proc/$$/fd/9; echo "$@"\n')
+    kernel.chmod(0o755)
+    node = tmp_path / "a-r1"
+    (node / "a-r1").mkdir(parents=True)
+    (node / "a-r1" / "pid").write_text("1\n")
+    (script,) = Uml(image).scripts(NODE).items()
+    starter = node / script[0]
+    starter.write_text(script[1])
+    starter.chmod(0o700)
+    with_open_tap = ["bash", "-c", 'exec 9< /dev/null "$@"', "bash", starter, "quiet", "b c"]
+    done = subprocess.run(with_open_tap, capture_output=True, text=True, check=True, timeout=10)
+    assert done.stdout == "quiet b c\n"
+    assert not (node / "a-r1").exists()
+
+
+def test_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    monkeypatch.setenv("PATH", "")
+    assert Uml(Path("image")).missing() == [
+        "User-Mode Linux needs an x86_64 machine, this one is riscv64",
+        "nsenter is missing: install util-linux",
+    ]
+
+
+def test_the_power_button_is_ctrl_alt_del(tmp_path: Path) -> None:
+    (tmp_path / "n" / "n").mkdir(parents=True)
+    heard = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as console:
+        console.bind(str(tmp_path / "n" / "n" / "mconsole"))
+        console.settimeout(5)
+
+        def answer() -> None:
+            request, sender = console.recvfrom(4096)
+            heard.append(request)
+            console.sendto(bytes(12), sender)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        Uml(Path("image")).power_button(tmp_path / "n")
+        thread.join()
+    assert struct.unpack("=III", heard[0][:12]) == (0xCAFEBABE, 2, 3)
+    assert heard[0][12:].rstrip(b"\0") == b"cad"
+
+
+def test_a_node_that_does_not_listen(tmp_path: Path) -> None:
+    with pytest.raises(OkiagariError, match=r"can't be asked to shut down \(.*No such file.*\): use state=killed"):
+        Uml(Path("image")).power_button(tmp_path)

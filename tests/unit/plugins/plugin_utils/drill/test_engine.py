@@ -1,0 +1,191 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole drills on the simulated testbed of conftest.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def test_a_drill_that_holds(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+    report = simulation.engine.run()
+    assert report["reason"] is None
+    assert (report["verdict"], report["exit_code"], report["restored"]) == ("held", 0, True)
+    assert report["outage_ms"] == pytest.approx(200, abs=20)
+    assert report["timing"]["skew_ms"] == pytest.approx(2, abs=0.2)
+    assert report["timing"]["restore_ms"] == 640.0
+    assert [phase["name"] for phase in report["phases"]] == [
+        "check", "gather", "before", "arm", "run", "recover", "after", "compare",
+    ]  # fmt: skip
+    assert {fault["target"] for fault in report["faults"]} == {"hiroshima-r1", "kanazawa-r1"}
+    assert all(fault["state"] == "undone" and fault["undone_by"] == "program" for fault in report["faults"])
+    assert all(probe["ok"] for probe in report["probes"])
+    assert len(report["probes"]) == 6
+    assert [probe["at"] < 0 for probe in report["probes"] if probe["phase"] == "before"] == [True, True]
+    assert report["differences"] == []
+    assert {item["target"] for item in report["during"]} == {"hiroshima-r1", "kanazawa-r1"}
+    assert ("run", "link_down at hiroshima-kanazawa in 3 s") in simulation.said
+    assert "abort" not in simulation.commands()
+
+
+def test_latencies_are_free_of_the_clocks_offsets(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    report = simulate(circuit_cut).engine.run()
+    for stream in report["streams"]:
+        assert stream["series"][0]["latency_ms"] == pytest.approx(8.0, abs=0.01)
+        assert stream["recovered_s"] == pytest.approx(0.2, abs=0.02)
+        assert (stream["sent"], stream["received"]) == (3500, 3480)
+
+
+def test_loss_is_measured_in_its_direction_only(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    circuit_cut["timeline"] = [
+        {"at": 5, "for": 20, "fault": "loss", "percent": "30%", "circuit": "hiroshima-kanazawa", "from": "hiroshima"}
+    ]
+    circuit_cut["probes"] = [
+        {"phase": "continuous", "traffic": {"of": "h-k", "from": "hiroshima-kvm1", "loss": "26..34%"}},
+        {"phase": "continuous", "traffic": {"of": "h-k", "from": "kanazawa-kvm1", "loss": "0%"}},
+    ]
+    report = simulate(circuit_cut).engine.run()
+    assert report["verdict"] == "held", report["reason"]
+    assert 26 < report["faults"][0]["measured"]["loss_percent"] < 34
+    assert "hiroshima-kvm1 to kanazawa-kvm1" in report["faults"][0]["measured"]["text"]
+
+
+def test_a_slow_detour_fails(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    report = simulate(circuit_cut, outage_s=1.5).engine.run()
+    assert (report["verdict"], report["exit_code"], report["restored"]) == ("failed", 1, True)
+    assert len(report["reason"]) == 2
+
+
+def test_a_failing_probe_before_means_that_nothing_is_armed(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut, unanswered={"probe-1"})
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"], report["restored"]) == ("aborted", 2, None)
+    assert simulation.commands() == {"hello", "snapshot", "probe"}
+    assert [fault["state"] for fault in report["faults"]] == ["not armed", "not armed"]
+
+
+def test_a_scar_is_not_restored(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    report = simulate(circuit_cut, scarred=True).engine.run()
+    assert (report["verdict"], report["exit_code"], report["restored"]) == ("not_restored", 3, False)
+    assert report["differences"][0]["path"] == "routes"
+
+
+def test_what_heal_finds_is_healed_and_not_restored(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut, heal_finds=True)
+    assert simulation.engine.run()["verdict"] == "not_restored"
+    assert simulation.testbed.calls.count(("osaka", "heal")) == 2
+
+
+def test_not_restored_beats_failed(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    report = simulate(circuit_cut, scarred=True, outage_s=2.0).engine.run()
+    assert report["verdict"] == "not_restored"
+    assert any("back after" in reason for reason in report["reason"])
+
+
+def test_an_unreachable_target_is_infrastructure(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut, unreachable={"naist-kvm1"})
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"]) == ("infrastructure", 4)
+    assert report["targets"]["naist-kvm1"]["reached"] is False
+    assert simulation.commands() == {"hello"}
+
+
+def test_a_fault_of_an_earlier_run_is_infrastructure(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    report = simulate(circuit_cut, stale=True).engine.run()
+    assert report["verdict"] == "infrastructure"
+    assert "run heal_all first" in report["reason"][0]
+
+
+def test_one_target_that_does_not_arm_stops_all(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut, refuses_to_arm={"kanazawa-r1"})
+    report = simulation.engine.run()
+    assert (report["verdict"], report["restored"]) == ("infrastructure", True)
+    assert simulation.testbed.calls.count(("hiroshima-r1", "abort")) == 1
+    assert all(fault["injected"] is None for fault in report["faults"])
+
+
+def test_a_fault_that_cannot_be_injected_ends_the_run_early(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut, fails_to_inject={"circuit_cut-1-kanazawa-r1"})
+    report = simulation.engine.run()
+    assert (report["verdict"], report["restored"]) == ("infrastructure", True)
+    assert simulation.pace.now() < (report["t0_epoch"] or 0) + 20
+
+
+@pytest.mark.parametrize("missing", ["timeline", "probes"])
+def test_nothing_tested(simulate: Any, circuit_cut: dict[str, Any], missing: str) -> None:
+    circuit_cut[missing] = []
+    if missing == "timeline":
+        circuit_cut["probes"] = circuit_cut["probes"][:2]
+    simulation = simulate(circuit_cut)
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"]) == ("nothing_tested", 5)
+    assert simulation.testbed.calls == []
+
+
+@pytest.mark.parametrize(
+    ("command", "aborts"),
+    [("hello", False), ("probe", False), ("arm", True), ("status", True), ("collect", True)],
+)
+def test_an_abort_in_any_phase_comes_to_a_report(
+    simulate: Any, circuit_cut: dict[str, Any], command: str, aborts: bool
+) -> None:
+    simulation = simulate(circuit_cut)
+
+    def on_call(_target: str, called: str) -> None:
+        if called == command:
+            simulation.engine.abort("SIGTERM to the engine")
+
+    simulation.testbed.behaviour.on_call = on_call
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"]) == ("aborted", 2)
+    assert report["reason"][0] == "the drill was aborted: SIGTERM to the engine"
+    assert ("abort" in simulation.commands()) is aborts
+    assert report["restored"] is (True if aborts else None)
+
+
+def test_an_abort_under_the_fault_undoes_it_at_once(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+
+    def on_call(_target: str, _called: str) -> None:
+        if simulation.testbed.faults():
+            simulation.engine.abort("Ansible has gone away")
+
+    simulation.testbed.behaviour.on_call = on_call
+    report = simulation.engine.run()
+    assert (report["verdict"], report["restored"]) == ("aborted", True)
+    assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
+    assert all(fault["undone"] < 12 for fault in report["faults"])
+    assert [event["target"] for event in report["events"] if event["event"] == "aborted"] == ["controller"]
+
+
+def test_a_mistake_in_the_engine_still_ends_the_faults(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+
+    def on_call(_target: str, called: str) -> None:
+        if called == "status":
+            raise RuntimeError("a mistake")
+
+    simulation.testbed.behaviour.on_call = on_call
+    report = simulation.engine.run()
+    assert (report["verdict"], report["restored"]) == ("infrastructure", True)
+    assert report["reason"] == ["the engine failed: RuntimeError: a mistake"]
+    assert "abort" in simulation.commands()
+
+
+def test_an_abort_that_a_target_does_not_hear_is_told(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+
+    def on_call(target: str, called: str) -> None:
+        if called == "status":
+            simulation.testbed.behaviour.unreachable.add("kanazawa-r1")
+            simulation.engine.abort("SIGINT to the engine")
+
+    simulation.testbed.behaviour.on_call = on_call
+    report = simulation.engine.run()
+    assert report["verdict"] == "not_restored"
+    assert simulation.testbed.calls.count(("kanazawa-r1", "abort")) == 3
+    assert any("end by themselves with their leases" in reason for reason in report["reason"])
