@@ -45,7 +45,8 @@ up:
   returned: always
   type: bool
 nodes:
-  description: Each node with its state (V(absent), V(stopped), V(starting), V(running), V(paused)), provider, process and console.
+  description:
+    - Each node with its state (V(stopped), V(starting), V(running) or V(paused)), provider, process and console.
   returned: always
   type: dict
 processes:

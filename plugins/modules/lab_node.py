@@ -12,7 +12,8 @@ short_description: Start, stop, freeze or cut the power of a node of the lab
 version_added: "0.1.0"
 description:
   - A node is a whole Debian system with its own kernel. Its disk survives a stop and a power cut.
-  - Its console is kept in C(nodes/NAME/console.log) of the lab's directory, that of the run before in C(console.previous.log).
+  - Its console is kept in C(nodes/NAME/console.log) of the lab's directory.
+  - The console of the run before is kept in C(console.previous.log).
 author:
   - Okiagari contributors (@okiagari)
 options:
@@ -89,7 +90,7 @@ node:
   description: The node as it is now.
   returned: always
   type: dict
-  sample: {state: running, provider: uml, pid: 4711, console: /root/.local/state/okiagari/labs/lab/nodes/naist-r1/console.log}
+  sample: {state: running, provider: uml, pid: 4711, console: /labs/lab/nodes/naist-r1/console.log}
 """
 
 from pathlib import Path

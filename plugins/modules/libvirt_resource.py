@@ -56,7 +56,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resource:
-  description: Definition (as far as O(xml) names it), whether it is active and started with the host. Empty when it isn't there.
+  description:
+    - Definition (as far as O(xml) names it), whether it is active and started with the host.
+    - Empty when it isn't there.
   returned: always
   type: dict
 """

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab, without_a_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture

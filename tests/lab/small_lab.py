@@ -10,17 +10,19 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import LabPlan, plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
 
-PROJECT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+PROJECT = Path(__file__).resolve().parents[2]
 INVENTORY = Path(__file__).parent / "testbeds" / "small" / "testbed.yml"
 SETTINGS = PROJECT / "inventory" / "lab" / "group_vars" / "all" / "lab.yml"
 
@@ -180,7 +182,7 @@ def _processes() -> list[int]:
 
 def _namespace_of(pid: int) -> str | None:
     try:
-        return os.readlink(f"/proc/{pid}/ns/net")
+        return str(Path(f"/proc/{pid}/ns/net").readlink())
     except OSError:
         return None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import providers
@@ -21,6 +21,9 @@ from ansible_collections.okiagari.testbed.tests.lab.small_lab import (
     wait_for,
     without_a_trace,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.lab
 
@@ -77,7 +80,9 @@ def test_a_frozen_node_goes_on(running_lab: SmallLab) -> None:
 
 
 def test_an_orderly_stop_ends_services_first(running_lab: SmallLab) -> None:
-    running_lab.say("x", "systemd-run --quiet --property=RemainAfterExit=yes --property=ExecStop='touch /root/orderly' true")
+    running_lab.say(
+        "x", "systemd-run --quiet --property=RemainAfterExit=yes --property=ExecStop='touch /root/orderly' true"
+    )
     provider = choose("uml", providers(running_lab.image(), "uml"))
     running_lab.lab.stop("x", provider, 60)
     assert running_lab.state("x") == "stopped"

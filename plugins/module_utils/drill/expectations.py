@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,8 @@ def _traffic(
 
     longest = statistics.silence(direction, injected)
     if probe.phase == "recover_within":
-        taken = None if longest.until is None else max(0.0, longest.until - injected)
+        hit = statistics.silence(direction, injected, first_end(windows))
+        taken = None if hit.until is None else max(0.0, hit.until - injected)
         facts["recovered_s"] = None if taken is None else round(taken, 3)
         words.append("stayed silent" if taken is None else f"back after {taken:.3g} s" if taken else "was never silent")
         if taken is None or taken > (probe.within or 0.0):
@@ -101,6 +103,11 @@ def _traffic(
     rise = None if base is None or then is None else then - base
     expect("latency_rise_ms", "ms", check.latency_rise_ms, rise)
     return facts, wrong, words
+
+
+def first_end(windows: Windows) -> float:
+    """When the first fault ends: what falls silent afterwards is the way back, not the detour."""
+    return min((end for _start, end in windows.get("faults", ())), default=math.inf)
 
 
 def _ping(check: Ping, ok: bool, value: Mapping[str, Any]) -> list[str]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 BIN_S = 0.1
 _SETTLED_INTERVALS = 2
+_FROZEN_S = 1.0
+_ON_THE_WAY_S = 0.03
+"""A packet that was lost may have been sent so long before the last one that arrived."""
 _ROUNDING_S = 1e-6
 
 
@@ -111,24 +114,34 @@ class Silence:
     until: float | None
 
 
-def silence(direction: Direction, since: float) -> Silence:
-    """Give the longest gap between arrivals that lasts beyond `since`, less the nominal interval.
+def silence(direction: Direction, since: float, begun_by: float = math.inf) -> Silence:
+    """Give the longest gap in arrivals that lasts beyond `since` and begins before `begun_by`, less the interval.
 
-    A gap of less than two intervals is none. The time from the last arrival to the end of sending is a gap too.
+    In a gap packets were lost, or it lasts a second: packets that are only late are latency, not an outage. A gap of less
+    than two intervals is none. The time from the last arrival to the end of sending is a gap too.
     """
     arrivals = direction.arrivals
     first = bisect_left(arrivals, since)
     before = arrivals[first - 1] if first else (direction.packets[0].sent if direction.packets else since)
-    longest, until = 0.0, None
+    lost = [packet.sent for packet in direction.packets if packet.latency_ms is None]
+    gaps = []
     for arrival in arrivals[first:]:
-        if arrival - before > longest:
-            longest, until = arrival - before, arrival
+        gaps.append((before, arrival))
         before = arrival
-    if direction.packets and direction.end - before > max(longest, _SETTLED_INTERVALS * direction.interval):
-        longest, until = direction.end - before, None
+    ends = [(arrival - start, arrival) for start, arrival in gaps if start < begun_by and _broken(start, arrival, lost)]
+    longest, until = max(ends, default=(0.0, since), key=lambda gap: gap[0])
+    last = direction.end - before
+    if direction.packets and before < begun_by and last > max(longest, _SETTLED_INTERVALS * direction.interval):
+        return Silence(last - direction.interval, None)
     if longest < _SETTLED_INTERVALS * direction.interval - _ROUNDING_S:
         return Silence(0.0, since)
     return Silence(longest - direction.interval, until)
+
+
+def _broken(start: float, end: float, lost: Sequence[float]) -> bool:
+    """Whether a gap in arrivals is an outage; `lost` are the instants at which lost packets were sent, in order."""
+    at = bisect_left(lost, start - _ON_THE_WAY_S)
+    return end - start >= _FROZEN_S or (at < len(lost) and lost[at] <= end)
 
 
 def series(direction: Direction) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ class Lab:
         return {key: value for key, value in found.items() if value}
 
     def node_state(self, name: str) -> dict[str, Any]:
-        """Give what is known of one node: `state` (absent, stopped, starting, running, paused), provider, process, console."""
+        """Give what is known of one node: `state` (absent, stopped, starting, running, paused), process, console and so on."""
         directory = self.node_directory(name)
         record = _read_json(directory / "node.json")
         pids = self.space.node_processes(name)
@@ -249,7 +249,7 @@ def _check_host(argv: Any) -> None:
 
 def _fast_directory(directory: Path) -> Path:
     """UML keeps a node's memory in a file: on tmpfs it never meets a disk."""
-    shared = Path("/dev/shm")
+    shared = Path("/dev/shm")  # noqa: S108
     return shared if os.access(shared, os.W_OK) else directory
 
 

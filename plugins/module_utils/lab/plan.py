@@ -116,7 +116,9 @@ def _plan_node(
 
 def _files(name: str, taps: list[Tap], management: str, circuits: str) -> dict[str, str]:
     links = {
-        f"etc/systemd/network/10-{tap.guest}.link": f"[Match]\nMACAddress={tap.mac}\n\n[Link]\nName={tap.guest}\nMTUBytes={tap.mtu}\n"
+        f"etc/systemd/network/10-{tap.guest}.link": (
+            f"[Match]\nMACAddress={tap.mac}\n\n[Link]\nName={tap.guest}\nMTUBytes={tap.mtu}\n"
+        )
         for tap in taps
     }
     network = (

@@ -33,7 +33,7 @@ class Provider(abc.ABC):
     def prepare(self, node: NodePlan, directory: Path) -> list[Sequence[str]]:
         """Give the commands that make the node's disk in `directory`, to be run once."""
 
-    def scripts(self, node: NodePlan) -> dict[str, str]:
+    def scripts(self, node: NodePlan) -> dict[str, str]:  # noqa: ARG002
         """Give programs that the node's directory must hold: name to text."""
         return {}
 

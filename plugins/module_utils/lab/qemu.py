@@ -46,7 +46,7 @@ class Qemu(Provider):
             lacks.append(f"the node image is for x86_64, this machine is {platform.machine()}")
         return lacks
 
-    def prepare(self, node: NodePlan, directory: Path) -> list[Sequence[str]]:
+    def prepare(self, node: NodePlan, directory: Path) -> list[Sequence[str]]:  # noqa: ARG002
         base = str(self.image / "root.raw")
         return [["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, str(directory / "disk")]]
 

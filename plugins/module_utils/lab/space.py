@@ -85,7 +85,7 @@ class LabSpace:
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
         return ["nsenter", "--target", str(inside), "--net", *user, "--", *argv]
 
-    def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:
+    def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
         """Run a command inside the namespace (a `Runner`)."""
         done = subprocess.run(
             self.enter(argv), input=input, capture_output=True, text=True, timeout=timeout, check=False
@@ -95,7 +95,7 @@ class LabSpace:
     def spawn(
         self, argv: Sequence[str], node: str, log: Path, enter: bool = True, extra: Mapping[str, str] | None = None
     ) -> None:
-        """Start a process of the lab that outlives the caller and isn't its child; its output goes to the end of `log`."""
+        """Start a process of the lab that outlives the caller and isn't its child; its output is added to `log`."""
         command = self.enter(argv) if enter else list(argv)
         environment = {**os.environ, MARK: str(self.directory), NODE_MARK: node, **(extra or {})}
         with log.open("ab") as output:
@@ -131,7 +131,7 @@ class LabSpace:
 
 
 def _kill_all(find: Callable[[], list[int]]) -> bool:
-    """Kill until nothing is found twice running: a process that is just executing another program is unseen for a moment."""
+    """Kill until nothing is found twice running: a process that is just executing a program is unseen for a moment."""
     deadline = time.monotonic() + 10
     any_found, quiet = False, 0
     while quiet < 2:
@@ -150,7 +150,7 @@ def _kill_all(find: Callable[[], list[int]]) -> bool:
 
 
 def _remove(directory: Path) -> bool:
-    """Remove a directory, also while somebody else tidies in it: ssh takes its socket away when its connection breaks."""
+    """Remove a directory, also while somebody else tidies in it: ssh takes away the socket of a broken connection."""
     existed = directory.exists()
     deadline = time.monotonic() + 5
     while directory.exists():
@@ -174,7 +174,7 @@ def _environment(entry: Path) -> dict[str, str]:
 
 def _namespace(entry: Path) -> str | None:
     try:
-        return os.readlink(entry / "ns" / "net")
+        return str((entry / "ns" / "net").readlink())
     except OSError:
         return None
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""User-Mode Linux: a node's kernel is a plain process. No privileges beyond the lab's own namespace, no nested virtualisation."""
+"""User-Mode Linux: a node's kernel is a plain process.
+
+It needs no privilege beyond the lab's own namespace, and no nested virtualisation.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class Uml(Provider):
             lacks.append("nsenter is missing: install util-linux")
         return lacks
 
-    def prepare(self, node: NodePlan, directory: Path) -> list[Sequence[str]]:
+    def prepare(self, node: NodePlan, directory: Path) -> list[Sequence[str]]:  # noqa: ARG002
         # UML makes the copy-on-write file itself, with the image's path in its header.
         return []
 
@@ -90,10 +93,8 @@ class Uml(Provider):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as console:
             console.settimeout(5)
             try:
-                console.bind("")
                 console.connect(str(directory / directory.name / "mconsole"))
                 console.send(request)
-                console.recv(4096)
             except OSError as error:
                 raise OkiagariError(
                     f"{directory.name} can't be asked to shut down ({error}): use state=killed"

@@ -65,7 +65,7 @@ def report(run: Run, places: Places) -> dict[str, Any]:
         "timing": _timing(run, faults),
         "faults": faults,
         "probes": probes,
-        "streams": [_stream(direction, injected) for direction in directions],
+        "streams": [_stream(direction, injected, expectations.first_end(windows)) for direction in directions],
         "phases": run.phases,
         "events": _events(run),
         "differences": differences(run.before, run.after) if run.after else [],
@@ -189,10 +189,11 @@ def _asked(run: Run, phase: Phase) -> list[dict[str, Any]]:
     ]
 
 
-def _stream(direction: Direction, injected: float | None) -> dict[str, Any]:
+def _stream(direction: Direction, injected: float | None, first_end: float) -> dict[str, Any]:
     longest = statistics.silence(direction, injected) if injected is not None else None
     sent = len(direction.packets)
-    back = None if longest is None else longest.until
+    hit = None if injected is None else statistics.silence(direction, injected, first_end)
+    back = None if hit is None else hit.until
     recovered = None if injected is None or back is None else max(0.0, back - injected)
     return {
         "name": direction.name,

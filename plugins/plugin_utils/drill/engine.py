@@ -188,7 +188,7 @@ class Engine:
         return f"{_many(len(hello.of), 'target')} reached, clocks known to {1000 * worst:.1f} ms"
 
     def _steady(self) -> Answers[Answer]:
-        """Take snapshots until two running are equal: a testbed that still moves can't be compared with itself later."""
+        """Take snapshots until two running are equal: what still moves can't be compared with itself later."""
         deadline = self._pace.now() + _SETTLE_S
         earlier: dict[str, Answer] | None = None
         while True:
@@ -200,7 +200,9 @@ class Engine:
                 return taken
             if moved and self._pace.now() > deadline:
                 places = sorted({f"{item['target']}: {item['path']}" for item in moved})
-                self._halt("infrastructure", [f"not steady for {_SETTLE_S:g} s, {place} still changes" for place in places])
+                self._halt(
+                    "infrastructure", [f"not steady for {_SETTLE_S:g} s, {place} still changes" for place in places]
+                )
             if moved:
                 self._say("gather", f"waiting for the testbed to settle ({_many(len(moved), 'change')})")
             earlier = taken.of

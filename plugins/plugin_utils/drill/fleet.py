@@ -32,7 +32,7 @@ class Answers(Generic[T]):
 
 
 class Fleet:
-    """The targets of a drill. Every method asks up to `parallel` targets at once, and returns when the last has answered."""
+    """The targets of a drill. Every method asks up to `parallel` at once, and returns when the last has answered."""
 
     def __init__(self, remotes: Mapping[str, Remote], parallel: int) -> None:
         self.remotes = dict(remotes)

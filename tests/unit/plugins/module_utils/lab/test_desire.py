@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import NodePlan, desire, plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.desire import NodeDesire
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab
-from ansible_collections.okiagari.testbed.plugins.module_utils.lab.provider import Provider
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.uml import Uml
 from ansible_collections.okiagari.testbed.plugins.module_utils.reconcile import Outcome, reconcile
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import loads
+
+if TYPE_CHECKING:
+    from ansible_collections.okiagari.testbed.plugins.module_utils.lab.provider import Provider
 
 TESTBED = "plugin: okiagari.testbed.testbed\nname: t\nsites: {a: {number: 1}}\n"
 NODE = plan_lab(loads(TESTBED).to_dict()).node("a-r1")
@@ -31,7 +33,12 @@ class FakeLab(Lab):
     def __init__(self, directory: Path, state: str, **record: str) -> None:
         super().__init__(directory)
         self.state, self.done = state, list[str]()
-        self.record: dict[str, str | None] = {"fingerprint": NODE.fingerprint, "image": IMAGE.name, "provider": "uml", **record}
+        self.record: dict[str, str | None] = {
+            "fingerprint": NODE.fingerprint,
+            "image": IMAGE.name,
+            "provider": "uml",
+            **record,
+        }
         self.space.kill_node = lambda node: self._do("kill", "stopped")  # type: ignore[method-assign]
 
     def node_state(self, name: str) -> dict[str, Any]:
@@ -61,11 +68,16 @@ def only_uml(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desire, "providers", lambda image, wanted: [Uml(image)])
 
 
-def bring(lab: FakeLab, state: str, check: bool = False, provider: str = "auto", image: Path | None = IMAGE, timeout: float = 9) -> Outcome:
+def bring(
+    lab: FakeLab,
+    state: str,
+    check: bool = False,
+    provider: str = "auto",
+    image: Path | None = IMAGE,
+    timeout: float = 9,
+) -> Outcome:
     wish = NodeDesire(lab, NODE, state, provider, image, timeout)
-    return reconcile(
-        "present", check, read=wish.read, want=wish.want, create=wish.act, keep=wish.wait, remove=dict
-    )
+    return reconcile("present", check, read=wish.read, want=wish.want, create=wish.act, keep=wish.wait, remove=dict)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import os
 import stat
 import tarfile
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
@@ -20,6 +20,9 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import La
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.provider import Provider
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import loads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 TESTBED = "plugin: okiagari.testbed.testbed\nname: t\nsites: {a: {number: 1}}\n"
 PLAN = plan_lab(loads(TESTBED).to_dict())

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
@@ -16,6 +15,9 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.lab import LabPla
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load, loads
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 INVENTORY = Path(__file__).parents[5] / "inventory"
 NAMES = st.from_regex(r"[a-z]([a-z0-9]|-(?=[a-z0-9])){0,20}", fullmatch=True).map(lambda name: f"x{name}")

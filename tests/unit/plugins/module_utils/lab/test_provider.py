@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import NodePlan, lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import providers
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.provider import Provider, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def provider(called: str, *lacks: str) -> Provider:

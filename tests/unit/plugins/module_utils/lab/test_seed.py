@@ -11,7 +11,9 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.lab.seed import s
 from hypothesis import given
 from hypothesis import strategies as st
 
-FILES = st.dictionaries(st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,3}", fullmatch=True), st.text(max_size=50), max_size=5)
+FILES = st.dictionaries(
+    st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,3}", fullmatch=True), st.text(max_size=50), max_size=5
+)
 
 
 @given(FILES, FILES)

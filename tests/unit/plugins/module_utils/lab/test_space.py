@@ -9,12 +9,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.space import MARK, NODE_MARK, LabSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 OWN = "net:[1]"
 LAB = "net:[2]"
@@ -86,7 +89,9 @@ def test_destroy_bears_others_who_tidy_up(space: LabSpace) -> None:
     socket_like = [space.directory / f"s{number}" for number in range(2000)]
     for path in socket_like:
         path.touch()
-    script = "import os, sys\nfor entry in os.scandir(sys.argv[1]): os.path.exists(entry.path) and os.unlink(entry.path)"
+    script = (
+        "import os, sys\nfor entry in os.scandir(sys.argv[1]): os.path.exists(entry.path) and os.unlink(entry.path)"
+    )
     with subprocess.Popen([sys.executable, "-c", script, space.directory], stderr=subprocess.DEVNULL):
         assert space.destroy()
     assert not space.directory.exists()
@@ -151,7 +156,11 @@ def proc(tmp_path: Path) -> Proc:
     ],
 )
 def test_the_way_in(
-    tmp_path: Path, proc: Proc, processes: list[tuple[int, str | None, str | None]], anchor: int | None, keeper: int | None
+    tmp_path: Path,
+    proc: Proc,
+    processes: list[tuple[int, str | None, str | None]],
+    anchor: int | None,
+    keeper: int | None,
 ) -> None:
     for process in processes:
         proc.add(*process)
@@ -159,9 +168,7 @@ def test_the_way_in(
     assert (space.anchor(), space.keeper()) == (anchor, keeper)
 
 
-@pytest.mark.parametrize(
-    ("user", "flags"), [(0, ["--net"]), (1000, ["--net", "--user", "--preserve-credentials"])]
-)
+@pytest.mark.parametrize(("user", "flags"), [(0, ["--net"]), (1000, ["--net", "--user", "--preserve-credentials"])])
 def test_entering(tmp_path: Path, proc: Proc, monkeypatch: pytest.MonkeyPatch, user: int, flags: list[str]) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: user)
     space = LabSpace(tmp_path / "lab", tmp_path / "proc")
