@@ -46,7 +46,7 @@ sanity: setup ## ansible-test sanity
 
 .PHONY: lab-test
 lab-test: site ## end-to-end tests in the lab
-	pytest -m lab tests/lab
+	pytest -m "lab and not soak" tests/lab
 
 .PHONY: molecule
 molecule: site ## every scenario with its checks, against the lab
@@ -73,7 +73,8 @@ bench: site ## measure against the figures to beat
 	python tests/bench/bench.py
 
 .PHONY: soak
-soak: site ## the drill ROUNDS=10 times; stops at the first that does not hold
+soak: site ## the long tests, and the drill ROUNDS=10 times; stops at the first that fails
+	pytest -m "lab and soak" tests/lab
 	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; ansible-playbook scenarios/$(SCENARIO)/drill.yml; done
 
 .PHONY: clean

@@ -24,7 +24,7 @@ _PROGRAMS = {"mmdebstrap": "mmdebstrap", "mkfs.ext4": "e2fsprogs", "patchelf": "
 _UNPRIVILEGED = {"fakeroot": "fakeroot", "newuidmap": "uidmap"}
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """`okiagari.testbed.lab_image`: see the module of this name for its documentation."""
 
     _requires_connection = False

@@ -34,7 +34,8 @@ options:
     type: path
   provider:
     description:
-      - What runs the node. V(uml) is User-Mode Linux, V(qemu) is QEMU with KVM where the probe boots a kernel under it, else by translation.
+      - What runs the node. V(uml) is User-Mode Linux.
+      - V(qemu) is QEMU with KVM where the probe boots a kernel under it, else by translation.
       - V(auto) takes QEMU with KVM if that works, else User-Mode Linux.
     type: str
     choices: [auto, uml, qemu]

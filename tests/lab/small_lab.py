@@ -39,6 +39,7 @@ class SmallLab:
         self.plan: LabPlan = plan_lab(self.testbed)
         self.nodes = [node.name for node in self.plan.nodes]
         self._prefix = list(prefix)
+        self._namespaces: set[str | None] = set()
         self.environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
@@ -58,6 +59,7 @@ class SmallLab:
     def play(self, playbook: str, *arguments: str, fails: bool = False, timeout: float = 300) -> str:
         """Run a playbook, and give what it says."""
         done = self._run(self.command(playbook, *arguments), timeout)
+        self._namespaces.add(self.namespace())
         assert bool(done.returncode) is fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -93,9 +95,9 @@ class SmallLab:
         """Give the state of a node as `lab_info` shows it."""
         return str(self.lab.node_state(node)["state"])
 
-    def remains(self, namespace: str | None) -> dict[str, Any]:
-        """Give what is left of the lab; also processes without its mark that are in its `namespace`."""
-        inside = [pid for pid in _processes() if namespace and _namespace_of(pid) == namespace]
+    def remains(self) -> dict[str, Any]:
+        """Give what is left of the lab; also processes without its mark in any namespace that it ever had."""
+        inside = [pid for pid in _processes() if _namespace_of(pid) in self._namespaces - {None}]
         found = {"by mark": self.lab.remains(), "in its namespace": [_name_of(pid) for pid in inside]}
         return {key: value for key, value in found.items() if value}
 
@@ -131,13 +133,10 @@ class SmallLab:
 def without_a_trace(lab: SmallLab) -> Iterator[SmallLab]:
     """Take the lab down at the end, whatever has happened to it, and see that nothing is left on the machine."""
     before = machine()
-    namespaces: set[str | None] = set()
     try:
         yield lab
-        namespaces.add(lab.namespace())
         lab.play("lab_down")
-        for namespace in namespaces:
-            assert lab.remains(namespace) == {}
+        assert lab.remains() == {}
         assert machine() == before
     finally:
         lab.lab.space.destroy()

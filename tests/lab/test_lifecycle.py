@@ -32,7 +32,7 @@ EVERYTHING = {"localhost", "a-r1", "x"}
 
 def test_from_nothing_and_again(small_lab: SmallLab) -> None:
     assert changed(small_lab.play("lab_up", "--check")) == EVERYTHING
-    assert small_lab.lab.remains() == {}
+    assert small_lab.remains() == {}
     assert changed(small_lab.play("lab_up")) == EVERYTHING
     assert [small_lab.say(node, "hostname").strip() for node in small_lab.nodes] == small_lab.nodes
     assert changed(small_lab.play("lab_up")) == set()
@@ -139,7 +139,7 @@ def test_down_while_the_tasks_of_a_killed_start_go_on(small_lab: SmallLab, begun
         process.wait()
         small_lab.play("lab_down")
         wait_for("its tasks to end", lambda: not _group_lives(process.pid), 30)
-        assert small_lab.lab.remains() == {}
+        assert small_lab.remains() == {}
     finally:
         kill_group(process)
 

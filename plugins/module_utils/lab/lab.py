@@ -96,7 +96,7 @@ class Lab:
         return {key: value for key, value in found.items() if value}
 
     def node_state(self, name: str) -> dict[str, Any]:
-        """Give what is known of one node: `state` (absent, stopped, starting, running, paused), process, console and so on."""
+        """Give what is known of one node, first its `state`: absent, stopped, starting, running or paused."""
         directory = self.node_directory(name)
         record = _read_json(directory / "node.json")
         pids = self.space.node_processes(name)

@@ -65,7 +65,8 @@ class Qemu(Provider):
             "-append",
             f"{kernel} systemd.hostname={node.name} systemd.show_status=0 quiet",
             "-drive",
-            f"file={directory / 'disk'},format=qcow2,if=virtio",
+            # Nobody writes to the image, and QEMU's locks on it don't agree with those of User-Mode Linux.
+            f"file={directory / 'disk'},format=qcow2,if=virtio,backing.file.locking=off",
             "-drive",
             f"file={directory / 'seed'},format=raw,if=virtio",
             "-serial",

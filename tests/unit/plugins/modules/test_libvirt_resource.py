@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 POOL = '<pool type="dir"><name>guests</name><target><path>/guests</path></target></pool>'
-NETWORK = '<network><name>site</name><forward mode="bridge"><interface dev="lan0"/><interface dev="lan1"/></forward></network>'
+NETWORK = (
+    '<network><name>site</name><forward mode="bridge">'
+    '<interface dev="lan0"/><interface dev="lan1"/></forward></network>'
+)
 STATE = {"pool": ("State", "running", "inactive"), "net": ("Active", "yes", "no")}
 
 
@@ -50,11 +53,8 @@ class Virsh:
             return 0, resource["xml"], ""
         if verb == "info":
             key, *values = STATE[prefix]
-            return (
-                0,
-                f"Name:  {argv[3]}\n{key}:  {values[not resource['active']]}\nAutostart:  {'yes' if resource['autostart'] else 'no'}\n",
-                "",
-            )
+            active, autostart = values[not resource["active"]], "yes" if resource["autostart"] else "no"
+            return 0, f"Name:  {argv[3]}\n{key}:  {active}\nAutostart:  {autostart}\n", ""
         if verb == "undefine":
             del self.resources[argv[3]]
         else:

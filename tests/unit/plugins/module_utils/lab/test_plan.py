@@ -138,6 +138,11 @@ def test_circuits_are_shaped_at_both_ends(emulated: dict[str, Any], command: str
     }
 
 
+def link(name: str, mac: str, mtu: int) -> dict[str, str]:
+    text = f"[Match]\nMACAddress={mac}\n\n[Link]\nName={name}\nMTUBytes={mtu}\n"
+    return {f"etc/systemd/network/10-{name}.link": text}
+
+
 def test_a_node_knows_its_name_its_interfaces_and_its_management_address() -> None:
     plan = plan_lab(describe({"a": 1}, {"x": 1}, [{"between": ["a", "x"], "mtu": 9000}]))
     assert plan.gateway == "172.31.3.254/22"
@@ -150,9 +155,9 @@ def test_a_node_knows_its_name_its_interfaces_and_its_management_address() -> No
         "etc/systemd/network/20-mgmt0.network": (
             "[Match]\nName=mgmt0\n\n[Network]\nAddress=172.31.0.1/22\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
         ),
-        "etc/systemd/network/10-mgmt0.link": "[Match]\nMACAddress=02:4d:ac:1f:00:01\n\n[Link]\nName=mgmt0\nMTUBytes=1500\n",
-        "etc/systemd/network/10-lan0.link": "[Match]\nMACAddress=02:01:00:00:00:01\n\n[Link]\nName=lan0\nMTUBytes=1500\n",
-        "etc/systemd/network/10-w-x.link": "[Match]\nMACAddress=02:02:00:00:00:00\n\n[Link]\nName=w-x\nMTUBytes=9000\n",
+        **link("mgmt0", "02:4d:ac:1f:00:01", 1500),
+        **link("lan0", "02:01:00:00:00:01", 1500),
+        **link("w-x", "02:02:00:00:00:00", 9000),
     }
 
 

@@ -37,7 +37,7 @@ def test_command_line(accelerator: str, cpu: str) -> None:
         "-machine", f"q35,accel={accelerator}", "-cpu", cpu,
         "-kernel", "/cache/1f2e/qemu/vmlinuz", "-initrd", "/cache/1f2e/qemu/initrd",
         "-m", "256", "-smp", "2", "-append", APPEND,
-        "-drive", "file=/lab/nodes/a-r1/disk,format=qcow2,if=virtio",
+        "-drive", "file=/lab/nodes/a-r1/disk,format=qcow2,if=virtio,backing.file.locking=off",
         "-drive", "file=/lab/nodes/a-r1/seed,format=raw,if=virtio",
         "-serial", "stdio", "-qmp", "unix:/lab/nodes/a-r1/qmp,server=on,wait=off",
         "-netdev", "tap,id=n0,ifname=t024dac1f0001,script=no,downscript=no",

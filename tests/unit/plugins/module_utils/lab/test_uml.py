@@ -65,7 +65,7 @@ def test_the_starter_closes_files_forgets_the_last_run_and_keeps_its_name(tmp_pa
     starter = node / script[0]
     starter.write_text(script[1])
     starter.chmod(0o700)
-    with_open_tap = ["bash", "-c", 'exec 9< /dev/null "$@"', "bash", starter, "quiet", "b c"]
+    with_open_tap = ["bash", "-c", 'exec 9< /dev/null "$@"', "bash", str(starter), "quiet", "b c"]
     done = subprocess.run(with_open_tap, capture_output=True, text=True, check=True, timeout=10)
     assert done.stdout == "quiet b c\n"
     assert not (node / "a-r1").exists()
