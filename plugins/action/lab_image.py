@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(
+        _validated, options = self.validate_argument_spec(
             {
                 "recipe": {"type": "path", "required": True},
                 "mirror": {"default": "http://deb.debian.org/debian"},

@@ -10,7 +10,8 @@ name: verdict
 type: aggregate
 short_description: Shows how drills went, and leaves with their exit code
 version_added: 0.1.0
-author: Okiagari contributors
+author:
+  - Okiagari contributors (@okiagari)
 description:
   - After a playbook that ran M(okiagari.testbed.drill), prints the verdict of each drill, its outage, whether
     everything was restored, and where the report is.

@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: drill
 short_description: Breaks the network on purpose, watches it, and proves that it got back up
 version_added: 0.1.0
-author: Okiagari contributors
+author:
+  - Okiagari contributors (@okiagari)
 description:
   - Runs one drill, which is a hypothesis, traffic, a timeline of faults, and probes.
   - Every fault is armed on its target with its own end before it begins, so that it goes away by itself whatever

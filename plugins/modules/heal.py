@@ -10,7 +10,8 @@ DOCUMENTATION = r"""
 module: heal
 short_description: Remove everything that Okiagari has put on a target
 version_added: 0.1.0
-author: Okiagari contributors
+author:
+  - Okiagari contributors (@okiagari)
 description:
   - Undoes every fault of the target's journal, newest first, and then removes what carries Okiagari's marks without
     being in the journal. These are qdiscs with the handle C(fa17:), routes of protocol 187 with the lowest metric,

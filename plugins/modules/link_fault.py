@@ -10,7 +10,8 @@ DOCUMENTATION = r"""
 module: link_fault
 short_description: Take an interface down or lose packets on it, for a while
 version_added: 0.1.0
-author: Okiagari contributors
+author:
+  - Okiagari contributors (@okiagari)
 description:
   - Injects a fault into one interface of the target, with a lease after which the target undoes it by itself.
   - Before anything is changed the prior state is written to the target's journal and the lease is armed.

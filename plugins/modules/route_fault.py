@@ -10,7 +10,8 @@ DOCUMENTATION = r"""
 module: route_fault
 short_description: Override or blackhole a route, for a while
 version_added: 0.1.0
-author: Okiagari contributors
+author:
+  - Okiagari contributors (@okiagari)
 description:
   - Puts a route into the target's main table that wins over those of the routing daemons, with a lease after which the
     target removes it by itself. The daemons' own routes are not touched.

@@ -28,14 +28,13 @@ Row = dict[str, Any]
 
 def main() -> int:
     rows = [lab_up(nodes, *size) for nodes, size in SIZES.items()]
-    rows.append(row("site.yml, second run", "s", [playbook("playbooks/site.yml") for _ in range(ROUNDS)], None))
-    rows += drill_figures([drill() for _ in range(ROUNDS)])
+    rows.append(row("site.yml, second run", "s", [playbook("playbooks/site.yml") for _round in range(ROUNDS)], None))
+    rows += drill_figures([drill() for _round in range(ROUNDS)])
     print(f"\n{'figure':<42} {'unit':<4} {'min':>9} {'median':>9} {'max':>9} {'aim':>7}")
     for each in rows:
         aim = "" if each["aim"] is None else f"{each['aim']:g}"
-        print(
-            f"{each['figure']:<42} {each['unit']:<4} {each['min']:>9.2f} {each['median']:>9.2f} {each['max']:>9.2f} {aim:>7}"
-        )
+        figures = "".join(f"{each[key]:>10.2f}" for key in ("min", "median", "max"))
+        print(f"{each['figure']:<42} {each['unit']:<4}{figures} {aim:>7}")
     print(json.dumps({"schema": "okiagari.bench/1", "cores": os.cpu_count(), "figures": rows}, indent=1))
     return 0
 
@@ -49,7 +48,7 @@ def lab_up(nodes: int, sites: int, core: int) -> Row:
         options = ("-i", str(inventory / "testbed.yml"))
         environment = {"OKIAGARI_LAB_NAME": f"bench-{nodes}"}
         took = []
-        for _ in range(ROUNDS):
+        for _round in range(ROUNDS):
             try:
                 took.append(playbook("playbooks/lab_up.yml", *options, **environment))
             finally:

@@ -51,7 +51,12 @@ def named(paths: list[Path]) -> list[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_has_a_unit_test(module: str) -> None:
-    assert (ROOT / f"tests/unit/plugins/modules/test_{module}.py").exists()
+    tests = [
+        *(ROOT / "tests/unit/plugins/modules").glob("test_*.py"),
+        *(ROOT / "tests/unit/plugins/action").glob("test_*.py"),
+    ]
+    imported = re.compile(rf"\bimport\b[^\n]*\b{module}\b|^    {module},$|okiagari\.testbed\.{module}\b", re.MULTILINE)
+    assert any(path.stem == f"test_{module}" or imported.search(text(path)) for path in tests)
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -86,7 +86,7 @@ class Places:
         for interface in self.nodes[node]["interfaces"]:
             if interface["kind"] == "wan":
                 address, peer = _bare(interface["peer_address"]), interface["peer"]
-                for word in {peer, interface["circuit"], self._site(peer) or peer, address}:
+                for word in dict.fromkeys((peer, interface["circuit"], self._site(peer) or peer, address)):
                     words.setdefault(word, []).append(address)
         if not isinstance(value, str) or value not in words:
             raise BadValue(f"{value} is no neighbour of {node}", nearest(str(value), words))

@@ -117,8 +117,8 @@ class Silence:
 def silence(direction: Direction, since: float, begun_by: float = math.inf) -> Silence:
     """Give the longest gap in arrivals that lasts beyond `since` and begins before `begun_by`, less the interval.
 
-    In a gap packets were lost, or it lasts a second: packets that are only late are latency, not an outage. A gap of less
-    than two intervals is none. The time from the last arrival to the end of sending is a gap too.
+    In a gap packets were lost, or it lasts a second: packets that are only late are latency, not an outage. A gap of
+    less than two intervals is none. The time from the last arrival to the end of sending is a gap too.
     """
     arrivals = direction.arrivals
     first = bisect_left(arrivals, since)

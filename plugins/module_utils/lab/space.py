@@ -169,7 +169,7 @@ def _environment(entry: Path) -> dict[str, str]:
     except OSError:
         return {}
     pairs = (item.partition("=") for item in raw.decode(errors="replace").split("\0") if "=" in item)
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, _equals, value in pairs}
 
 
 def _namespace(entry: Path) -> str | None:

@@ -36,7 +36,8 @@ class Resource:
             return {}
         info = self._virsh("info", self._name) or ""
         states = {
-            key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in info.splitlines())
+            key.strip().lower(): value.strip()
+            for key, _colon, value in (line.partition(":") for line in info.splitlines())
         }
         return {
             "xml": _extract(_parse(done), _parse(self._xml)) if self._xml else done,

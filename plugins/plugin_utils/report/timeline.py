@@ -49,13 +49,13 @@ def fault_lanes(report: Report, axis: Axis) -> list[Lane]:
             or text(parameters(fault).get("interface"))
             or text(parameters(fault).get("prefix"))
         )
-        words, bar = _bar(fault, axis)
+        words, span = _bar(fault, axis)
         label = f"{name_of(fault)} on {where}: {words}"
         lanes.append(
             Lane(
                 name_of(fault),
                 " \u00b7 ".join(part for part in (where, detail) if part),
-                canvas(report, axis, _HEIGHT, label, [bar]),
+                canvas(report, axis, _HEIGHT, label, [span]),
                 "bar",
             )
         )
@@ -80,7 +80,7 @@ def _bar(fault: dict[str, Any], axis: Axis) -> tuple[str, Element]:
 
 def _span(axis: Axis, start: float, end: float, kind: str, words: str) -> Element:
     share = axis.share(end) - axis.share(start)
-    bar = element(
+    box = element(
         "rect",
         {"x": axis.percent(start), "y": 4, "width": f"{max(share * 100, 0.3):.3f}%", "height": _HEIGHT - 8, "rx": 4},
     )
@@ -96,7 +96,7 @@ def _span(axis: Axis, start: float, end: float, kind: str, words: str) -> Elemen
         {"class": "inside" if inside else "beside", "x": x, "dx": shift, "y": _HEIGHT / 2 + 4, "text-anchor": at[1]},
         words,
     )
-    return group(f"fault-bar {kind}", title(words), bar, label)
+    return group(f"fault-bar {kind}", title(words), box, label)
 
 
 def event_lanes(report: Report, axis: Axis) -> list[Lane]:

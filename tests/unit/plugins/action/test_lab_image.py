@@ -58,7 +58,7 @@ class Recipe:
             timeout=60,
             stdin=subprocess.DEVNULL,
         )
-        shown, _, result = done.stdout.rpartition("localhost | ")
+        shown, _host, result = done.stdout.rpartition("localhost | ")
         return shown, json.loads(result.partition("=> ")[2])
 
 
@@ -69,23 +69,23 @@ def recipe(tmp_path: Path) -> Recipe:
 
 def test_an_image_is_built_once(recipe: Recipe) -> None:
     recipe.write(BUILD)
-    _, would = recipe.run("--check")
+    _shown, would = recipe.run("--check")
     assert would["changed"]
     assert not recipe.images.exists()
-    shown, done = recipe.run(mirror="http://mirror")
-    assert "node image:    0 s  from http://mirror trixie" in shown
+    shown, done = recipe.run(mirror="http://mirror.example.org")
+    assert "node image:    0 s  from http://mirror.example.org trixie" in shown
     assert done["changed"]
     assert Path(done["path"]).is_dir()
-    shown, again = recipe.run(mirror="http://mirror")
+    shown, again = recipe.run(mirror="http://mirror.example.org")
     assert (again["changed"], again["path"], shown) == (False, done["path"], "")
-    _, other = recipe.run(mirror="http://mirror", suite="sid")
+    _shown, other = recipe.run(mirror="http://mirror.example.org", suite="sid")
     assert (other["changed"], other["path"] != done["path"]) == (True, True)
     assert (recipe.images / "count").read_text() == "built\nbuilt\n"
 
 
 def test_a_build_that_fails_shows_the_end_of_its_log(recipe: Recipe) -> None:
     recipe.write("#!/bin/sh\nseq 1 100\necho 'E: no space left' >&2\nexit 3\n")
-    _, result = recipe.run()
+    _shown, result = recipe.run()
     assert result["msg"].startswith("the node image could not be built")
     assert result["msg"].splitlines()[1:] == [*map(str, range(87, 101)), "E: no space left"]
     (log,) = recipe.images.glob("*.log")
@@ -94,5 +94,5 @@ def test_a_build_that_fails_shows_the_end_of_its_log(recipe: Recipe) -> None:
 
 
 def test_a_folder_without_a_program_is_no_recipe(recipe: Recipe) -> None:
-    _, result = recipe.run()
+    _shown, result = recipe.run()
     assert "is not an image recipe: it has no program 'build'" in result["msg"]

@@ -106,7 +106,7 @@ def test_pings(lab: dict[str, Any]) -> None:
 
 def interface(lab: dict[str, Any], node: str, name: str) -> str:
     found = next(item for item in lab["nodes"][node]["interfaces"] if item["name"] == name)
-    return str(found["address"]).split("/")[0]
+    return str(found["address"]).partition("/")[0]
 
 
 def test_a_path_is_told_by_its_routers_not_by_the_address_that_answers(lab: dict[str, Any]) -> None:

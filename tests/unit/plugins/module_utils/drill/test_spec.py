@@ -20,7 +20,7 @@ def problems(arguments: Any, lab: dict[str, Any]) -> list[str]:
 def otemachi(lab: dict[str, Any]) -> str:
     """The address that hiroshima-r1 knows otemachi by."""
     interfaces = {item["name"]: item for item in lab["nodes"]["hiroshima-r1"]["interfaces"]}
-    return str(interfaces["w-otemachi"]["peer_address"]).split("/")[0]
+    return str(interfaces["w-otemachi"]["peer_address"]).partition("/")[0]
 
 
 def test_faults_land_on_their_targets(lab: dict[str, Any], arguments: dict[str, Any]) -> None:

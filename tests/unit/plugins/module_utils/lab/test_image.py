@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory, recipe_hash
 
-OPTIONS = {"mirror": "http://mirror", "suite": "trixie"}
+OPTIONS = {"mirror": "http://mirror.example.org", "suite": "trixie"}
 
 
 @pytest.fixture
