@@ -29,15 +29,13 @@ options:
     description: The Debian release of the nodes.
     type: str
     default: trixie
+extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
   check_mode:
-    description: Changes nothing in check mode, and says whether the image would be built.
     support: full
   diff_mode:
-    description: Shows what changes in diff mode.
     support: none
   platform:
-    description: Where it runs.
     support: full
     platforms: posix
 """

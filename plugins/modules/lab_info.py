@@ -19,15 +19,13 @@ options:
     description: The lab's directory.
     type: path
     required: true
+extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
   check_mode:
-    description: Changes nothing.
     support: full
   diff_mode:
-    description: Shows what changes in diff mode.
     support: none
   platform:
-    description: Where it runs.
     support: full
     platforms: linux
 """

@@ -55,15 +55,13 @@ options:
     description: Seconds to wait until a node is ready for logins, or is shut down. V(0) doesn't wait for a start.
     type: int
     default: 180
+extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
   check_mode:
-    description: Changes nothing in check mode.
     support: full
   diff_mode:
-    description: Shows what changes in diff mode.
     support: full
   platform:
-    description: Where it runs.
     support: full
     platforms: linux
 """

@@ -33,15 +33,13 @@ options:
     type: str
     choices: [present, absent]
     default: present
+extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
   check_mode:
-    description: Changes nothing in check mode.
     support: full
   diff_mode:
-    description: Shows what changes in diff mode.
     support: full
   platform:
-    description: Where it runs.
     support: full
     platforms: linux
 """
