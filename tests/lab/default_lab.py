@@ -48,7 +48,7 @@ class DefaultLab:
             "ConnectTimeout": "5",
             "BatchMode": "yes",
             "ControlMaster": "auto",
-            "ControlPath": f"{directory}/test-%C",
+            "ControlPath": f"{directory}/t-%h",
             "ControlPersist": "20",
             "ServerAliveInterval": "2",
             "ServerAliveCountMax": "2",
