@@ -122,7 +122,7 @@ class TrafficCheck:
     max_outage_s: float | None = None
 
 
-Check = Ping | Path | Route | TrafficCheck
+Check = Ping | Path | Route | TrafficCheck  # pylint: disable=unsupported-binary-operation
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from ..fault.model import Fault, parse_fault
 from ..reconcile import Content, Outcome, reconcile
 from ..runner import ModuleRunner
 from .keeper import Keeper
-from .main import main  # noqa: F401 -- Ansible ships to the target only what is imported, and the program needs it
+
+# Ansible ships to the target only what is imported, and the program needs it.
+from .main import main  # noqa: F401 # pylint: disable=unused-import
 from .pack import bundle, install, name_of
 from .store import Store
 from .system import Clock, Places, boot_id, command

@@ -216,7 +216,8 @@ def answer(commands: Commands, argv: Sequence[str], read: Callable[[], str]) -> 
         result, code = {"error": f"an error inside Okiagari, please report it: {type(error).__name__}: {error}"}, 1
     else:
         code = 0
-    print(json.dumps(result), flush=True)
+    sys.stdout.write(json.dumps(result) + "\n")
+    sys.stdout.flush()
     return code
 
 

@@ -29,7 +29,7 @@ def test_bad_input_lists_all_problems():
 
 def test_bad_input_needs_a_problem():
     with pytest.raises(ValueError, match="at least one"):
-        BadInput([])
+        BadInput([])  # pylint: disable=pointless-exception-statement
 
 
 def test_a_bad_value_is_a_value_error_with_its_suggestion():
