@@ -128,14 +128,14 @@ def test_a_probe_that_fails_beforehand_injects_nothing_and_leaves_with_2(lab: De
 def test_a_testbed_that_is_not_as_before_leaves_with_3(lab: DefaultLab, reports: Path) -> None:
     controller = Controller(reports)
     controller.wait_for_phase("run")
-    lab.say("naist-kvm1", "ip route add blackhole 192.0.2.0/24")
+    lab.say("naist-kvm1", "ip link set lo mtu 60000")
     try:
         assert controller.leave() == 3, controller.log.read_text()
     finally:
-        lab.say("naist-kvm1", "ip route del blackhole 192.0.2.0/24")
+        lab.say("naist-kvm1", "ip link set lo mtu 65536")
     report = controller.report()
     assert (report["verdict"], report["restored"]) == ("not_restored", False)
-    assert [item["target"] for item in report["differences"]] == ["naist-kvm1"]
+    assert [(item["target"], item["path"]) for item in report["differences"]] == [("naist-kvm1", "links.lo.mtu")]
 
 
 @pytest.mark.parametrize(
