@@ -53,19 +53,18 @@ class NodeDesire:
     def act(self) -> None:
         """Bring the node there, and wait for it."""
         name = self._node.name
-        alive = self._lab.node_state(name)["state"] in _ALIVE
+        found = self._lab.node_state(name)
         if self._state == "killed":
             self._lab.space.kill_node(name)
         elif self._state == "stopped":
             self._lab.pause(name, stop=False)
-            self._lab.stop(name, self._chosen(self._lab.node_state(name)["provider"]), self._timeout)
+            self._lab.stop(name, self._chosen(found["provider"]), self._timeout)
         elif self._state == "paused":
             self._lab.pause(name, stop=True)
-        elif alive:
+        elif found["state"] in _ALIVE:
             self._lab.pause(name, stop=False)
         else:
-            made_for = self._lab.node_state(name)["provider"]
-            self._lab.start(self._node, self._chosen(made_for or self._provider))
+            self._lab.start(self._node, self._chosen(found["provider"] or self._provider))
         self.wait()
 
     def wait(self) -> None:
