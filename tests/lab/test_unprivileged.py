@@ -29,7 +29,10 @@ BECOME = [
 ]  # fmt: skip
 TUN = Path("/dev/net/tun")
 CACHE = Path("/var/tmp/okiagari-test-cache")
-"""An image of its own, kept for the next time: root's is out of this user's sight, and an image can't be moved."""
+"""An image of its own, kept for the next time: root's is out of this user's sight, and an image can't be moved.
+
+Root builds it, as building needs subordinate user ids, which nobody has.
+"""
 
 
 @contextmanager
@@ -51,11 +54,20 @@ def nobodys_lab() -> Iterator[SmallLab]:
     os.chown(home, NOBODY, NOBODY)
     # Ansible asks the user database for the home, and nobody's doesn't exist.
     environment = {"HOME": str(home), "ANSIBLE_REMOTE_TEMP": str(home / "tmp"), "OKIAGARI_CACHE": str(CACHE)}
+    _build_image()
     try:
         with without_a_trace(SmallLab(home, prefix=BECOME, **environment)) as lab:
             yield lab
     finally:
         shutil.rmtree(home)
+
+
+def _build_image() -> None:
+    ansible = [str(Path(sys.executable).with_name("ansible")), "localhost", "--connection", "local"]
+    role = ["--module-name", "include_role", "--args", "name=okiagari.testbed.node_image"]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "OKIAGARI_CACHE": str(CACHE)}
+    done = subprocess.run([*ansible, *role], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_without_tun_it_says_what_to_do(nobodys_lab: SmallLab) -> None:

@@ -87,6 +87,7 @@ class Engine:
         self._closing = False
         self._armed: dict[str, dict[str, Any]] = {}
         self._slowest_s = 0.0
+        self._patience = 0.0
         started = pace.now()
         self.state = Run(drill, testbed, f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}", started)
 
@@ -287,16 +288,29 @@ class Engine:
             self._abort_targets()
         self._collect()
         start = self._pace.now()
-        deadline = start + self._drill.recover_timeout_s
+        self._patience = start + self._drill.recover_timeout_s
+        taken = self._await_restored()
+        if self._left(taken):
+            return f"after {self._drill.recover_timeout_s:g} s not everything is as before"
+        return f"everything is as before after {self._pace.now() - start:.1f} s"
+
+    def _await_restored(self) -> Answers[Answer]:
+        """Give the first snapshots that are as before, or the last ones that patience allows."""
         while True:
-            taken = self._fleet.call("snapshot", timeout=_QUICK_S)
-            if not taken.failed and not differences(self.state.before, taken.of):
+            taken = self._fleet.call("snapshot", timeout=_QUICK_S, tries=_ABORT_TRIES)
+            if not self._left(taken):
                 self.state.restored_at = self._pace.now()
-                return f"everything is as before after {self._pace.now() - start:.1f} s"
-            if self._pace.now() >= deadline:
-                return f"after {self._drill.recover_timeout_s:g} s not everything is as before"
+                return taken
+            if self._pace.now() >= self._patience:
+                return taken
             self._pace.wait(_RECOVER_POLL_S, self._never if self._closing else self._stop)
             self._mind_abort()
+
+    def _left(self, taken: Answers[Answer]) -> list[str]:
+        """In what the testbed isn't as before, in words."""
+        found = differences(self.state.before, taken.of)
+        left = [f"{item['target']}: {item['path']} is not as before" for item in found]
+        return left + [f"not known whether it is as before: {reason}" for reason in taken.reasons]
 
     def _abort_targets(self) -> None:
         self._say("recover", f"aborting on {_many(len(self._armed), 'target')}")
@@ -317,11 +331,10 @@ class Engine:
 
     def _compare(self) -> str:
         facts = self.state.facts
-        taken = self._fleet.call("snapshot", tries=_ABORT_TRIES)
+        # Something may have changed once more since it was as before, a session under load for example.
+        taken = self._await_restored()
         self.state.after = taken.of
-        found = differences(self.state.before, taken.of)
-        facts.left += [f"{item['target']}: {item['path']} is not as before" for item in found]
-        facts.left += [f"not known whether it is as before: {reason}" for reason in taken.reasons]
+        facts.left += self._left(taken)
         check = self._fleet.call("heal", {target: {"check": True} for target in taken.of}, tries=2)
         marks = {target: answer["found"] for target, answer in check.of.items() if answer.get("found")}
         facts.left += [f"{target}: a fault was still standing, and is healed now" for target in sorted(marks)]

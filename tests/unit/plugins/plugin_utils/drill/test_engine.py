@@ -74,6 +74,23 @@ def test_a_scar_is_not_restored(simulate: Any, circuit_cut: dict[str, Any]) -> N
     assert report["differences"][0]["path"] == "routes"
 
 
+@pytest.mark.parametrize(("flaps_s", "verdict"), [(2, "held"), (100, "not_restored")])
+def test_what_changes_once_more_may_come_back(
+    simulate: Any, circuit_cut: dict[str, Any], flaps_s: float, verdict: str
+) -> None:
+    """A session that flaps while the probes after the fault are asked is no scar, unless it stays away."""
+    flap: list[float] = []
+
+    def on_call(_target: str, command: str) -> None:
+        now = simulation.pace.now()
+        if command == "probe" and simulation.testbed.faults():
+            flap.append(now)
+        simulation.testbed.behaviour.scarred = bool(flap) and now < flap[0] + flaps_s
+
+    simulation = simulate(circuit_cut, on_call=on_call)
+    assert simulation.engine.run()["verdict"] == verdict
+
+
 def test_what_heal_finds_is_healed_and_not_restored(simulate: Any, circuit_cut: dict[str, Any]) -> None:
     simulation = simulate(circuit_cut, heal_finds=True)
     assert simulation.engine.run()["verdict"] == "not_restored"
