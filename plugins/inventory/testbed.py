@@ -52,6 +52,10 @@ options:
         description: For the management addresses of all nodes.
         type: str
         default: 172.31.0.0/22
+      segments:
+        description: For the bridged segments of all sites, of which each gets a quarter.
+        type: str
+        default: 172.30.0.0/20
   profiles:
     description:
       - Circuit profiles by name. A profile may have the keys C(delay), C(jitter), C(rate), C(loss) and C(mtu) of a
@@ -67,6 +71,7 @@ options:
       - Sites by name. Everything about a site is derived from its C(number), from 1 to 99, which must never change.
       - C(title) is its name for people, C(position) its latitude and longitude in degrees.
       - C(kvm_hosts) is the number of its KVM hosts, 1 by default; C(cpus) and C(memory) say how large each of them is.
+      - C(disks) is a list of the sizes of each KVM host's further disks, such as V(4gib).
       - C(asn) is a private AS number instead of the derived one; C(platform) of its router is V(linux) or V(vyos).
     type: dict
     required: true

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from .plan import LabPlan, NodePlan, Tap, plan_lab
+from .plan import Disk, LabPlan, NodePlan, Tap, plan_lab
 
-__all__ = ["LabPlan", "NodePlan", "Tap", "plan_lab"]
+__all__ = ["Disk", "LabPlan", "NodePlan", "Tap", "plan_lab"]

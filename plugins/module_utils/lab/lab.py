@@ -124,10 +124,12 @@ class Lab:
         if not (directory / "node.json").exists():
             for command in provider.prepare(node, directory):
                 _check_host(command)
+        for disk in node.disks:
+            _make_disk(directory / f"{disk.name}.raw", disk.size_mib)
         for script, text in provider.scripts(node).items():
             (directory / script).write_text(text)
             (directory / script).chmod(0o700)
-        _write_private(directory / "seed", seed_disk(node.files, self._private_files()))
+        _write_private(directory / "seed", seed_disk({**node.files, **provider.files(node)}, self._private_files()))
         _write_private(directory / "node.json", json.dumps(record).encode())
         console = directory / "console.log"
         if console.exists():
@@ -272,6 +274,13 @@ def _read_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(_read_text(path)))
     except ValueError:
         return {}
+
+
+def _make_disk(path: Path, size_mib: int) -> None:
+    """Make an empty disk that takes no room until it is written to; keep one that is there."""
+    if not path.exists():
+        _write_private(path, b"")
+        os.truncate(path, size_mib * 1024 * 1024)
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -20,7 +20,7 @@ MANAGEMENT = "mgmt"
 CIRCUIT_HANDLE = "c1c:"
 """The root qdisc that emulates a circuit; faults hang under it (docs/reference/faults.md)."""
 
-_MEMORY_MB = {"router": 256, "kvm_host": 512}
+_MEMORY_MB = {"router": 256, "kvm_host": 1024}
 _SMALLEST_QUEUE = 1000
 
 
@@ -36,6 +36,14 @@ class Tap:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A further disk of a node, empty at first; it is kept as long as the lab."""
+
+    name: str
+    size_mib: int
+
+
+@dataclass(frozen=True)
 class NodePlan:
     """All that a provider needs to start one node. `taps[0]` is the management interface."""
 
@@ -46,6 +54,7 @@ class NodePlan:
     management: str
     files: Mapping[str, str]
     """Path below `/` to text: what the node's seed disk lays over its image."""
+    disks: tuple[Disk, ...] = ()
 
     @property
     def machine_id(self) -> str:
@@ -104,6 +113,7 @@ def _plan_node(
         _tap(interface["name"], interface["mac"], bridges[_segment(interface)], interface["mtu"])
         for interface in node["interfaces"]
     ]
+    disks = tuple(Disk(**disk) for disk in node["disks"])
     return NodePlan(
         name=name,
         memory_mb=memory[node["kind"]],
@@ -111,6 +121,7 @@ def _plan_node(
         taps=tuple(taps),
         management=address,
         files=_files(name, taps, f"{address}/{management.prefixlen}", _circuit_commands(node, testbed["circuits"])),
+        disks=disks,
     )
 
 

@@ -37,6 +37,10 @@ class Provider(abc.ABC):
         """Give programs that the node's directory must hold: name to text."""
         return {}
 
+    def files(self, node: NodePlan) -> dict[str, str]:  # noqa: ARG002
+        """Give what a node's seed must hold for this provider alone: path below `/` to text."""
+        return {}
+
     @abc.abstractmethod
     def command(self, node: NodePlan, directory: Path) -> list[str]:
         """Give the command line of the running node. The console goes to its standard output."""

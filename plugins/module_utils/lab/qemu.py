@@ -64,11 +64,10 @@ class Qemu(Provider):
             str(node.cpus),
             "-append",
             f"{kernel} systemd.hostname={node.name} systemd.show_status=0 quiet",
-            "-drive",
             # Nobody writes to the image, and QEMU's locks on it don't agree with those of User-Mode Linux.
-            f"file={directory / 'disk'},format=qcow2,if=virtio,backing.file.locking=off",
-            "-drive",
-            f"file={directory / 'seed'},format=raw,if=virtio",
+            *_disk("root", f"file={directory / 'disk'},format=qcow2,backing.file.locking=off"),
+            *_disk("seed", f"file={directory / 'seed'},format=raw"),
+            *(word for disk in node.disks for word in _disk(disk.name, f"file={directory / disk.name}.raw,format=raw")),
             "-serial",
             "stdio",
             "-qmp",
@@ -108,6 +107,11 @@ def kvm_boots(image: Path) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return _PROBE_MARK in done.stdout
+
+
+def _disk(name: str, drive: str) -> list[str]:
+    """The guest sees the disks in this order, and each as `/dev/disk/by-id/virtio-NAME`."""
+    return ["-drive", f"{drive},if=none,id={name}", "-device", f"virtio-blk-pci,drive={name},serial={name}"]
 
 
 def _machine(accelerator: str, image: Path, initrd: Path | None = None) -> list[str]:

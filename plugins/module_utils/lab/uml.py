@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _MCONSOLE_MAGIC = 0xCAFEBABE
 _MCONSOLE_VERSION = 2
 _MCONSOLE_DATA = 512
+# The first two disks are the root and the seed.
+_FURTHER_DISKS = 2
+_DISK_LETTERS = "abcdefgh"
 
 _STARTER = "linux"
 # A reboot of the guest executes the first word of the command line anew, with every file still open; a tap that is open
@@ -62,12 +65,21 @@ class Uml(Provider):
     def scripts(self, node: NodePlan) -> dict[str, str]:
         return {_STARTER: _STARTER_TEXT.format(name=node.name, kernel=shlex.quote(str(self.image / "uml" / "linux")))}
 
+    def files(self, node: NodePlan) -> dict[str, str]:
+        # These disks have no serial number by which udev could name them as virtio ones.
+        rules = "".join(
+            f'KERNEL=="ubd{_DISK_LETTERS[place]}", SYMLINK+="disk/by-id/virtio-{disk.name}"\n'
+            for place, disk in enumerate(node.disks, _FURTHER_DISKS)
+        )
+        return {"etc/udev/rules.d/60-okiagari-disks.rules": rules} if rules else {}
+
     def command(self, node: NodePlan, directory: Path) -> list[str]:
         vectors = [f"vec{index}:{_vector(tap)}" for index, tap in enumerate(node.taps)]
         return [
             str(directory / _STARTER),
             f"ubd0={directory / 'disk'},{self.image / 'root.raw'}",
             f"ubd1={directory / 'seed'}",
+            *(f"ubd{place}={directory / disk.name}.raw" for place, disk in enumerate(node.disks, _FURTHER_DISKS)),
             "root=/dev/ubda",
             "rw",
             f"mem={node.memory_mb}M",
@@ -102,4 +114,4 @@ class Uml(Provider):
 
 
 def _vector(tap: Tap) -> str:
-    return f"transport=tap,ifname={tap.name},mac={tap.mac},depth=128,gro=1"
+    return f"transport=tap,ifname={tap.name},mac={tap.mac},mtu={tap.mtu},depth=128,gro=1"

@@ -25,6 +25,13 @@ _SITE_LENGTH = 16
 _LAN_LENGTH = 24
 _LAN_HOSTS = 10
 _LAN = "lan0"
+_TRUNK = "trunk0"
+_TRUNK_MTU = 1600
+# An outer and an inner tag of 4 octets each.
+_TAGS = 8
+_LARGEST_TENANT_MTU = 1500
+# The prefix of the segments has room for this many.
+_SEGMENTS = 4
 _LONGEST_INTERFACE = 15
 # Numbers of nodes: site routers from 1, core routers from 101, the sites' first KVM hosts from 201, second from 301 ...
 _HUNDRED = 100
@@ -34,6 +41,10 @@ _LAST_TAG = 4094
 # Light in fibre goes 200 km in a millisecond, and cables are about 1.4 times as long as the great circle.
 _KM_PER_MS = 200 / 1.4
 _EARTH_RADIUS_KM = 6371.0
+_STORAGE = "storage"
+_STORAGE_VLAN = 11
+_STORAGE_TABLE = 1011
+_BRIDGED = {"management": 12, "migration": 13}
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,26 @@ class TestbedSite:
     prefix: str
     position: tuple[float, float] | None
     nodes: tuple[str, ...]
+    storage: str
+
+
+@dataclass(frozen=True)
+class RoutedSegment:
+    """A network in a VRF of its own over all routers; each site has its own prefix in it."""
+
+    kind: str
+    vlan: int
+    vrf: str
+    table: int
+
+
+@dataclass(frozen=True)
+class BridgedSegment:
+    """One broadcast domain over all sites."""
+
+    kind: str
+    vlan: int
+    prefix: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +89,17 @@ class LanInterface:
     kind: str
     segment: str
     address: str
+    mac: str
+    mtu: int
+
+
+@dataclass(frozen=True)
+class TrunkInterface:
+    """Carries the tagged networks of a site; it has no address itself."""
+
+    name: str
+    kind: str
+    segment: str
     mac: str
     mtu: int
 
@@ -73,6 +115,15 @@ class WanInterface:
     peer_asn: int
     mac: str
     mtu: int
+
+
+Interface = LanInterface | TrunkInterface | WanInterface
+
+
+@dataclass(frozen=True)
+class Disk:
+    name: str
+    size_mib: int
 
 
 @dataclass(frozen=True)
@@ -91,7 +142,10 @@ class TestbedNode:
     position: tuple[float, float] | None
     cpus: int | None
     memory_mib: int | None
-    interfaces: tuple[LanInterface | WanInterface, ...]
+    interfaces: tuple[Interface, ...]
+    segments: Mapping[str, Mapping[str, str]]
+    """Segment to `address` and, where there is one, `gateway`."""
+    disks: tuple[Disk, ...]
 
 
 @dataclass(frozen=True)
@@ -121,6 +175,9 @@ class Testbed:
     sites: Mapping[str, TestbedSite]
     nodes: Mapping[str, TestbedNode]
     circuits: Mapping[str, TestbedCircuit]
+    segments: Mapping[str, RoutedSegment | BridgedSegment]
+    tenant_mtu: int
+    """The largest packet that every network of every project can carry from site to site."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the resolved testbed as plain JSON values, of which `from_dict` makes an equal testbed."""
@@ -140,6 +197,8 @@ class Testbed:
                 sites={name: TestbedSite(**_tuples(site)) for name, site in data["sites"].items()},
                 nodes={name: _node(node) for name, node in data["nodes"].items()},
                 circuits={name: TestbedCircuit(**circuit) for name, circuit in data["circuits"].items()},
+                segments={name: _segment(segment) for name, segment in data["segments"].items()},
+                tenant_mtu=data["tenant_mtu"],
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise OkiagariError(f"not a resolved testbed: {error}") from error
@@ -183,10 +242,11 @@ class _Derivation:
                 prefix=str(self._site_prefix(site)),
                 position=site.position,
                 nodes=tuple(own),
+                storage=str(self._storage(site)),
             )
             nodes |= own
         for router in self._description.core.values():
-            nodes[router.name] = self._router(router, "core", None, tuple(interfaces[router.name]))
+            nodes[router.name] = self._router(router, "core", None, tuple(interfaces[router.name]), {})
         management = self._prefixes["management"]
         return Testbed(
             name=self._description.name,
@@ -194,6 +254,8 @@ class _Derivation:
             sites=sites,
             nodes=nodes,
             circuits=circuits,
+            segments=self._segments(),
+            tenant_mtu=min([*(circuit.mtu - _TAGS for circuit in circuits.values()), _LARGEST_TENANT_MTU]),
         )
 
     def _check_names(self) -> None:
@@ -235,10 +297,16 @@ class _Derivation:
 
     def _circuits(self, interfaces: dict[str, list[WanInterface]]) -> dict[str, TestbedCircuit]:
         circuits: dict[str, TestbedCircuit] = {}
-        names = {f"{site.name}-lan": site.place for site in self._description.sites.values()}
+        names = {
+            f"{site.name}-{segment}": site.place
+            for site in self._description.sites.values()
+            for segment in ("lan", "trunk")
+        }
         numbers: dict[tuple[str, ...], Item] = {}
         tags: dict[object, Item] = {}
-        devices: dict[object, Item] = {(site.router, _LAN): site.place for site in self._description.sites.values()}
+        devices: dict[object, Item] = {
+            (site.router, device): site.place for site in self._description.sites.values() for device in (_LAN, _TRUNK)
+        }
         for circuit in self._description.circuits:
             if circuit.tag is not None:
                 self._claim(tags, circuit.tag, circuit.place.at("tag"), "S-tag")
@@ -354,10 +422,22 @@ class _Derivation:
         return delay
 
     def _site_router(self, site: Site, interfaces: list[WanInterface]) -> TestbedNode:
-        return self._router(site, "site", site.name, (self._lan_interface(site, 1, site.number), *interfaces))
+        every: tuple[Interface, ...] = (
+            self._lan_interface(site, 1, site.number),
+            *interfaces,
+            _trunk_interface(site, site.number),
+        )
+        storage = self._storage(site)
+        segments = {_STORAGE: {"address": f"{storage[1]}/{storage.prefixlen}"}}
+        return self._router(site, "site", site.name, every, segments)
 
     def _router(
-        self, router: Router, role: str, site: str | None, interfaces: tuple[LanInterface | WanInterface, ...]
+        self,
+        router: Router,
+        role: str,
+        site: str | None,
+        interfaces: tuple[Interface, ...],
+        segments: Mapping[str, Mapping[str, str]],
     ) -> TestbedNode:
         number = router.number if site else _HUNDRED + router.number
         return TestbedNode(
@@ -374,6 +454,8 @@ class _Derivation:
             cpus=None,
             memory_mib=None,
             interfaces=interfaces,
+            segments=segments,
+            disks=(),
         )
 
     def _kvm_host(self, site: Site, index: int) -> TestbedNode:
@@ -391,8 +473,37 @@ class _Derivation:
             position=site.position,
             cpus=site.cpus,
             memory_mib=site.memory,
-            interfaces=(self._lan_interface(site, _LAN_HOSTS + index, number),),
+            interfaces=(self._lan_interface(site, _LAN_HOSTS + index, number), _trunk_interface(site, number)),
+            segments=self._attachments(site, index, number),
+            disks=tuple(Disk(f"disk{place}", size) for place, size in enumerate(site.disks, 1)),
         )
+
+    def _attachments(self, site: Site, index: int, number: int) -> Mapping[str, Mapping[str, str]]:
+        storage = self._storage(site)
+        found = {
+            _STORAGE: {"address": f"{storage[_LAN_HOSTS + index]}/{storage.prefixlen}", "gateway": str(storage[1])}
+        }
+        for place, name in enumerate(_BRIDGED):
+            prefix = self._segment_prefix(place)
+            # The last one is the broadcast address.
+            if number >= prefix.num_addresses - 1:
+                needed = 32 - (number + 1).bit_length() - (_SEGMENTS - 1).bit_length()
+                self._too_small("segments", site.place.at("kvm_hosts"), f"address {number} of each quarter", needed)
+            else:
+                found[name] = {"address": f"{prefix[number]}/{prefix.prefixlen}"}
+        return found
+
+    def _segments(self) -> Mapping[str, RoutedSegment | BridgedSegment]:
+        bridged = {
+            name: BridgedSegment("l2", vlan, str(self._segment_prefix(place)))
+            for place, (name, vlan) in enumerate(_BRIDGED.items())
+        }
+        return {_STORAGE: RoutedSegment("l3", _STORAGE_VLAN, _STORAGE, _STORAGE_TABLE), **bridged}
+
+    def _segment_prefix(self, place: int) -> IPv4Network:
+        prefix = self._prefixes["segments"]
+        length = min(32, prefix.prefixlen + (_SEGMENTS - 1).bit_length())
+        return IPv4Network((int(prefix.network_address) + place * 2 ** (32 - length), length))
 
     def _lan_interface(self, site: Site, host: int, number: int) -> LanInterface:
         lan = self._lan(site)
@@ -405,6 +516,10 @@ class _Derivation:
 
     def _lan(self, site: Site) -> IPv4Network:
         return next(self._site_prefix(site).subnets(new_prefix=_LAN_LENGTH))
+
+    def _storage(self, site: Site) -> IPv4Network:
+        lan = self._lan(site)
+        return IPv4Network((int(lan.broadcast_address) + 1, _LAN_LENGTH))
 
     def _site_prefix(self, site: Site) -> IPv4Network:
         return self._subnet("sites", site.place.at("number"), site.number, _SITE_LENGTH)
@@ -435,12 +550,16 @@ class _Derivation:
             self._problems.add(place, message)
 
 
+def _trunk_interface(site: Site, number: int) -> TrunkInterface:
+    return TrunkInterface(_TRUNK, "trunk", f"{site.name}-trunk", _mac(4, number), _TRUNK_MTU)
+
+
 def _suffix(circuit: Circuit) -> list[str]:
     return [str(circuit.number)] if circuit.number > 1 else []
 
 
 def _mac(kind: int, number: int) -> str:
-    """Give a locally administered address; `kind` keeps the numbers of LAN and circuit interfaces apart."""
+    """Give a locally administered address; `kind` keeps the numbers apart: 1 LANs, 2 circuits, 4 trunks (3: guests)."""
     return ":".join(f"{byte:02x}" for byte in (2, kind, *number.to_bytes(4, "big")))
 
 
@@ -467,8 +586,14 @@ def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _node(data: Mapping[str, Any]) -> TestbedNode:
     interfaces = tuple(_interface(each) for each in data["interfaces"])
-    return TestbedNode(**{**_tuples(data), "interfaces": interfaces})
+    disks = tuple(Disk(**each) for each in data["disks"])
+    return TestbedNode(**{**_tuples(data), "interfaces": interfaces, "disks": disks})
 
 
-def _interface(data: Mapping[str, Any]) -> LanInterface | WanInterface:
-    return LanInterface(**data) if data["kind"] == "lan" else WanInterface(**data)
+def _interface(data: Mapping[str, Any]) -> Interface:
+    kinds: dict[str, type[Interface]] = {"lan": LanInterface, "trunk": TrunkInterface, "wan": WanInterface}
+    return kinds[data["kind"]](**data)
+
+
+def _segment(data: Mapping[str, Any]) -> RoutedSegment | BridgedSegment:
+    return RoutedSegment(**data) if data["kind"] == "l3" else BridgedSegment(**data)

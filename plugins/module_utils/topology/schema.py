@@ -24,6 +24,7 @@ DEFAULT_PREFIXES: Final = {
     "circuits": IPv4Network("10.254.0.0/16"),
     "sites": IPv4Network("10.0.0.0/12"),
     "management": IPv4Network("172.31.0.0/22"),
+    "segments": IPv4Network("172.30.0.0/20"),
 }
 GROUPS: Final = ("all", "ungrouped", "sites", "core", "routers", "kvm-hosts")
 LARGEST_NUMBER: Final = 99
@@ -109,6 +110,8 @@ class Site(Router):
     kvm_hosts: int = 1
     cpus: int | None = None
     memory: int | None = None
+    disks: tuple[int, ...] = ()
+    """Sizes of each KVM host's further disks, in MiB."""
 
     @property
     def router(self) -> str:
@@ -413,6 +416,15 @@ def _network(item: Item) -> IPv4Network:
     return loose
 
 
+def _disks(item: Item) -> tuple[int, ...]:
+    sizes = tuple(mebibytes(size.value) for size in _list(item))
+    if any(size < 1 for size in sizes):
+        raise BadValue("a disk has at least 1mib")
+    if len(sizes) > _MOST_DISKS:
+        raise BadValue(f"a host has at most {_MOST_DISKS} disks")
+    return sizes
+
+
 def _delay(item: Item) -> float | str:
     return _DISTANCE if item.value == _DISTANCE else milliseconds(item.value)
 
@@ -425,6 +437,7 @@ def _kind(value: object) -> str:
 
 
 _DISTANCE: Final = "distance"
+_MOST_DISKS: Final = 6
 _tag = _integer(1, 4094)
 _parallel = _integer(1, PARALLEL_CIRCUITS)
 _SHAPE: Final[dict[str, Callable[[Item], Any]]] = {
@@ -446,4 +459,5 @@ _SITE: Final[dict[str, Callable[[Item], Any]]] = {
     "kvm_hosts": _integer(0, 200),
     "cpus": _integer(1, 1024),
     "memory": lambda item: mebibytes(item.value),
+    "disks": _disks,
 }

@@ -9,12 +9,13 @@ import os
 import stat
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.lab import NodePlan, plan_lab
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, NodePlan, plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import lab as lab_module
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.provider import Provider
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 TESTBED = "plugin: okiagari.testbed.testbed\nname: t\nsites: {a: {number: 1}}\n"
 PLAN = plan_lab(loads(TESTBED).to_dict())
-LINKS = ["mgmt", "b-a-lan", "t024dac1f00c9", "t0201000000c9", "t024dac1f0001", "t020100000001"]
+LINKS = ["mgmt", "b-a-lan", "b-a-trunk"]
+LINKS += ["t024dac1f00c9", "t0201000000c9", "t0204000000c9", "t024dac1f0001", "t020100000001", "t020400000001"]
 READY = "echo okiagari-ready; exec sleep 60"
 
 
@@ -130,6 +132,30 @@ def start(lab: Lab, script: str = READY, node: str = "a-r1", image: str = "image
     provider = Shell(Path("/cache") / image, script)
     lab.start(PLAN.node(node), provider)
     return provider
+
+
+def test_further_disks_are_empty_take_no_room_and_are_kept(lab: Lab) -> None:
+    lab.make_network(PLAN)
+    node = replace(PLAN.node("a-r1"), disks=(Disk("disk1", 64),))
+    provider = Shell(Path("/cache/image"), READY)
+    lab.start(node, provider)
+    disk = lab.node_directory("a-r1") / "disk1.raw"
+    assert (disk.stat().st_size, disk.stat().st_blocks) == (64 * 1024 * 1024, 0)
+    with disk.open("r+b") as opened:
+        opened.write(b"kept")
+    lab.space.kill_node("a-r1")
+    lab.start(node, provider)
+    assert disk.read_bytes()[:4] == b"kept"
+
+
+def test_a_provider_adds_to_the_seed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shell, "files", lambda self, node: {"etc/of-the-provider": node.name})
+    start(lab)
+    with tarfile.open(lab.node_directory("a-r1") / "seed") as seed:
+        found = seed.extractfile("etc/of-the-provider")
+        assert found is not None
+        assert found.read() == b"a-r1"
+        assert "etc/hostname" in seed.getnames()
 
 
 def state(lab: Lab) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.lab import LabPlan, plan_lab
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, LabPlan, plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load, loads
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,7 +69,8 @@ def check(plan: LabPlan, testbed: dict[str, Any]) -> None:
         for tap in node.taps:
             ends.setdefault(tap.bridge, []).append(node.name)
     wanted = [sorted([circuit["a"], circuit["b"]]) for circuit in testbed["circuits"].values()]
-    wanted += [sorted(site["nodes"]) for site in testbed["sites"].values()]
+    # Each site has a LAN and a trunk.
+    wanted += 2 * [sorted(site["nodes"]) for site in testbed["sites"].values()]
     assert sorted(ends[bridge] for bridge in plan.bridges if bridge != "mgmt") == sorted(wanted)
 
 
@@ -146,7 +147,7 @@ def link(name: str, mac: str, mtu: int) -> dict[str, str]:
 def test_a_node_knows_its_name_its_interfaces_and_its_management_address() -> None:
     plan = plan_lab(describe({"a": 1}, {"x": 1}, [{"between": ["a", "x"], "mtu": 9000}]))
     assert plan.gateway == "172.31.3.254/22"
-    assert plan.bridges == ("mgmt", "b-a-lan", "b-a-x")
+    assert plan.bridges == ("mgmt", "b-a-lan", "b-a-trunk", "b-a-x")
     files = dict(plan.node("a-r1").files)
     assert files.pop("etc/okiagari/circuits.tc")
     assert files == {
@@ -158,15 +159,25 @@ def test_a_node_knows_its_name_its_interfaces_and_its_management_address() -> No
         **link("mgmt0", "02:4d:ac:1f:00:01", 1500),
         **link("lan0", "02:01:00:00:00:01", 1500),
         **link("w-x", "02:02:00:00:00:00", 9000),
+        **link("trunk0", "02:04:00:00:00:01", 1600),
     }
 
 
 def test_memory_by_kind() -> None:
     testbed = describe({"a": 1}, {}, [])
-    assert {node.name: node.memory_mb for node in plan_lab(testbed).nodes} == {"a-r1": 256, "a-kvm1": 512}
-    more = plan_lab(testbed, {"kvm_host": 1024})
-    assert {node.name: node.memory_mb for node in more.nodes} == {"a-r1": 256, "a-kvm1": 1024}
+    assert {node.name: node.memory_mb for node in plan_lab(testbed).nodes} == {"a-r1": 256, "a-kvm1": 1024}
+    more = plan_lab(testbed, {"kvm_host": 2048})
+    assert {node.name: node.memory_mb for node in more.nodes} == {"a-r1": 256, "a-kvm1": 2048}
     assert more.node("a-kvm1").fingerprint != plan_lab(testbed).node("a-kvm1").fingerprint
+
+
+def test_the_disks_of_hosts() -> None:
+    testbed = describe({"a": 1}, {}, [])
+    bare = plan_lab(testbed)
+    testbed["nodes"]["a-kvm1"]["disks"] = [{"name": "disk1", "size_mib": 64}]
+    plan = plan_lab(testbed)
+    assert {node.name: node.disks for node in plan.nodes} == {"a-r1": (), "a-kvm1": (Disk("disk1", 64),)}
+    assert plan.node("a-kvm1").fingerprint != bare.node("a-kvm1").fingerprint
 
 
 def test_an_unknown_node_is_refused_with_the_known_ones() -> None:

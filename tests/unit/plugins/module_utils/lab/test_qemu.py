@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.lab import NodePlan, Tap, qemu
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, NodePlan, Tap, qemu
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.qemu import Qemu, kvm_boots
 
 NODE = NodePlan(
@@ -23,6 +23,7 @@ NODE = NodePlan(
     taps=(Tap("t024dac1f0001", "mgmt0", "02:4d:ac:1f:00:01", "mgmt", 1500),),
     management="172.31.0.1",
     files={},
+    disks=(Disk("disk1", 4096),),
 )
 APPEND = (
     f"root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.machine_id={NODE.machine_id} systemd.hostname=a-r1 "
@@ -37,8 +38,12 @@ def test_command_line(accelerator: str, cpu: str) -> None:
         "-machine", f"q35,accel={accelerator}", "-cpu", cpu,
         "-kernel", "/cache/1f2e/qemu/vmlinuz", "-initrd", "/cache/1f2e/qemu/initrd",
         "-m", "256", "-smp", "2", "-append", APPEND,
-        "-drive", "file=/lab/nodes/a-r1/disk,format=qcow2,if=virtio,backing.file.locking=off",
-        "-drive", "file=/lab/nodes/a-r1/seed,format=raw,if=virtio",
+        "-drive", "file=/lab/nodes/a-r1/disk,format=qcow2,backing.file.locking=off,if=none,id=root",
+        "-device", "virtio-blk-pci,drive=root,serial=root",
+        "-drive", "file=/lab/nodes/a-r1/seed,format=raw,if=none,id=seed",
+        "-device", "virtio-blk-pci,drive=seed,serial=seed",
+        "-drive", "file=/lab/nodes/a-r1/disk1.raw,format=raw,if=none,id=disk1",
+        "-device", "virtio-blk-pci,drive=disk1,serial=disk1",
         "-serial", "stdio", "-qmp", "unix:/lab/nodes/a-r1/qmp,server=on,wait=off",
         "-netdev", "tap,id=n0,ifname=t024dac1f0001,script=no,downscript=no",
         "-device", "virtio-net-pci,netdev=n0,mac=02:4d:ac:1f:00:01,romfile=",

@@ -8,11 +8,12 @@ import platform
 import socket
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.lab import NodePlan, Tap
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, NodePlan, Tap
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.uml import Uml
 
 NODE = NodePlan(
@@ -21,10 +22,11 @@ NODE = NodePlan(
     cpus=1,
     taps=(
         Tap("t024dac1f0001", "mgmt0", "02:4d:ac:1f:00:01", "mgmt", 1500),
-        Tap("t020200000000", "w-x", "02:02:00:00:00:00", "b-a-x", 1500),
+        Tap("t020200000000", "w-x", "02:02:00:00:00:00", "b-a-x", 1600),
     ),
     management="172.31.0.1",
     files={},
+    disks=(Disk("disk1", 4096), Disk("disk2", 64)),
 )
 
 
@@ -33,6 +35,8 @@ def test_command_line() -> None:
         "/lab/nodes/a-r1/linux",
         "ubd0=/lab/nodes/a-r1/disk,/cache/1f2e/root.raw",
         "ubd1=/lab/nodes/a-r1/seed",
+        "ubd2=/lab/nodes/a-r1/disk1.raw",
+        "ubd3=/lab/nodes/a-r1/disk2.raw",
         "root=/dev/ubda",
         "rw",
         "mem=256M",
@@ -46,10 +50,19 @@ def test_command_line() -> None:
         "systemd.hostname=a-r1",
         "systemd.show_status=0",
         "quiet",
-        "vec0:transport=tap,ifname=t024dac1f0001,mac=02:4d:ac:1f:00:01,depth=128,gro=1",
-        "vec1:transport=tap,ifname=t020200000000,mac=02:02:00:00:00:00,depth=128,gro=1",
+        "vec0:transport=tap,ifname=t024dac1f0001,mac=02:4d:ac:1f:00:01,mtu=1500,depth=128,gro=1",
+        "vec1:transport=tap,ifname=t020200000000,mac=02:02:00:00:00:00,mtu=1600,depth=128,gro=1",
     ]
     assert Uml(Path("/cache/1f2e")).prepare(NODE, Path("/lab/nodes/a-r1")) == []
+
+
+def test_further_disks_have_the_names_of_virtio_ones() -> None:
+    assert Uml(Path("image")).files(NODE) == {
+        "etc/udev/rules.d/60-okiagari-disks.rules": (
+            'KERNEL=="ubdc", SYMLINK+="disk/by-id/virtio-disk1"\nKERNEL=="ubdd", SYMLINK+="disk/by-id/virtio-disk2"\n'
+        )
+    }
+    assert Uml(Path("image")).files(replace(NODE, disks=())) == {}
 
 
 def test_the_starter_closes_files_forgets_the_last_run_and_keeps_its_name(tmp_path: Path) -> None:

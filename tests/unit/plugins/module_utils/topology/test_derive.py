@@ -41,6 +41,7 @@ def test_everything_is_derived_from_a_few_numbers():
         "prefix": "10.2.0.0/16",
         "position": [36.54, 136.71],
         "nodes": ["kanazawa-r1", "kanazawa-kvm1"],
+        "storage": "10.2.1.0/24",
     }
     router = testbed["nodes"]["hiroshima-r1"]
     assert (router["kind"], router["role"], router["asn"]) == ("router", "site", 65001)
@@ -63,7 +64,7 @@ def test_everything_is_derived_from_a_few_numbers():
             "peer_address": "10.254.0.1",
             "peer_asn": 65101,
             "mac": "02:02:00:00:00:00",
-            "mtu": 1500,
+            "mtu": 1600,
         },
     ]
     host = testbed["nodes"]["naist-kvm1"]
@@ -81,8 +82,43 @@ def test_everything_is_derived_from_a_few_numbers():
         "jitter_ms": 0.2,
         "rate_bps": 1_000_000_000,
         "loss_percent": 0.0,
-        "mtu": 1500,
+        "mtu": 1600,
     }
+
+
+def test_the_segments_of_a_testbed():
+    testbed = load(INVENTORY / "lab" / "testbed.yml").to_dict()
+    assert testbed["segments"] == {
+        "storage": {"kind": "l3", "vlan": 11, "vrf": "storage", "table": 1011},
+        "management": {"kind": "l2", "vlan": 12, "prefix": "172.30.0.0/22"},
+        "migration": {"kind": "l2", "vlan": 13, "prefix": "172.30.4.0/22"},
+    }
+    nodes = testbed["nodes"]
+    assert nodes["osaka"]["segments"] == {}
+    assert nodes["hiroshima-r1"]["segments"] == {"storage": {"address": "10.1.1.1/24"}}
+    assert nodes["hiroshima-kvm1"]["segments"] == {
+        "storage": {"address": "10.1.1.11/24", "gateway": "10.1.1.1"},
+        "management": {"address": "172.30.0.201/22"},
+        "migration": {"address": "172.30.4.201/22"},
+    }
+    trunks = {name: [each for each in node["interfaces"] if each["kind"] == "trunk"] for name, node in nodes.items()}
+    assert {name for name, found in trunks.items() if found} == {name for name, node in nodes.items() if node["site"]}
+    assert trunks["hiroshima-kvm1"] == [
+        {"name": "trunk0", "kind": "trunk", "segment": "hiroshima-trunk", "mac": "02:04:00:00:00:c9", "mtu": 1600}
+    ]
+
+
+@pytest.mark.parametrize(("mtus", "tenant"), [([], 1500), ([1500], 1492), ([9000, 1600], 1500), ([1600, 1504], 1496)])
+def test_projects_have_what_the_smallest_circuit_leaves_beside_two_tags(mtus, tenant):
+    circuits = [{"between": ["a", "x"], "number": number, "mtu": mtu} for number, mtu in enumerate(mtus, 1)]
+    assert loads(describe({"a": 1}, {"x": 1}, circuits)).tenant_mtu == tenant
+
+
+def test_every_host_of_a_site_has_its_disks():
+    text = describe({"a": 1}, {}, []).replace('{"number": 1}', "{number: 1, kvm_hosts: 2, disks: [4gib, 512mib]}")
+    nodes = loads(text).to_dict()["nodes"]
+    disks = [{"name": "disk1", "size_mib": 4096}, {"name": "disk2", "size_mib": 512}]
+    assert {name: node["disks"] for name, node in nodes.items()} == {"a-r1": [], "a-kvm1": disks, "a-kvm2": disks}
 
 
 @pytest.mark.parametrize(("name", "sites"), [("lab", 3), ("distcloud", 12)])
@@ -173,7 +209,8 @@ def test_what_must_be_unique_is(description):
     routers = [node for node in testbed.nodes.values() if node.kind == "router"]
     for values in (
         [interface.mac for interface in interfaces],
-        [interface.address for interface in interfaces],
+        [interface.address for interface in interfaces if interface.kind != "trunk"]
+        + [each["address"] for node in testbed.nodes.values() for each in node.segments.values()],
         [(name, interface.name) for name, node in testbed.nodes.items() for interface in node.interfaces],
         [node.management for node in testbed.nodes.values()],
         [node.number for node in testbed.nodes.values()],

@@ -155,6 +155,24 @@ ONE_PROBLEM = {
         "{number: 2, kvm_hosts: 20}",
         "t.yml:11: .*prefixes.management, .*; make it at least a /21",
     ),
+    "too many hosts for a segment": (
+        "{number: 2}",
+        "{number: 2, kvm_hosts: 20}",
+        "t.yml:11: .*of prefixes.segments, and 172.30.0.0/20 is too small; make it at least a /19",
+    ),
+    "no disk": ("{number: 2}", "{number: 2, disks: [0]}", "t.yml:11: .*disks: a disk has at least 1mib"),
+    "disk unit": ("{number: 2}", "{number: 2, disks: [4gb]}", "t.yml:11: .*disks: 4gb has the unknown unit gb"),
+    "disks": ("{number: 2}", "{number: 2, disks: 4gib}", "t.yml:11: .*disks: must be a list, not text"),
+    "many disks": (
+        "{number: 2}",
+        "{number: 2, disks: [1, 1, 1, 1, 1, 1, 1]}",
+        "t.yml:11: .*disks: a host has at most 6 disks",
+    ),
+    "trunk": (
+        "[kanazawa, osaka]",
+        "[{node: kanazawa, interface: trunk0}, osaka]",
+        "t.yml:14: .*interface .*trunk0.* is taken",
+    ),
     "tag": ("name: lab", "name: !vault lab", "t.yml:2: name: the tag !vault has no meaning here"),
     "plugin": (
         "plugin: okiagari.testbed.testbed",
@@ -256,6 +274,7 @@ KEYS = [
     "asn",
     "cpus",
     "memory",
+    "disks",
     "loopbacks",
     "management",
     "extends",
