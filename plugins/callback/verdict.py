@@ -24,6 +24,7 @@ requirements:
 """
 
 import atexit
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,9 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Ansible doesn't flush: in a pipe or a log nobody would see how a drill goes before it is over.
+            sys.stdout.reconfigure(line_buffering=True)
         self._results: list[Mapping[str, Any]] = []
         self._deciding: list[str] = []
 

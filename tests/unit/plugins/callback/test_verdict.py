@@ -17,13 +17,24 @@ ROOT = Path(__file__).parents[4]
 
 # Stands in for the drill: a plugin of the same name, whose results are given in the task.
 ACTION = """
+import time
+from pathlib import Path
 from ansible.plugins.action import ActionBase
 
 class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        return dict(self._task.args)
+        return {**self._task.args, "failed": self._task.args["failed"] or not self._seen(self._task.args.get("says"))}
+
+    def _seen(self, says):
+        if says is None:
+            return True
+        self._display.display(says)
+        end = time.monotonic() + 10
+        while says not in Path("out").read_text() and time.monotonic() < end:
+            time.sleep(0.1)
+        return says in Path("out").read_text()
 """
 
 
@@ -54,15 +65,21 @@ def play(tmp_path: Path, *tasks: dict[str, Any]) -> tuple[int, str]:
         f"action_plugins = {tmp_path / 'action'}\nlibrary = {tmp_path / 'library'}\nlocal_tmp = {tmp_path / 'tmp'}\n"
         "localhost_warning = false\n[inventory]\ninventory_unparsed_warning = false\n"
     )
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "play.yml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-    )
-    return done.returncode, done.stdout
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with (tmp_path / "out").open("w") as out:
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "ansible-playbook"), "play.yml"],
+            cwd=tmp_path,
+            stdout=out,
+            check=False,
+            env={**environment, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        )
+    return done.returncode, (tmp_path / "out").read_text()
+
+
+def test_what_a_task_says_is_seen_before_it_ends_in_a_log_too(tmp_path: Path) -> None:
+    code, _out = play(tmp_path, {"name": "Say", "drill": {**result("held"), "says": "so far"}})
+    assert code == 0
 
 
 def test_the_worst_of_several_drills_decides(tmp_path: Path) -> None:
