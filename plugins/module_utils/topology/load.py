@@ -36,12 +36,17 @@ def loads(text: str, file: str = "testbed.yml") -> Testbed:
     """Give the testbed that the YAML `text` describes; `file` is the name that problems carry."""
     problems = Problems(file)
     testbed = None
-    root = _Tree(problems).parse(text)
+    root = parse(text, problems)
     if root is not None:
         testbed = derive(read(root, problems), problems)
     if testbed is None or problems.found:
         raise BadInput(sorted(problems.found, key=lambda problem: problem.line or 0))
     return testbed
+
+
+def parse(text: str, problems: Problems) -> Item | None:
+    """Give the YAML `text` with the place of every value; what can't be read goes to `problems`."""
+    return _Tree(problems).parse(text)
 
 
 class _Tree:

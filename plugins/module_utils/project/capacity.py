@@ -1,0 +1,71 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a KVM host can carry, what is held there, and what is short. Nothing is given twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+Amounts = Mapping[str, int]
+
+_UNITS: Final = {
+    "vcpus": "{} of {} vCPUs are free",
+    "memory_mib": "{} of {} MiB of memory are free",
+    "disk_mib": "{} of {} MiB of disk are free",
+    "guests": "room for {} of {} guests is free",
+}
+
+
+def published(text: str) -> dict[str, int]:
+    """Give the capacity that a KVM host publishes as a local fact, or nothing if `text` says none."""
+    try:
+        said = json.loads(text)["capacity"]
+        named = {**said, "memory_mib": said.get("memory_mib", said.get("memory_mb"))}
+        return {key: int(named[key]) for key in _UNITS if named.get(key) is not None}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def amounts(machine: Mapping[str, Any]) -> dict[str, int]:
+    """Give what one machine takes of each resource."""
+    return {**{key: int(machine[key]) for key in ("vcpus", "memory_mib", "disk_mib")}, "guests": 1}
+
+
+def held(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Give what all machines of `records` take, host by host; also those on their way out."""
+    total: dict[str, dict[str, int]] = {}
+    for record in records:
+        for machine in record["machines"].values():
+            take(total, machine["host"], machine)
+    return total
+
+
+def take(total: dict[str, dict[str, int]], host: str, machine: Mapping[str, Any]) -> None:
+    """Add a machine to what is held on `host`."""
+    here = total.setdefault(host, dict.fromkeys(_UNITS, 0))
+    for key, amount in amounts(machine).items():
+        here[key] += amount
+
+
+def free(capacity: Amounts, held_there: Amounts) -> dict[str, int]:
+    """Give what is free of each resource that `capacity` names; one that it doesn't name has no limit."""
+    return {key: int(capacity[key]) - held_there.get(key, 0) for key in _UNITS if key in capacity}
+
+
+def fits(capacity: Amounts, held_there: Amounts, machine: Mapping[str, Any]) -> bool:
+    """Say whether the host has room for one more machine."""
+    asked = amounts(machine)
+    return all(left >= asked[key] for key, left in free(capacity, held_there).items() if asked[key])
+
+
+def shortages(host: str, capacity: Amounts, held_there: Amounts, machine: Mapping[str, Any]) -> list[str]:
+    """Say for each resource that is short on `host` how much of it there is; nothing if the machine fits."""
+    asked = amounts(machine)
+    return [
+        f"{host}: {_UNITS[key].format(max(0, left), capacity[key])}, {asked[key]} asked"
+        for key, left in free(capacity, held_there).items()
+        if asked[key] > max(0, left)
+    ]
