@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the lab's node image on the controller, with visible progress."""
+"""Build an image on the controller, with visible progress."""
 
 from __future__ import annotations
 
@@ -37,35 +37,37 @@ class ActionModule(ActionBase):
                 "recipe": {"type": "path", "required": True},
                 "mirror": {"default": "http://deb.debian.org/debian"},
                 "suite": {"default": "trixie"},
+                "title": {"default": "node image"},
+                "programs": {"type": "dict", "default": _PROGRAMS},
             }
         )
-        recipe, mirror, suite = Path(options["recipe"]), options["mirror"], options["suite"]
+        recipe, mirror, suite, title = Path(options["recipe"]), options["mirror"], options["suite"], options["title"]
         if not (recipe / "build").is_file():
             raise AnsibleActionFail(f"{recipe} is not an image recipe: it has no program 'build'")
         image = cache_directory(os.environ) / recipe_hash(recipe, {"mirror": mirror, "suite": suite})
         result.update(path=str(image), changed=not image.is_dir())
         if result["changed"] and not self._task.check_mode:
-            _refuse_without_programs()
+            _refuse_without_programs(title, options["programs"])
             image.parent.mkdir(parents=True, exist_ok=True)
             with (image.parent / ".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 # Another run may have built it while this one waited.
                 if not image.is_dir():
-                    _build(recipe, image, mirror, suite)
+                    _build(recipe, image, mirror, suite, title)
         return result
 
 
-def _refuse_without_programs() -> None:
-    needed = _PROGRAMS if os.geteuid() == 0 else {**_PROGRAMS, **_UNPRIVILEGED}
+def _refuse_without_programs(title: str, programs: dict[str, str]) -> None:
+    needed = programs if os.geteuid() == 0 else {**programs, **_UNPRIVILEGED}
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = [package for program, package in needed.items() if shutil.which(program, path=path) is None]
     if missing:
         raise AnsibleActionFail(
-            f"building the node image needs Debian packages that are missing: apt-get install {' '.join(missing)}"
+            f"building the {title} needs Debian packages that are missing: apt-get install {' '.join(missing)}"
         )
 
 
-def _build(recipe: Path, image: Path, mirror: str, suite: str) -> None:
+def _build(recipe: Path, image: Path, mirror: str, suite: str, title: str) -> None:
     started = time.monotonic()
     log = image.parent / f"{image.name}.log"
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
@@ -78,8 +80,8 @@ def _build(recipe: Path, image: Path, mirror: str, suite: str) -> None:
             record.write(line)
             if line.startswith("step: "):
                 display.display(
-                    f"  node image: {time.monotonic() - started:4.0f} s  {line[6:].strip()}", color="bright blue"
+                    f"  {title}: {time.monotonic() - started:4.0f} s  {line[6:].strip()}", color="bright blue"
                 )
     if process.wait():
         tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
-        raise AnsibleActionFail(f"the node image could not be built; the whole log is {log}. Its end:\n{tail}")
+        raise AnsibleActionFail(f"the {title} could not be built; the whole log is {log}. Its end:\n{tail}")

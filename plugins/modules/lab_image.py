@@ -8,10 +8,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: lab_image
-short_description: Build the lab's node image, once
+short_description: Build an image for the lab, once
 version_added: "0.1.0"
 description:
-  - Builds the Debian image that every node of the lab runs, from a recipe, and keeps it under the hash of that recipe.
+  - Builds an image from a recipe, the Debian of the lab's nodes or of its guests, and keeps it under the hash of that recipe.
   - Runs on the controller and shows its progress. Needs only Debian's packages.
   - The cache is C(~/.cache/okiagari/images), or below E(OKIAGARI_CACHE).
 author:
@@ -26,9 +26,18 @@ options:
     type: str
     default: http://deb.debian.org/debian
   suite:
-    description: The Debian release of the nodes.
+    description: The Debian release of the image.
     type: str
     default: trixie
+  title:
+    description: What the image is called in messages.
+    type: str
+    default: node image
+  programs:
+    description:
+      - The programs that the recipe needs on the controller, each with the Debian package that has it.
+      - The default is what the recipe of the nodes needs.
+    type: dict
 extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
   check_mode:

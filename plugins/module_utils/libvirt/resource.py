@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import itertools
-import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import OkiagariError
 from ..runner import Runner, output
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .definition import extract, parse
 
 _PREFIX = {"pool": "pool", "network": "net"}
 
@@ -23,7 +19,7 @@ class Resource:
 
     def __init__(self, runner: Runner, kind: str, name: str, xml: str | None) -> None:
         self._runner, self._kind, self._name, self._xml = runner, kind, name, xml
-        if xml is not None and _parse(xml).findtext("name") != name:
+        if xml is not None and parse(xml).findtext("name") != name:
             raise OkiagariError(f"the definition's <name> must be {name}")
 
     def read(self) -> dict[str, Any]:
@@ -40,15 +36,15 @@ class Resource:
             for key, _colon, value in (line.partition(":") for line in info.splitlines())
         }
         return {
-            "xml": _extract(_parse(done), _parse(self._xml)) if self._xml else done,
+            "xml": extract(parse(done), parse(self._xml)) if self._xml else done,
             "active": states.get("state", states.get("active")) in ("running", "yes"),
             "autostart": states.get("autostart") == "yes",
         }
 
     def want(self) -> dict[str, Any]:
         """Give what `read` shows once the wish is true."""
-        wanted = _parse(self._xml or "")
-        return {"xml": _extract(wanted, wanted), "active": True, "autostart": True}
+        wanted = parse(self._xml or "")
+        return {"xml": extract(wanted, wanted), "active": True, "autostart": True}
 
     def create(self) -> None:
         """Define, start and mark for automatic start."""
@@ -83,22 +79,3 @@ class Resource:
         done = self._runner.run(argv, input=text)
         if done.rc:
             raise OkiagariError(f"{' '.join(argv)}: {done.err.strip()}")
-
-
-def _parse(xml: str) -> ET.Element:
-    try:
-        return ET.fromstring(xml)  # noqa: S314 -- from the role, or from libvirt itself
-    except ET.ParseError as error:
-        raise OkiagariError(f"the definition is not XML: {error}") from error
-
-
-def _extract(have: ET.Element | None, wanted: ET.Element | None) -> Mapping[str, Any] | None:
-    """Reduce what libvirt has to what the wish names: libvirt adds identifiers and defaults of its own."""
-    if have is None or wanted is None:
-        return None
-    children = {
-        tag: [_extract(*pair) for pair in itertools.zip_longest(have.findall(tag), wanted.findall(tag))]
-        for tag in dict.fromkeys(child.tag for child in wanted)
-    }
-    attributes = {name: have.get(name) for name in wanted.attrib}
-    return {"attributes": attributes, "text": (have.text or "").strip(), "children": children}

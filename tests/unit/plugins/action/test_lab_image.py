@@ -44,7 +44,7 @@ class Recipe:
         (self.folder / "build").write_text(build)
         (self.folder / "build").chmod(0o755)
 
-    def run(self, *arguments: str, **options: str) -> tuple[str, dict[str, Any]]:
+    def run(self, *arguments: str, **options: Any) -> tuple[str, dict[str, Any]]:
         """Give what was shown before the result, and the result."""
         given = json.dumps({"recipe": str(self.folder), **options})
         program = Path(sys.executable).with_name("ansible")
@@ -96,3 +96,13 @@ def test_a_build_that_fails_shows_the_end_of_its_log(recipe: Recipe) -> None:
 def test_a_folder_without_a_program_is_no_recipe(recipe: Recipe) -> None:
     _shown, result = recipe.run()
     assert "is not an image recipe: it has no program 'build'" in result["msg"]
+
+
+def test_another_image_has_its_own_title_and_needs(recipe: Recipe) -> None:
+    recipe.write(BUILD)
+    shown, done = recipe.run(title="guest image", programs={"cpio": "cpio"})
+    assert "  guest image:    0 s  from" in shown
+    assert done["changed"]
+    _shown, refused = recipe.run(title="guest image", programs={"no-such-program": "the-package"}, suite="sid")
+    assert refused["msg"].startswith("building the guest image needs Debian packages that are missing")
+    assert "the-package" in refused["msg"]
