@@ -28,6 +28,7 @@ Row = dict[str, Any]
 
 def main() -> int:
     rows = [lab_up(nodes, *size) for nodes, size in SIZES.items()]
+    rows += destcloud()
     rows.append(row("site.yml, second run", "s", [playbook("playbooks/site.yml") for _round in range(ROUNDS)], None))
     rows += drill_figures([drill() for _round in range(ROUNDS)])
     print(f"\n{'figure':<42} {'unit':<4} {'min':>9} {'median':>9} {'max':>9} {'aim':>7}")
@@ -45,15 +46,23 @@ def lab_up(nodes: int, sites: int, core: int) -> Row:
         inventory = Path(directory)
         (inventory / "testbed.yml").write_text(json.dumps(description(sites, core)))
         (inventory / "group_vars").symlink_to(PROJECT / "inventory" / "lab" / "group_vars")
-        options = ("-i", str(inventory / "testbed.yml"))
-        environment = {"OKIAGARI_LAB_NAME": f"bench-{nodes}"}
-        took = []
-        for _round in range(ROUNDS):
-            try:
-                took.append(playbook("playbooks/lab_up.yml", *options, **environment))
-            finally:
-                playbook("playbooks/lab_down.yml", *options, **environment)
+        took = [sum(ready(inventory / "testbed.yml", f"bench-{nodes}", "lab_up")) for _round in range(ROUNDS)]
     return row(f"lab up, {nodes} nodes", "s", took, None)
+
+
+def destcloud() -> list[Row]:
+    """Time the eight routers and five sites of DESTCloud, once: from nothing to logins, and to all sessions up."""
+    up, site = ready(PROJECT / "inventory" / "destcloud", "bench-destcloud", "lab_up", "site")
+    return [row("DESTCloud up, 22 nodes", "s", [up], None), row("DESTCloud ready, 22 nodes", "s", [up + site], None)]
+
+
+def ready(inventory: Path, name: str, *playbooks: str) -> list[float]:
+    """Run playbooks on a lab of its own, which is taken down afterwards, and give the seconds that each took."""
+    options, environment = ("-i", str(inventory)), {"OKIAGARI_LAB_NAME": name}
+    try:
+        return [playbook(f"playbooks/{each}.yml", *options, **environment) for each in playbooks]
+    finally:
+        playbook("playbooks/lab_down.yml", *options, **environment)
 
 
 def description(sites: int, core: int) -> dict[str, Any]:
