@@ -100,7 +100,8 @@ class DefaultLab:
                 sessions = [peer["state"] == "Established" for peer in snapshot.get("bgp", {}).values()]
                 watched = [state == "up" for state in snapshot.get("bfd", {}).values()]
                 circuits = sum(interface["kind"] == "wan" for interface in node["interfaces"])
-                if (sum(sessions), sum(watched)) != (circuits, circuits):
+                vrfs = 1 + sum(segment["kind"] == "l3" for segment in self.testbed["segments"].values())
+                if (sum(sessions), sum(watched)) != (circuits, circuits * vrfs):
                     return False
         return True
 

@@ -87,13 +87,14 @@ class Bridge:
 
 @dataclass(frozen=True)
 class RoutedInterface:
-    """A routed C-tag on a circuit or (`circuit`, `s_tag`, `peer_address` and `peer_asn` are None) on the trunk."""
+    """A routed C-tag on a circuit or (from `circuit` on, all are None) on the trunk."""
 
     device: str
     interface: str
     address: str
     circuit: str | None = None
     s_tag: int | None = None
+    peer: str | None = None
     peer_address: str | None = None
     peer_asn: int | None = None
 
@@ -333,6 +334,7 @@ class _Planner:
                 address=each["address"],
                 circuit=each["circuit"],
                 s_tag=self._testbed["circuits"][each["circuit"]]["s_tag"],
+                peer=each["peer"],
                 peer_address=each["peer_address"],
                 peer_asn=each["peer_asn"],
             )

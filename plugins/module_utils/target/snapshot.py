@@ -13,6 +13,7 @@ from ..errors import OkiagariError
 from ..fault import routes
 from ..fault.owned import DRILL_PREFIX, FAULT_HANDLE, LEASE_PREFIX
 from ..runner import Completed, Runner, reason
+from . import storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,12 +43,17 @@ def take(runner: Runner) -> Snapshot:
     def ask(name: str) -> None:
         answers[name] = runner.run(COMMANDS[name])
 
+    part: list[Snapshot | None] = []
     asking = [threading.Thread(target=ask, args=(name,)) for name in COMMANDS]
+    asking.append(threading.Thread(target=lambda: part.append(storage.take(runner))))
     for thread in asking:
         thread.start()
     for thread in asking:
         thread.join()
-    return normalise(answers)
+    snapshot = normalise(answers)
+    if part and part[0] is not None:
+        snapshot["storage"] = part[0]
+    return snapshot
 
 
 def normalise(answers: Mapping[str, Completed]) -> Snapshot:
@@ -93,10 +99,14 @@ def daemons(text: str) -> Snapshot:
                     for name, peer in sorted(peers.items())
                 }
         elif document:
-            found["bfd"] = {
-                peer["peer"]: peer["status"] for peer in sorted(document, key=lambda peer: str(peer["peer"]))
-            }
+            found["bfd"] = dict(sorted((_session(peer), peer["status"]) for peer in document))
     return found
+
+
+def _session(peer: Mapping[str, Any]) -> str:
+    """A circuit has the same addresses in every VRF."""
+    vrf = peer.get("vrf", "default")
+    return str(peer["peer"]) if vrf == "default" else f"{peer['peer']} in {vrf}"
 
 
 def same(one: Snapshot, other: Snapshot) -> bool:

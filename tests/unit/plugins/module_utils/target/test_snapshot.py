@@ -99,7 +99,10 @@ BGP = {
         "10.254.0.3": {"remoteAs": 65101, "msgRcvd": 91, "peerUptime": "00:01:13", "pfxRcd": 14, "state": "Established"}
     },
 }
-BFD = [{"multihop": False, "peer": "10.254.0.3", "id": 187721, "status": "up", "uptime": 71}]
+BFD = [
+    {"multihop": False, "peer": "10.254.0.3", "vrf": "storage", "id": 3, "status": "down"},
+    {"multihop": False, "peer": "10.254.0.3", "vrf": "default", "id": 187721, "status": "up", "uptime": 71},
+]
 RULES = [
     {"priority": 0, "src": "all", "table": "local"},
     {"priority": 99, "src": "10.1.0.0", "srclen": 24, "table": "7"},
@@ -132,7 +135,7 @@ def test_normalised() -> None:
         "routes": ["10.2.0.0/16 via 10.254.0.3 dev w-osaka proto bgp metric 20", "blackhole 10.3.0.0/16 proto 187"],
         "rules": ["ip 0: from all table local", "ip 99: from 10.1.0.0/24 table 7", "ip6 0: from all table local"],
         "bgp": {"10.254.0.3": {"state": "Established", "received": 14}},
-        "bfd": {"10.254.0.3": "up"},
+        "bfd": {"10.254.0.3": "up", "10.254.0.3 in storage": "down"},
         "units": {"failed": ["frr-bad.service"]},
         "okiagari": {
             "leases": ["okiagari-lease-x.timer"],
