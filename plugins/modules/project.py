@@ -106,11 +106,19 @@ project:
   type: dict
 machines:
   description:
-    - The project's machines as the role virtual_machine takes them.
+    - The project's machines as the module M(okiagari.testbed.virtual_machine) takes them.
     - C(state) is V(absent) for those that are to go.
   returned: always
   type: list
   elements: dict
+questions:
+  description: For each KVM host, whom it shall hear, as the module M(okiagari.testbed.arp_wait) takes it.
+  returned: O(state=present)
+  type: dict
+text:
+  description: What the project holds, for people.
+  returned: always
+  type: str
 records:
   description: All records, whatever their state.
   returned: always
@@ -151,6 +159,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.errors import Bad
 from ansible_collections.okiagari.testbed.plugins.module_utils.project import Decision, Registry
 from ansible_collections.okiagari.testbed.plugins.module_utils.project.capacity import published
 from ansible_collections.okiagari.testbed.plugins.module_utils.project.record import active, leaving_in, machines
+from ansible_collections.okiagari.testbed.plugins.module_utils.project.report import questions, record_table
 
 if TYPE_CHECKING:
     from ansible_collections.okiagari.testbed.plugins.module_utils.project.registry import Holdings
@@ -198,17 +207,22 @@ def _answer(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     else:
         before, after = registry.change(decision.decide, check_mode or params["state"] == "query")
     mine = after.records.get(decision.name, {})
-    looked = _looked(Path(params["facts"])) if params["state"] == "query" else {}
+    more: dict[str, Any] = {}
+    if params["state"] == "query":
+        more = _looked(Path(params["facts"]))
+    if params["state"] == "present":
+        more = {"questions": questions(mine, params["testbed"])}
     return {
         "changed": before != after,
         "project": mine,
-        "machines": machines([mine] if mine else []),
+        "machines": machines(mine),
+        "text": record_table(mine) if mine else f"{decision.name or 'nobody'} holds nothing",
         "records": list(after.records.values()),
         "active": active(after.records.values()),
         "releasing": leaving_in(mine),
         "serial": after.serial,
         "diff": {"before": _shown(before, decision.name), "after": _shown(after, decision.name)},
-        **looked,
+        **more,
     }
 
 

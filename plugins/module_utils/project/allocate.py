@@ -85,6 +85,7 @@ class _Allocation:
             "name": self._request.name,
             "contact": self._request.contact,
             "created": self._old.get("created", created),
+            "authorized_keys": list(self._request.authorized_keys),
             "networks": self._with_leaving("networks", self._networks),
             "machines": self._with_leaving("machines", self._machines),
         }

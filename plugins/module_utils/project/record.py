@@ -58,8 +58,8 @@ def active(records: Iterable[Record]) -> list[dict[str, Any]]:
     return [standing for standing in map(released, records) if standing]
 
 
-def machines(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """Give every machine that is held, with its `name`, its `project`, and its `state`: `present` or `absent`."""
+def machines(record: Record) -> list[dict[str, Any]]:
+    """Give the machines as a list, each with its `name`, its `project`, and `state`: `present`, or `absent` to go."""
     return [
         {
             **{key: value for key, value in machine.items() if key != "releasing"},
@@ -67,8 +67,7 @@ def machines(records: Iterable[Record]) -> list[dict[str, Any]]:
             "project": record["name"],
             "state": "absent" if leaving(record) or leaving(machine) else "present",
         }
-        for record in records
-        for name, machine in record["machines"].items()
+        for name, machine in record.get("machines", {}).items()
     ]
 
 

@@ -20,7 +20,7 @@ FIRST_VLAN: Final = 100
 LAST_VLAN: Final = 3999
 ALL: Final = "all"
 _MOST_MACHINES: Final = 500
-_LEAST_MEMORY_MIB: Final = 32
+_LEAST_MEMORY_MIB: Final = 48
 _PREFIX_LENGTHS: Final = range(16, 30)
 _RESERVED_HOSTS: Final = 11
 _SMALL_PREFIX: Final = 27
@@ -58,6 +58,7 @@ class MachineRequest:
 class Request:
     name: str
     contact: str
+    authorized_keys: tuple[str, ...]
     networks: Mapping[str, NetworkRequest]
     machines: Mapping[str, MachineRequest]
 
@@ -119,7 +120,13 @@ class _Reading:
     def request(self, root: Item) -> Request:
         top = self._problems.fields(
             root,
-            {"project": _name, "contact": _text, "networks": _mapping, "machines": _mapping},
+            {
+                "project": _name,
+                "contact": _text,
+                "authorized_keys": self._keys,
+                "networks": _mapping,
+                "machines": _mapping,
+            },
             required=("project", "networks"),
         )
         networks = {}
@@ -134,7 +141,9 @@ class _Reading:
             group = self._machine(name, item, networks, top.get("networks", {}))
             if group is not None:
                 machines[name] = group
-        request = Request(top.get("project", ""), top.get("contact", ""), networks, machines)
+        request = Request(
+            top.get("project", ""), top.get("contact", ""), top.get("authorized_keys", ()), networks, machines
+        )
         self._check_prefixes(request)
         self._check_vlans(request)
         self._check_machine_names(request)
@@ -159,7 +168,7 @@ class _Reading:
             {
                 "count": _whole(1, _MOST_MACHINES),
                 "sites": self._site_list,
-                "vcpus": _whole(1, 1024),
+                "vcpus": _whole(1, 64),
                 "memory": _memory,
                 "disk": _size,
                 "networks": network_list,
@@ -182,6 +191,12 @@ class _Reading:
             if key in values:
                 values[f"{key}_mib"] = values.pop(key)
         return MachineRequest(name, item, networks=on, **values)
+
+    def _keys(self, item: Item) -> tuple[str, ...]:
+        if not isinstance(item.value, list):
+            raise BadValue("must be a list of public keys")
+        keys = [self._problems.read(child, _public_key) for child in item.value]
+        return tuple(key for key in keys if key)
 
     def _site_list(self, item: Item) -> tuple[str, ...] | None:
         if item.value == ALL:
@@ -275,6 +290,15 @@ def _template(item: Item) -> str:
     if not isinstance(item.value, str) or not re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,62})", item.value):
         raise BadValue(f"{_shown(item.value)} is no name of a template")
     return item.value
+
+
+def _public_key(item: Item) -> str:
+    text = item.value.strip() if isinstance(item.value, str) else ""
+    if "PRIVATE" in text:
+        raise BadValue("is a private key; give the public one, and take a new pair")
+    if not re.fullmatch(r"[a-z0-9@.-]+ [A-Za-z0-9+/=]{40,}( [ -~]*)?", text):
+        raise BadValue("is not a public key as it stands in id_ed25519.pub")
+    return text
 
 
 def _whole(least: int, most: int) -> Callable[[Item], int]:

@@ -42,6 +42,10 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., dic
     return run
 
 
+def states(answer: dict[str, Any]) -> dict[str, str]:
+    return {machine["name"]: machine["state"] for machine in answer["machines"]}
+
+
 def test_life(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     would = run(project=REQUEST, check=True)
     assert (would["changed"], (tmp_path / "projects").exists()) == (True, False)
@@ -50,10 +54,8 @@ def test_life(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     for key in ("networks", "machines"):
         assert done["project"][key] == would["project"][key]
     assert done["diff"] == {"before": {}, "after": done["project"]}
-    assert [(machine["name"], machine["state"]) for machine in done["machines"]] == [
-        ("exp1-web-1", "present"),
-        ("exp1-web-2", "present"),
-    ]
+    assert states(done) == {"exp1-web-1": "present", "exp1-web-2": "present"}
+    assert {host: len(asked) for host, asked in done["questions"].items()} == dict.fromkeys(ROOM, 2)
     assert done["records"] == done["active"] == [done["project"]]
     assert not run(project=REQUEST)["changed"]
 
@@ -62,7 +64,7 @@ def test_life(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     assert run(project="exp1", state="query")["project"] == done["project"]
     leaving = run(project=REQUEST, state="absent")
     assert (leaving["changed"], leaving["releasing"], leaving["active"]) == (True, True, [])
-    assert {machine["state"] for machine in leaving["machines"]} == {"absent"}
+    assert states(leaving) == {"exp1-web-1": "absent", "exp1-web-2": "absent"}
     assert leaving["records"] == [leaving["project"]]
     assert not run(project="exp1", state="absent")["changed"]
     assert "exp1 is being removed" in run(project=REQUEST)["msg"]
@@ -78,7 +80,7 @@ def test_release_gives_back_only_what_was_marked(run: Callable[..., dict[str, An
     assert not run(project="exp1", state="released")["changed"]
     less = run(project={**REQUEST, "machines": {"web": {"count": 1}}})
     assert less["releasing"]
-    assert [machine["state"] for machine in less["machines"]] == ["present", "absent"]
+    assert states(less) == {"exp1-web-1": "present", "exp1-web-2": "absent"}
     after = run(project="exp1", state="released")
     assert list(after["project"]["machines"]) == ["exp1-web-1"]
     assert after["project"]["machines"]["exp1-web-1"] == done["project"]["machines"]["exp1-web-1"]

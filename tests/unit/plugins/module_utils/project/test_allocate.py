@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from ipaddress import IPv4Interface, IPv4Network
 from typing import Any
@@ -53,7 +54,7 @@ class Desk:
 
 @pytest.fixture
 def desk(testbed: dict[str, Any], capacities: dict[str, dict[str, int]]) -> Desk:
-    return Desk(testbed, capacities)
+    return Desk(testbed, copy.deepcopy(capacities))
 
 
 def test_the_record(desk: Desk) -> None:
@@ -64,6 +65,7 @@ def test_the_record(desk: Desk) -> None:
         "name": "exp1",
         "contact": "",
         "created": NOW,
+        "authorized_keys": [],
         "networks": {"lan": {"vlan": 100, "prefix": "10.240.0.0/24", "sites": ["hiroshima", "kanazawa"]}},
         "machines": {
             "exp1-web-1": {
@@ -119,7 +121,7 @@ def test_two_projects_may_have_the_same_prefix(desk: Desk) -> None:
     one, two = (desk.ask(name, networks, {"web": {}}) for name in ("exp1", "exp2"))
     assert one["networks"]["lan"]["prefix"] == two["networks"]["lan"]["prefix"]
     assert one["networks"]["lan"]["vlan"] != two["networks"]["lan"]["vlan"]
-    assert len({each["mac"] for machine in machines([one, two]) for each in machine["networks"]}) == 2
+    assert len({each["mac"] for machine in (*machines(one), *machines(two)) for each in machine["networks"]}) == 2
 
 
 def test_a_derived_prefix_avoids_what_is_typed_and_what_the_testbed_has(desk: Desk) -> None:
@@ -189,9 +191,9 @@ def test_a_project_grows_and_shrinks_without_moving(desk: Desk) -> None:
     assert leaving == {"exp1-web-2", "exp1-web-3", "exp1-db-1"}
     assert less["networks"]["inner"]["releasing"]
     assert held([less]) == held([more]), "held until it is gone"
-    assert [(each["name"], each["state"]) for each in machines([less])] == [
-        ("exp1-web-1", "present"),
-        *((name, "absent") for name in ("exp1-web-2", "exp1-web-3", "exp1-db-1")),
+    assert [(each["name"], each["project"], each["state"]) for each in machines(less)] == [
+        ("exp1-web-1", "exp1", "present"),
+        *((name, "exp1", "absent") for name in ("exp1-web-2", "exp1-web-3", "exp1-db-1")),
     ]
     gone = released(less)
     assert gone == active([less])[0]
@@ -225,7 +227,7 @@ def test_a_project_that_is_being_removed(desk: Desk) -> None:
     desk.records["exp1"] = marked(desk.ask("exp1", machines={"web": {}}))
     assert "exp1 is being removed" in desk.refused("exp1")[0]
     assert active(desk.records.values()) == []
-    assert [machine["state"] for machine in machines(desk.records.values())] == ["absent"]
+    assert [machine["state"] for machine in machines(desk.records["exp1"])] == ["absent"]
     assert desk.would("exp2")["networks"]["lan"]["vlan"] == 101, "held until it is gone"
     assert released(desk.records["exp1"]) == {}
 
@@ -285,7 +287,7 @@ networks_asked = st.dictionaries(
 machines_asked = st.dictionaries(
     st.sampled_from(["x", "y"]),
     st.fixed_dictionaries(
-        {"count": st.integers(1, 4), "vcpus": st.integers(1, 3), "memory": st.integers(32, 300)},
+        {"count": st.integers(1, 4), "vcpus": st.integers(1, 3), "memory": st.integers(48, 300)},
         optional={"sites": st.lists(st.sampled_from(SITES), min_size=1, unique=True)},
     ),
 )
@@ -295,7 +297,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(steps=st.lists(step, max_size=12))
 def test_nothing_is_given_twice(
     steps: list[Any], testbed: dict[str, Any], capacities: dict[str, dict[str, int]]

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 GOOD = """
 project: exp1
 contact: someone@example.org
+authorized_keys:
+  - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1r2Jb8m0Xw3nC2G5v7kQ9s4uY6tR1eW8zA3xB5dF7h someone@example.org
 networks:
   lan: {sites: all}
   inner: {sites: [hiroshima, kanazawa], prefix: 192.168.7.0/24, vlan: 250}
@@ -43,6 +45,9 @@ def test_a_good_request(testbed: dict[str, Any]) -> None:
     request = read(root, problems, testbed)
     assert problems.found == []
     assert (request.name, request.contact) == ("exp1", "someone@example.org")
+    assert request.authorized_keys == (
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1r2Jb8m0Xw3nC2G5v7kQ9s4uY6tR1eW8zA3xB5dF7h someone@example.org",
+    )
     lan, inner = request.networks.values()
     assert (lan.sites, lan.prefix, lan.vlan) == (("hiroshima", "kanazawa", "naist"), None, None)
     assert (inner.sites, inner.prefix, inner.vlan) == (("hiroshima", "kanazawa"), "192.168.7.0/24", 250)
@@ -84,7 +89,10 @@ machines:
             "and begins with a letter; did you mean exp-1?"
         ),
         "exp1.yml:2: contact: must be one line of text, of at most 200 characters",
-        "exp1.yml:3: netwoks: unknown key, not one of project, contact, networks, machines; did you mean networks?",
+        (
+            "exp1.yml:3: netwoks: unknown key, not one of project, contact, authorized_keys, networks, machines; "
+            "did you mean networks?"
+        ),
         "exp1.yml:5: networks.lan.sites[0]: the testbed has no site hirosima; did you mean hiroshima?",
         "exp1.yml:5: networks.lan.sites[2]: kanazawa is given twice",
         (
@@ -112,6 +120,9 @@ machines:
         ("project: exp1", "the key networks is missing"),
         ("networks: {lan: {}}", "the key project is missing"),
         ("{project: exp1, networks: {}}", "a project needs at least one network"),
+        ("{project: exp1, authorized_keys: key}", "must be a list of public keys"),
+        ("{project: exp1, authorized_keys: [key]}", "authorized_keys[0]: is not a public key"),
+        ("{project: exp1, authorized_keys: ['-----BEGIN OPENSSH PRIVATE KEY-----']}", "take a new pair"),
         ("{project: exp1, networks: [lan]}", "networks: must be a mapping of names"),
         ("{project: exp1, networks: {lan: }}", "networks.lan: must be a mapping of keys to values, not nothing"),
         ("{project: exp1, networks: {lan: {sites: []}}}", "must name at least one site"),
@@ -128,7 +139,7 @@ machines:
             "{project: exp1, networks: {a: {prefix: 10.9.0.0/29}}, machines: {web: {count: 6}}}",
             "networks.a.prefix: 10.9.0.0/29 has addresses for 5 machines, 6 are asked",
         ),
-        ("{project: exp1, networks: {a: {}}, machines: {web: {memory: 8mib}}}", "must be at least 32mib"),
+        ("{project: exp1, networks: {a: {}}, machines: {web: {memory: 8mib}}}", "must be at least 48mib"),
         ("{project: exp1, networks: {a: {}}, machines: {web: {vcpus: true}}}", "must be a whole number"),
         ("{project: exp1, networks: {a: {}}, machines: {web: {template: ../x}}}", "is no name of a template"),
         ("{project: exp1, networks: {a: {sites: [naist]}}, machines: {web: {}}}", "no site with a KVM host has all"),
@@ -164,7 +175,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=anything)
 def test_whatever_is_asked_it_is_read_or_refused(data: object, testbed: dict[str, Any]) -> None:
     try:
