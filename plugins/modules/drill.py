@@ -50,6 +50,34 @@ options:
         description: Packets a second, each way, from 1 to 1000.
         type: int
         default: 100
+  writers:
+    description:
+      - Writers that work during the whole drill. Each writes records to a file, and notes which ones were acknowledged.
+      - A file that is there already is only written over if a writer has made it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What the writer is called.
+        type: str
+        required: true
+      node:
+        description: The node that it works on.
+        type: str
+        required: true
+      path:
+        description: The file.
+        type: str
+        required: true
+      rate:
+        description: Records a second, from 1 to 1000; fewer where the storage is slower.
+        type: int
+        default: 10
+      size:
+        description: Bytes of a record, up to C(16mib).
+        type: str
+        default: 4kib
   timeline:
     description:
       - The faults, each with C(at), C(for), C(fault) and the place where it stands.
@@ -62,7 +90,8 @@ options:
     default: []
   probes:
     description:
-      - What is asserted, each with a C(phase) and exactly one of C(ping), C(path), C(route) and C(traffic).
+      - What is asserted, each with a C(phase) and exactly one of C(ping), C(path), C(route), C(readback),
+        C(traffic) and C(writes).
       - The phases are C(before), C(on_fault) (at the instant C(at)), C(continuous), C(recover_within) (C(within) a
         time) and C(after).
     type: list

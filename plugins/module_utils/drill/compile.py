@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .model import Check, Drill, Path, Ping, Route, TrafficCheck
+from ..target.writers import key_of
+from .model import MEASURED, Check, Drill, Path, Ping, Readback, Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ def programs(
                 "ends": drill.ends,
                 "faults": [],
                 "streams": [],
+                "writers": [],
                 "probes": [],
             },
         )
@@ -57,18 +59,31 @@ def programs(
                     "until": drill.until,
                 }
             )
+    for writer in drill.writers:
+        program(writer.node)["writers"].append(
+            {
+                "id": writer.name,
+                "path": writer.path,
+                "rate": writer.rate,
+                "size": writer.size,
+                "from": 0.0,
+                "until": drill.until,
+            }
+        )
     for probe in drill.of_phase("on_fault"):
-        if not isinstance(probe.check, TrafficCheck):
-            program(probe.check.source)["probes"].append({"id": probe.id, "at": probe.at, **question(probe.check)})
+        if not isinstance(probe.check, MEASURED):
+            program(probe.check.source)["probes"].append({"id": probe.id, "at": probe.at, **question(probe.check, run)})
     return found
 
 
-def question(check: Check) -> dict[str, Any]:
-    """Give what the target program is asked for a check. Traffic isn't asked for: it is measured."""
+def question(check: Check, run: str) -> dict[str, Any]:
+    """Give what the target program is asked for a check in this run. Traffic and writers are measured, not asked."""
     if isinstance(check, Ping):
         return {"type": "ping", "to": check.address, "count": check.count, "interval": check.interval}
     if isinstance(check, Path):
         return {"type": "path", "to": check.address}
     if isinstance(check, Route):
         return {"type": "route", "prefix": check.prefix}
+    if isinstance(check, Readback):
+        return {"type": "readback", "path": check.path, "key": key_of(run, check.of), "size": check.size}
     raise TypeError(f"{type(check).__name__} is measured, not asked")

@@ -9,19 +9,25 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import statistics
-from .model import Path, Ping, Probe, Range, Route, TrafficCheck
+from . import statistics, writes
+from .model import Path, Ping, Probe, Range, Readback, Route, TrafficCheck, WriteCheck
 
 if TYPE_CHECKING:
     from .places import Places
     from .statistics import Direction
+    from .writes import Written
 
 Windows = Mapping[str, Sequence[tuple[float, float]]]
 Outcome = dict[str, Any]
 
 
-def answered(probe: Probe, result: Mapping[str, Any] | None, at: float | None, places: Places) -> Outcome:
-    """Judge a probe by the target program's result (None: there is no answer). `at` goes into the outcome as it is."""
+def answered(
+    probe: Probe, result: Mapping[str, Any] | None, at: float | None, places: Places, acknowledged: int | None = None
+) -> Outcome:
+    """Judge a probe by the target program's result (None: there is no answer). `at` goes into the outcome as it is.
+
+    `acknowledged` is how many records of the writer in question must be there (None: nothing is known of it).
+    """
     if result is None:
         return _outcome(probe, False, "no answer from the target that was to ask", at, None)
     value = dict(result.get("value") or {})
@@ -37,6 +43,8 @@ def answered(probe: Probe, result: Mapping[str, Any] | None, at: float | None, p
     elif isinstance(check, Route):
         ways = value.get("via", [])
         faults = [] if set(ways) & set(check.addresses) else [f"the route does not lead to {check.via}"]
+    elif isinstance(check, Readback):
+        faults = _readback(bool(result["ok"]), value, acknowledged)
     else:
         raise TypeError("traffic is measured, not asked")
     return _outcome(probe, not faults, "; ".join([*faults, detail]), at, value)
@@ -64,6 +72,55 @@ def measured(
         faults += [f"{way}: {fault}" for fault in wrong]
         details += [f"{way}: {word}" for word in words]
     return _outcome(probe, not faults, "; ".join(faults or details), injected, value)
+
+
+def wrote(
+    probe: Probe, check: WriteCheck, all_written: Sequence[Written], windows: Windows, injected: float | None
+) -> Outcome:
+    """Judge a probe by what its writer did; `injected` is the instant of the first injection (None: there was none)."""
+    one = next((each for each in all_written if each.writer.name == check.of), None)
+    if one is None or not one.acks:
+        said = f"{check.of} wrote nothing" + (f": {one.errors[0][2]}" if one and one.errors else "")
+        return _outcome(probe, False, said, None, None)
+    if injected is None:
+        return _outcome(probe, False, "no fault was injected", None, None)
+    facts: dict[str, Any] = {}
+    wrong: list[str] = []
+    words: list[str] = []
+    if check.rate is not None:
+        found = writes.rate(one, windows.get(check.during, ()))
+        facts["records_per_s"] = found if found is None else round(found, 3)
+        words.append("rate not known" if found is None else f"{found:.3g} records/s")
+        if found is None or found not in check.rate:
+            wrong.append(f"{words[-1]}, expected {check.rate.text('records/s')}")
+    if check.max_pause_s is not None:
+        longest = writes.pause(one, injected)
+        facts["pause_ms"] = round(1000 * longest.seconds, 1)
+        words.append(f"longest pause {longest.seconds:.3g} s")
+        if longest.seconds > check.max_pause_s:
+            wrong.append(f"{words[-1]}, expected at most {check.max_pause_s:g} s")
+    if probe.phase == "recover_within":
+        hit = writes.pause(one, injected, first_end(windows))
+        taken = None if hit.until is None else max(0.0, hit.until - injected)
+        facts["recovered_s"] = None if taken is None else round(taken, 3)
+        again = f"wrote again after {taken:.3g} s" if taken else "no pause"
+        words.append("did not write again" if taken is None else again)
+        if taken is None or taken > (probe.within or 0.0):
+            wrong.append(f"{words[-1]}, expected within {probe.within:g} s")
+    words += [f"{count} times {name}" for _first, _last, name, count in one.errors]
+    return _outcome(probe, not wrong, "; ".join(wrong or words), injected, facts)
+
+
+def _readback(ok: bool, value: dict[str, Any], acknowledged: int | None) -> list[str]:
+    if not acknowledged:
+        return ["nothing that was acknowledged is known of"]
+    value["acknowledged"] = acknowledged
+    lost = acknowledged - int(value.get("records", 0))
+    if not ok or lost == acknowledged:
+        return [f"none of the {acknowledged} acknowledged records is there"]
+    if lost > 0:
+        return [f"{lost} of {acknowledged} acknowledged records are lost or wrong, from number {value['records']} on"]
+    return []
 
 
 def _traffic(

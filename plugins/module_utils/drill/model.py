@@ -122,7 +122,43 @@ class TrafficCheck:
     max_outage_s: float | None = None
 
 
-Check = Ping | Path | Route | TrafficCheck  # pylint: disable=unsupported-binary-operation
+@dataclass(frozen=True)
+class Writer:
+    """A writer on `node` of at most `rate` records of `size` bytes a second to the file `path`."""
+
+    name: str
+    node: str
+    path: str
+    rate: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Readback:
+    """What a writer wrote, read on another node: all that was acknowledged has to be there, bit for bit.
+
+    In the phase on_fault that is what was acknowledged before the first fault.
+    """
+
+    of: str
+    source: str
+    path: str
+    size: int
+
+
+@dataclass(frozen=True)
+class WriteCheck:
+    """What a writer has to show. `rate`: acknowledged records a second in the window `during`, as in `TrafficCheck`."""
+
+    of: str
+    during: str = "faults"
+    rate: Range | None = None
+    max_pause_s: float | None = None
+
+
+Check = Ping | Path | Route | Readback | TrafficCheck | WriteCheck  # pylint: disable=unsupported-binary-operation
+MEASURED = (TrafficCheck, WriteCheck)
+"""Checks of what is measured over the whole run; all others are questions to a target."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +183,7 @@ class Drill:
     traffic: tuple[Traffic, ...] = ()
     faults: tuple[Fault, ...] = ()
     probes: tuple[Probe, ...] = ()
+    writers: tuple[Writer, ...] = ()
     expects_isolated: tuple[str, ...] = ()
     watch_s: float = 10.0
     recover_timeout_s: float = 30.0

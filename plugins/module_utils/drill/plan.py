@@ -50,8 +50,12 @@ def plan_text(drill: Drill, plan: Plan) -> str:
             lines.append(
                 f"+ {stream['from']:g} s to {stream['until']:g} s: {stream['rate']} packets/s to {stream['peer']}"
             )
+        for writer in program["writers"]:
+            span = f"{writer['from']:g} s to {writer['until']:g} s"
+            lines.append(f"+ {span}: {writer['rate']:g} records/s of {writer['size']} bytes to {writer['path']}")
         for probe in program["probes"]:
-            lines.append(f"+ {probe['at']:g} s: {probe['type']} {probe.get('to', probe.get('prefix'))}")
+            about = next(probe[key] for key in ("to", "prefix", "path") if key in probe)
+            lines.append(f"+ {probe['at']:g} s: {probe['type']} {about}")
     return "\n".join(lines)
 
 

@@ -12,7 +12,23 @@ from typing import Any
 from ..errors import BadInput, BadValue, Problem
 from ..fault.kinds import KINDS
 from ..units import milliseconds, percent, seconds
-from .model import PHASES, WINDOWS, Check, Drill, Fault, Path, Phase, Ping, Probe, Route, Traffic, TrafficCheck
+from .model import (
+    PHASES,
+    WINDOWS,
+    Check,
+    Drill,
+    Fault,
+    Path,
+    Phase,
+    Ping,
+    Probe,
+    Readback,
+    Route,
+    Traffic,
+    TrafficCheck,
+    WriteCheck,
+    Writer,
+)
 from .placement import COMMON_KEYS, keys_of, place
 from .places import Places
 from .reader import Reader, choice, flag, name, one_or_more, range_of, text, whole
@@ -22,6 +38,7 @@ KEYS = (
     "title",
     "hypothesis",
     "traffic",
+    "writers",
     "timeline",
     "probes",
     "expects_isolated",
@@ -30,7 +47,9 @@ KEYS = (
     "reports",
     "testbed",
 )
-_CHECKS = ("ping", "path", "route", "traffic")
+_CHECKS = ("ping", "path", "route", "traffic", "readback", "writes")
+_MEASURED = ("traffic", "writes")
+_LARGEST_RECORD = 16 * 2**20
 _LONGEST_S = 86400.0
 
 
@@ -45,6 +64,7 @@ def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
     places = Places(testbed)
     drill_name = top.need("name", name) or "drill"
     traffic = _traffic(top, places, problems)
+    writers = _writers(top, places, problems)
     faults = _timeline(top, drill_name, places, problems)
     drill = Drill(
         name=drill_name,
@@ -52,7 +72,8 @@ def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
         hypothesis=top.need("hypothesis", text) or "",
         traffic=traffic,
         faults=faults,
-        probes=_probes(top, places, traffic, faults, problems),
+        probes=_probes(top, places, traffic, writers, faults, problems),
+        writers=writers,
         expects_isolated=top.maybe("expects_isolated", one_or_more(places.site)) or (),
         watch_s=top.take("watch", _duration, 10.0),
         recover_timeout_s=top.take("recover_timeout", _duration, 30.0),
@@ -77,6 +98,23 @@ def _traffic(top: Reader, places: Places, problems: list[Problem]) -> tuple[Traf
     return tuple(found)
 
 
+def _writers(top: Reader, places: Places, problems: list[Problem]) -> tuple[Writer, ...]:
+    found: list[Writer] = []
+    for number, item in enumerate(top.items("writers")):
+        entry = Reader(item, f"writers[{number}]", ("name", "node", "path", "rate", "size"), problems)
+        writer, node, path = entry.need("name", name), entry.need("node", places.node), entry.need("path", _file)
+        rate, size = entry.take("rate", whole(1, 1000), 10), entry.take("size", _size, 4096)
+        if writer and node and path:
+            found.append(Writer(writer, node, path, float(rate), size))
+    _refuse_twins("writers", [writer.name for writer in found], problems)
+    problems += [
+        Problem("", None, "writers", f"{count} of them write to {path}")
+        for path, count in Counter(writer.path for writer in found).items()
+        if count > 1
+    ]
+    return tuple(found)
+
+
 def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) -> tuple[Fault, ...]:
     found: list[Fault] = []
     for number, item in enumerate(top.items("timeline")):
@@ -96,14 +134,20 @@ def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) 
 
 
 def _probes(
-    top: Reader, places: Places, traffic: tuple[Traffic, ...], faults: tuple[Fault, ...], problems: list[Problem]
+    top: Reader,
+    places: Places,
+    traffic: tuple[Traffic, ...],
+    writers: tuple[Writer, ...],
+    faults: tuple[Fault, ...],
+    problems: list[Problem],
 ) -> tuple[Probe, ...]:
     found: list[Probe] = []
     streams = {stream.name: stream for stream in traffic}
+    written = {writer.name: writer for writer in writers}
     for number, item in enumerate(top.items("probes")):
         entry = Reader(item, f"probes[{number}]", ("name", "phase", "at", "within", *_CHECKS), problems)
         phase = entry.need("phase", _phase)
-        check = _check(entry, phase, places, streams, problems)
+        check = _check(entry, phase, places, streams, written, problems)
         at = entry.maybe("at", seconds)
         within = entry.maybe("within", _duration)
         if phase is None:
@@ -124,19 +168,24 @@ def _probes(
 
 
 def _check(
-    entry: Reader, phase: Phase | None, places: Places, streams: Mapping[str, Traffic], problems: list[Problem]
+    entry: Reader,
+    phase: Phase | None,
+    places: Places,
+    streams: Mapping[str, Traffic],
+    written: Mapping[str, Writer],
+    problems: list[Problem],
 ) -> Check | None:
     given = [key for key in _CHECKS if entry.has(key)]
     if len(given) != 1:
         entry.problem("", f"has to have exactly one of {', '.join(_CHECKS)}")
         return None
     kind = given[0]
-    if kind == "traffic" and phase in ("before", "on_fault", "after"):
-        entry.problem(
-            "traffic", f"is measured over the whole run: use the phase continuous or recover_within, not {phase}"
-        )
-    if kind != "traffic" and phase in ("continuous", "recover_within"):
-        entry.problem(kind, f"is asked at one instant; the phase {phase} is for traffic")
+    if kind in _MEASURED and phase in ("before", "on_fault", "after"):
+        entry.problem(kind, f"is measured over the whole run: use the phase continuous or recover_within, not {phase}")
+    if kind not in _MEASURED and phase in ("continuous", "recover_within"):
+        entry.problem(kind, f"is asked at one instant; the phase {phase} is for traffic and writes")
+    if kind == "readback" and phase == "before":
+        entry.problem(kind, "reads what was written since T0: use the phase on_fault or after, not before")
     value, where = entry.values[kind], f"{entry.where}.{kind}"
     if kind == "ping":
         return _ping(value, where, places, problems)
@@ -144,6 +193,10 @@ def _check(
         return _path(value, where, places, problems)
     if kind == "route":
         return _route(value, where, places, problems)
+    if kind == "readback":
+        return _readback(value, where, places, written, problems)
+    if kind == "writes":
+        return _writes(value, where, phase, written, problems)
     return _traffic_check(value, where, phase, places, streams, problems)
 
 
@@ -218,6 +271,37 @@ def _traffic_check(
     )
 
 
+def _readback(
+    value: object, where: str, places: Places, written: Mapping[str, Writer], problems: list[Problem]
+) -> Readback | None:
+    entry = Reader(value, where, ("of", "from", "path"), problems)
+    of, source = entry.need("of", choice(written, "writer called")), entry.need("from", places.node)
+    path = entry.maybe("path", _file)
+    if of is None or source is None:
+        return None
+    return Readback(of, source, path or written[of].path, written[of].size)
+
+
+def _writes(
+    value: object, where: str, phase: Phase | None, written: Mapping[str, Writer], problems: list[Problem]
+) -> WriteCheck | None:
+    if isinstance(value, str):
+        value = {"of": value}
+    keys = ("of",) if phase == "recover_within" else ("of", "during", "rate", "max_pause")
+    entry = Reader(value, where, keys, problems)
+    of = entry.need("of", choice(written, "writer called"))
+    if of is None:
+        return None
+    if phase == "continuous" and not entry.has("rate") and not entry.has("max_pause"):
+        entry.problem("", "says nothing that could be wrong; give one of rate, max_pause")
+    return WriteCheck(
+        of,
+        during=entry.take("during", choice((*WINDOWS, *KINDS), "window"), "faults"),
+        rate=entry.maybe("rate", range_of(_number)),
+        max_pause_s=entry.maybe("max_pause", seconds),
+    )
+
+
 def _end(stream: Traffic, value: object, places: Places) -> str:
     for node in (stream.a, stream.b):
         if value in (node, places.nodes[node].get("site")):
@@ -246,6 +330,10 @@ def _describe(check: Check, phase: Phase, within: float | None) -> str:
         return f"{check.source} to {check.to} goes {', '.join(words)}"
     if isinstance(check, Route):
         return f"{check.source} routes {check.to} via {check.via}"
+    if isinstance(check, Readback):
+        return f"what {check.of} wrote is read at {check.source}"
+    if isinstance(check, WriteCheck):
+        return _describe_writes(check, phase, within)
     sender = f" from {check.sender}" if check.sender else ""
     if phase == "recover_within":
         return f"{check.of}{sender} is back within {within or 0:g} s"
@@ -256,6 +344,39 @@ def _describe(check: Check, phase: Phase, within: float | None) -> str:
         "is silent for": None if check.max_outage_s is None else f"at most {check.max_outage_s:g} s",
     }
     return f"{check.of}{sender} " + ", ".join(f"{verb} {what}" for verb, what in parts.items() if what)
+
+
+def _describe_writes(check: WriteCheck, phase: Phase, within: float | None) -> str:
+    if phase == "recover_within":
+        return f"{check.of} writes again within {within or 0:g} s"
+    words = [f"writes {check.rate.text('records/s')} ({check.during})"] if check.rate else []
+    words += [f"pauses for at most {check.max_pause_s:g} s"] if check.max_pause_s is not None else []
+    return f"{check.of} {', '.join(words)}"
+
+
+def _file(value: object) -> str:
+    path = text(value)
+    if not path.startswith("/") or path.endswith("/") or ".." in path.split("/"):
+        raise BadValue(f"{path} is not the absolute path of a file")
+    return path
+
+
+def _size(value: object) -> int:
+    """A size in bytes, or as 64kib or 4mib."""
+    for unit, factor in (("kib", 2**10), ("mib", 2**20)):
+        if isinstance(value, str) and value.strip().lower().endswith(unit):
+            return whole(1, _LARGEST_RECORD // factor)(value.strip()[: -len(unit)].strip()) * factor
+    return whole(64, _LARGEST_RECORD)(value)
+
+
+def _number(value: object) -> float:
+    try:
+        found = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1000:
+        raise BadValue("is not a number from 0 to 1000")
+    return found
 
 
 def _duration(value: object) -> float:

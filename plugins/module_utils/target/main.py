@@ -99,6 +99,7 @@ class Commands:
         """Arm the same program as often as you like: a caller that lost the first answer may ask again."""
         from ..fault.lease import drill_unit
         from .program import parse
+        from .writers import log_of, refusal
 
         program = parse({"target": self.host, **request})
         unit = drill_unit(program.drill)
@@ -107,11 +108,15 @@ class Commands:
             if self._program(folder) == request:
                 return {"armed": True, "unit": unit, "time": self.clock.now()}
             raise OkiagariError(f"the drill {program.drill} is already running on this target: abort it first")
+        refused = [f"writer {spec['id']}: {why}" for spec in program.writers if (why := refusal(spec))]
+        if refused:
+            raise OkiagariError("; ".join(refused))
         begins = min((planned.at for planned in program.faults), default=program.ends)
         if program.t0 + begins <= self.clock.now():
             raise OkiagariError("T0 is in the past: nothing was armed; compare the clocks and arm again")
-        for name in ("events.jsonl", "streams.json"):
-            (folder / name).unlink(missing_ok=True)
+        stale = [log_of(folder, str(spec["id"])) for spec in program.writers]
+        for path in (folder / "events.jsonl", folder / "streams.json", *stale):
+            path.unlink(missing_ok=True)
         write_safely(folder / "program.json", json.dumps(request).encode())
         until_t0 = program.t0 - self.clock.now()
         faults = [(planned.fault, until_t0 + planned.until + 1.0) for planned in program.faults]
@@ -154,11 +159,13 @@ class Commands:
     def collect(self, request: Mapping[str, Any]) -> Answer:
         drill = _check_id(request.get("drill"))
         events = self._events(drill)
-        streams = self.places.drill(drill) / "streams.json"
+        folder = self.places.drill(drill)
+        streams = folder / "streams.json"
         return {
             "events": [event for event in events if event["event"] != "probe"],
             "faults": self._receipts(drill),
             "streams": json.loads(streams.read_text(encoding="utf-8")) if streams.exists() else [],
+            "writers": self._written(folder),
             "probes": [event["result"] for event in events if event["event"] == "probe"],
         }
 
@@ -179,6 +186,11 @@ class Commands:
         if any(receipt["undone_at"] is None for receipt in receipts):
             raise OkiagariError(receipts[0]["error"] or "not undone")
         return {"receipts": receipts}
+
+    def _written(self, folder: Path) -> list[Answer]:
+        from .writers import results
+
+        return results(self._program(folder).get("writers", ()), self.host, folder)
 
     def _program(self, folder: Path) -> Answer:
         path = folder / "program.json"

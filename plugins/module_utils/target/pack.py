@@ -23,7 +23,8 @@ MODULES = (
     "fault/backend", "fault/journal", "fault/kinds", "fault/lease", "fault/linux", "fault/model", "fault/owned",
     "fault/routes",
     "target/icmp", "target/keeper", "target/main", "target/pack", "target/probes", "target/program", "target/runtime",
-    "target/snapshot", "target/store", "target/streams", "target/system", "target/timers",
+    "target/snapshot", "target/storage", "target/store", "target/streams", "target/system", "target/timers",
+    "target/writers",
 )  # fmt: skip
 
 _START = "import sys\n\nfrom okiagari.target.main import main\n\nsys.exit(main())\n"

@@ -83,7 +83,21 @@ def route(runner: Runner, probe: Mapping[str, Any]) -> Result:
     return routes.kind_of(best) == "unicast", value, routes.text(best)
 
 
-TYPES: dict[str, Callable[[Runner, Mapping[str, Any]], Result]] = {"ping": ping, "path": path, "route": route}
+def readback(_runner: Runner, probe: Mapping[str, Any]) -> Result:
+    """`{path, key, size}`: ok if the file could be read. `records`: how many good ones stand there from its start."""
+    from .writers import read_back
+
+    found, total = read_back(str(probe["path"]), int(probe["key"]), int(probe["size"]))
+    value = {"records": found, "bytes": total}
+    return True, value, f"{found} records are there bit for bit, {total} bytes"
+
+
+TYPES: dict[str, Callable[[Runner, Mapping[str, Any]], Result]] = {
+    "ping": ping,
+    "path": path,
+    "readback": readback,
+    "route": route,
+}
 
 
 def ask(runner: Runner, probe: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from ..errors import BadInput, BadValue, OkiagariError
 from ..fault.kinds import find_kind
 from ..fault.model import Fault, Problems, check_id, parse_fault
 from ..units import seconds
-from . import probes
+from . import probes, writers
 
-_KEYS = ("drill", "t0", "ends", "target", "faults", "streams", "probes")
+_KEYS = ("drill", "t0", "ends", "target", "faults", "streams", "writers", "probes")
 _STREAM_KEYS = ("id", "local", "peer", "port", "rate", "from", "until")
+_WRITER_KEYS = ("id", "path", "rate", "size", "from", "until")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Program:
     target: str
     faults: tuple[Planned, ...]
     streams: tuple[Mapping[str, Any], ...]
+    writers: tuple[Mapping[str, Any], ...]
     probes: tuple[Mapping[str, Any], ...]
 
 
@@ -74,6 +76,8 @@ def parse(data: object) -> Program:
     _check_overlaps(faults, problems)
     for stream in data.get("streams") or ():
         _check_stream(stream, problems)
+    for writer in data.get("writers") or ():
+        _check_writer(writer, problems)
     for probe in data.get("probes") or ():
         try:
             probes.find(probe)
@@ -83,10 +87,9 @@ def parse(data: object) -> Program:
         except OkiagariError as unknown:
             problems.add(f"probe {probe.get('id')}", str(unknown))
     problems.raise_if_any()
-    streams, asked = tuple(data.get("streams") or ()), tuple(data.get("probes") or ())
-    return Program(
-        data["drill"], instants["t0"], instants["ends"], str(data.get("target") or ""), tuple(faults), streams, asked
-    )
+    streams, written, asked = (tuple(data.get(key) or ()) for key in ("streams", "writers", "probes"))
+    target = str(data.get("target") or "")
+    return Program(data["drill"], instants["t0"], instants["ends"], target, tuple(faults), streams, written, asked)
 
 
 def _check_overlaps(faults: list[Planned], problems: Problems) -> None:
@@ -116,6 +119,18 @@ def _check_stream(stream: Mapping[str, Any], problems: Problems) -> None:
             problems.add(name, f"a rate of {stream['rate']} is not between 0 and 10000 packets per second")
         if not seconds(stream["from"]) < seconds(stream["until"]):
             problems.add(name, "ends before it begins")
+    except KeyError as error:
+        problems.add(name, f"{error.args[0]} is missing")
+    except (ValueError, TypeError) as error:
+        problems.add(name, str(error))
+
+
+def _check_writer(writer: Mapping[str, Any], problems: Problems) -> None:
+    name = f"writer {writer.get('id')}"
+    problems.unknown_keys(name, writer, _WRITER_KEYS)
+    try:
+        check_id(writer["id"])
+        writers.check(writer)
     except KeyError as error:
         problems.add(name, f"{error.args[0]} is missing")
     except (ValueError, TypeError) as error:

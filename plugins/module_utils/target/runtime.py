@@ -14,6 +14,7 @@ from ..errors import OkiagariError
 from . import probes, snapshot
 from .streams import Streams
 from .system import Clock, write_safely
+from .writers import Writers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,7 @@ class Runtime:
         self._start = clock.monotonic() + program.t0 - clock.now()
         self._end = self._start + program.ends
         self._streams = Streams(program.streams, self._start, program.t0)
+        self._writers = Writers(program.writers, program.drill, self._start, folder)
         self._baseline: snapshot.Snapshot = {}
         self._standing: set[str] = set()
         self._undone: float | None = None
@@ -61,6 +63,7 @@ class Runtime:
             self._event("started", detail=f"T0 in {self._start - self._clock.monotonic():.3f} s")
             for thread in (streaming, *asking):
                 thread.start()
+            self._writers.start()
             self._run_faults()
             self._clock.wait_until(self._end)
             for thread in asking:
@@ -71,6 +74,7 @@ class Runtime:
             self._event("stopped")
         finally:
             self._streams.stopped = True
+            self._writers.stop()
             if streaming.ident:
                 streaming.join()
             results = self._streams.results(self._program.target)

@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ...module_utils.drill import expectations, statistics, verdict
+from ...module_utils.drill import expectations, statistics, verdict, writes
 from ...module_utils.drill.compare import differences
-from ...module_utils.drill.model import Fault, Phase, TrafficCheck
+from ...module_utils.drill.model import Check, Fault, Phase, Readback, TrafficCheck, WriteCheck
 from ...module_utils.drill.statistics import Clock, Direction
 
 if TYPE_CHECKING:
     from ...module_utils.drill.expectations import Windows
     from ...module_utils.drill.places import Places
+    from ...module_utils.drill.writes import Written
     from .run import Run
 
 SCHEMA = "okiagari.report/1"
@@ -39,7 +40,8 @@ def report(run: Run, places: Places) -> dict[str, Any]:
     windows = _windows(run, faults)
     injected = min((fault["injected"] for fault in faults if fault["injected"] is not None), default=None)
     outage_ms = _outage_ms(directions, injected)
-    probes = _probes(run, places, directions, windows, injected)
+    all_written = _written(run)
+    probes = _probes(run, places, directions, all_written, windows, injected)
     _complete(run, faults, probes, injected)
     for fault in faults:
         fault["measured"] = {**fault["measured"], **_measured(fault, directions, windows, places)}
@@ -66,6 +68,7 @@ def report(run: Run, places: Places) -> dict[str, Any]:
         "faults": faults,
         "probes": probes,
         "streams": [_stream(direction, injected, expectations.first_end(windows)) for direction in directions],
+        "writers": [writes.summary(one, windows, injected) for one in all_written],
         "phases": run.phases,
         "events": _events(run),
         "differences": differences(run.before, run.after) if run.after else [],
@@ -157,8 +160,28 @@ def _outage_ms(directions: Sequence[Direction], injected: float | None) -> float
     return round(1000 * max(statistics.silence(direction, injected).seconds for direction in directions), 1)
 
 
+def acknowledged(run: Run, check: Check, before: float | None = None) -> int | None:
+    """Give how many records a read-back has to find: all that were acknowledged, or those `before` an instant."""
+    if not isinstance(check, Readback):
+        return None
+    one = next((each for each in _written(run) if each.writer.name == check.of), None)
+    if one is None:
+        return None
+    return len(one.acks) if before is None else one.before(before)
+
+
+def _written(run: Run) -> list[Written]:
+    results = [result for answer in run.collected.values() for result in answer.get("writers", ())]
+    return writes.written(run.drill.writers, results, run.clocks, run.t0 or 0.0, run.drill.until)
+
+
 def _probes(
-    run: Run, places: Places, directions: Sequence[Direction], windows: Windows, injected: float | None
+    run: Run,
+    places: Places,
+    directions: Sequence[Direction],
+    all_written: Sequence[Written],
+    windows: Windows,
+    injected: float | None,
 ) -> list[dict[str, Any]]:
     """All outcomes in the order of the phases; what was never asked is left out."""
     found = _asked(run, "before")
@@ -172,10 +195,13 @@ def _probes(
             break
         if isinstance(probe.check, TrafficCheck):
             found.append(expectations.measured(probe, probe.check, directions, windows, injected))
+        elif isinstance(probe.check, WriteCheck):
+            found.append(expectations.wrote(probe, probe.check, all_written, windows, injected))
         elif probe.phase == "on_fault" and (probe.id in answers or not run.facts.aborted):
             target, result = answers.get(probe.id, (probe.check.source, None))
             at = probe.at if result is None else _since(run, target, result["at"])
-            found.append(expectations.answered(probe, result, at, places))
+            must = acknowledged(run, probe.check, injected)
+            found.append(expectations.answered(probe, result, at, places, must))
     return found + _asked(run, "after")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from ...module_utils.drill import compile as compiler
 from ...module_utils.drill import expectations
 from ...module_utils.drill.compare import differences
-from ...module_utils.drill.model import Drill, Phase, TrafficCheck
+from ...module_utils.drill.model import MEASURED, Drill, Phase
 from ...module_utils.drill.places import Places
 from ...module_utils.drill.plan import plans
 from ...module_utils.drill.verdict import NOTHING
@@ -346,16 +346,21 @@ class Engine:
 
     def _ask(self, phase: Phase) -> list[str]:
         """Ask all probes of a phase; give those that don't hold, in words."""
-        probes = [probe for probe in self._drill.of_phase(phase) if not isinstance(probe.check, TrafficCheck)]
+        probes = [probe for probe in self._drill.of_phase(phase) if not isinstance(probe.check, MEASURED)]
         requests: dict[str, dict[str, Any]] = {}
         for probe in probes:
-            if not isinstance(probe.check, TrafficCheck):
-                asked = {"id": probe.id, **compiler.question(probe.check)}
+            if not isinstance(probe.check, MEASURED):
+                asked = {"id": probe.id, **compiler.question(probe.check, self.state.name)}
                 requests.setdefault(probe.check.source, {"probes": []})["probes"].append(asked)
         answers = self._fleet.call("probe", requests, timeout=60.0)
         results = {result["id"]: result for answer in answers.of.values() for result in answer["results"]}
         at = self._pace.now()
-        outcomes = [expectations.answered(probe, results.get(probe.id), at, self._places) for probe in probes]
+        outcomes = [
+            expectations.answered(
+                probe, results.get(probe.id), at, self._places, account.acknowledged(self.state, probe.check)
+            )
+            for probe in probes
+        ]
         self.state.outcomes += outcomes
         return [f"{outcome['name']}: {outcome['detail']}" for outcome in outcomes if not outcome["ok"]]
 
@@ -374,6 +379,8 @@ def _announcements(drill: Drill) -> list[tuple[float, str]]:
     ]
     if drill.traffic:
         words.append((0.0, f"{_many(len(drill.traffic), 'stream')} of traffic under way"))
+    if drill.writers:
+        words.append((0.0, f"{_many(len(drill.writers), 'writer')} at work"))
     if drill.faults:
         words.append((drill.last_end, f"watching the traffic for another {drill.watch_s:g} s"))
     return sorted(words, key=lambda word: word[0])

@@ -70,6 +70,7 @@ def _values(report: Report) -> dict[str, Any]:
         "receipts": view.receipts(report),
         "skew": wording.milliseconds(skew) if skew is not None else "",
         "arm": wording.milliseconds(timing["arm_ms"]) if number(timing.get("arm_ms")) is not None else "",
+        "writers": view.writers(report),
         "probe_phases": view.probe_phases(report),
         "probes_ok": sum(1 for probe in entries(report.get("probes")) if probe.get("ok")),
         "probes_all": len(entries(report.get("probes"))),

@@ -164,6 +164,30 @@ def _line(key: str, item: Any) -> tuple[str, str]:
     return wording.plain(key), text(item, UNKNOWN)
 
 
+def writers(report: Report) -> list[dict[str, Any]]:
+    """Each writer with what was acknowledged, how fast before, under and after the faults, and its longest pause."""
+    rows = []
+    for writer in entries(report.get("writers")):
+        speeds = mapping(writer.get("bytes_per_s"))
+        length = number(writer.get("pause_ms"))
+        errors = [
+            f"{text(item.get('times'))} \u00d7 {text(item.get('error'))}" for item in entries(writer.get("errors"))
+        ]
+        rows.append(
+            {
+                "name": text(writer.get("name")),
+                "node": text(writer.get("node")),
+                "path": text(writer.get("path")),
+                "acknowledged": wording.count(number(writer.get("acknowledged")) or 0),
+                "size": wording.size(writer.get("size")),
+                "speeds": [wording.size(speeds.get(name), "/s") for name in ("before", "faults", "after")],
+                "pause": "none" if length == 0 else wording.milliseconds(length),
+                "errors": errors,
+            }
+        )
+    return rows
+
+
 def probe_phases(report: Report) -> list[dict[str, Any]]:
     """The probes by phase, in the order in which the phases first appear."""
     grouped: dict[str, list[dict[str, Any]]] = {}

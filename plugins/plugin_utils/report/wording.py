@@ -34,6 +34,17 @@ def milliseconds(value: Any) -> str:
     return f"{minutes}{_SPACE}min" + (f"{_SPACE}{rest}{_SPACE}s" if rest else "")
 
 
+def size(value: Any, per: str = "") -> str:
+    """A number of bytes: 512 B, 4 KiB, 1.5 MiB; `per` follows the unit."""
+    amount = number(value)
+    if amount is None:
+        return UNKNOWN
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if amount >= factor:
+            return f"{_trimmed(amount / factor, 1)}{_SPACE}{unit}{per}"
+    return f"{amount:.0f}{_SPACE}B{per}"
+
+
 def seconds(value: Any) -> str:
     """A length of time given in s."""
     amount = number(value)

@@ -62,7 +62,7 @@ def test_every_problem_is_told_at_once(lab: dict[str, Any]) -> None:
         "timeline[0].fault: there is no kind of fault link_don; did you mean link_down?",
         "hypothesis: is missing",
         "probes[0].phase: there is no phase befor; did you mean before?",
-        "probes[0]: has to have exactly one of ping, path, route, traffic",
+        "probes[0]: has to have exactly one of ping, path, route, traffic, readback, writes",
     ]
 
 

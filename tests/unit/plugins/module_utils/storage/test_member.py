@@ -214,7 +214,7 @@ def test_a_folder_tells_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = folder(tmp_path / "not" / "yet", root=tmp_path)
     assert found.size_mib > 0
     assert (found.root, found.volume_id) == (True, "")
-    monkeypatch.setattr(mounts.os, "getxattr", lambda path, name: bytes(range(16)))
+    monkeypatch.setattr(f"{mounts.__name__}.os.getxattr", lambda path, name: bytes(range(16)))
     assert folder(tmp_path).volume_id == "00010203-0405-0607-0809-0a0b0c0d0e0f"
 
 

@@ -51,6 +51,8 @@ class Behaviour:
     heal_finds: bool = False
     unanswered: set[str] = field(default_factory=set)
     fails_to_inject: set[str] = field(default_factory=set)
+    fenced: set[str] = field(default_factory=set)
+    forgets: int = 0
     on_call: Callable[[str, str], None] | None = None
 
 
@@ -143,9 +145,37 @@ class SimulatedTestbed:
                 return bool(chance.random() * 100 < fault["params"]["percent"])
         return False
 
+    def writers(self, target: str) -> list[dict[str, Any]]:
+        """Every due record is acknowledged at once; on a fenced target none while a fault is on."""
+        found = []
+        for spec in self.programs.get(target, {}).get("writers", ()):
+            due = [self.t0(target) + number / spec["rate"] for number in range(int(spec["until"] * spec["rate"]))]
+            acks = [
+                at + self.offsets[target]
+                for at in due
+                if at <= self.pace.now()
+                and not (
+                    target in self.behaviour.fenced
+                    and any(start <= at < end for _target, _fault, start, end in self.faults())
+                )
+            ]
+            found.append({"id": spec["id"], "size": spec["size"], "acks": [[at, at] for at in acks], "errors": []})
+        return found
+
+    def readback(self, path: str, at: float) -> dict[str, Any]:
+        for target, program in self.programs.items():
+            for spec, result in zip(program["writers"], self.writers(target), strict=True):
+                if spec["path"] == path:
+                    there = [acked for _begun, acked in result["acks"] if acked - self.offsets[target] <= at]
+                    return {"records": len(there) - self.behaviour.forgets}
+        return {}
+
     def probe(self, source: str, probe: Mapping[str, Any], at: float) -> dict[str, Any]:
         answered = probe["id"] not in self.behaviour.unanswered
-        value: dict[str, Any] = {"hops": self.hops(source, probe["to"], at)}
+        if probe["type"] == "readback":
+            value = self.readback(probe["path"], at)
+        else:
+            value = {"hops": self.hops(source, probe["to"], at)}
         if probe["type"] == "ping":
             received = probe["count"] if answered else 0
             value = {
@@ -239,6 +269,7 @@ class SimulatedRemote:
             "events": events,
             "faults": sim.receipts(self.name),
             "streams": sim.streams(self.name),
+            "writers": sim.writers(self.name),
             "probes": probes,
         }
 

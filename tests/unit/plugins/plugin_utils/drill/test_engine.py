@@ -206,3 +206,48 @@ def test_an_abort_that_a_target_does_not_hear_is_told(simulate: Any, circuit_cut
     assert report["verdict"] == "not_restored"
     assert simulation.testbed.calls.count(("kanazawa-r1", "abort")) == 3
     assert any("end by themselves with their leases" in reason for reason in report["reason"])
+
+
+@pytest.fixture
+def with_writers(circuit_cut: dict[str, Any]) -> dict[str, Any]:
+    """A drill with a writer at each of two sites, of which the first is fenced."""
+    circuit_cut["writers"] = [
+        {"name": "h", "node": "hiroshima-kvm1", "path": "/shared/h", "rate": 10},
+        {"name": "k", "node": "kanazawa-kvm1", "path": "/shared/k", "rate": 10},
+    ]
+    circuit_cut["probes"] = [
+        {"phase": "continuous", "writes": {"of": "h", "rate": "..0.5"}},
+        {"phase": "continuous", "writes": {"of": "k", "max_pause": "1s"}},
+        {"phase": "recover_within", "within": "21s", "writes": "h"},
+        {"phase": "on_fault", "readback": {"of": "h", "from": "kanazawa-kvm1"}},
+        {"phase": "after", "readback": {"of": "h", "from": "kanazawa-kvm1"}},
+        {"phase": "after", "readback": {"of": "k", "from": "hiroshima-kvm1"}},
+    ]
+    return circuit_cut
+
+
+def test_writers_that_lose_nothing(simulate: Any, with_writers: dict[str, Any]) -> None:
+    report = simulate(with_writers, fenced={"hiroshima-kvm1"}).engine.run()
+    assert report["reason"] is None
+    h, k = report["writers"]
+    assert (h["name"], h["records_per_s"]["faults"], k["records_per_s"]["faults"]) == (
+        "h",
+        pytest.approx(0, abs=0.1),
+        pytest.approx(10, abs=0.1),
+    )
+    assert h["pause_ms"] == pytest.approx(20100, abs=100)
+    on_fault, after = (probe for probe in report["probes"] if probe["name"].startswith("what h wrote"))
+    assert on_fault["value"]["acknowledged"] == 50
+    assert after["value"]["acknowledged"] == h["acknowledged"] > 50
+
+
+def test_one_lost_record_is_a_failure(simulate: Any, with_writers: dict[str, Any]) -> None:
+    report = simulate(with_writers, fenced={"hiroshima-kvm1"}, forgets=1).engine.run()
+    assert report["verdict"] == "failed"
+    assert "1 of 50 acknowledged records are lost or wrong, from number 49 on" in str(report["reason"])
+
+
+def test_a_writer_that_should_be_fenced_and_is_not(simulate: Any, with_writers: dict[str, Any]) -> None:
+    report = simulate(with_writers).engine.run()
+    assert report["verdict"] == "failed"
+    assert "10 records/s, expected at most 0.5 records/s" in str(report["reason"])
