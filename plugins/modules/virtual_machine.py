@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: virtual_machine
 short_description: Virtual machines stamped from a template
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Makes, starts, stops and removes the virtual machines of one KVM host, many in one call.
   - A machine's disk is a copy-on-write overlay of its template.
@@ -27,7 +27,8 @@ options:
         C(vcpus) (1), C(memory_mib) (96), C(disk_mib) (0, as the template) and C(template) (C(tiny)) have defaults.
       - C(networks) is a list of C(bridge), C(mac), C(address) with prefix length, C(gateway), C(mtu) (1500)
         and C(name).
-      - With O(state=absent) only the name counts.
+      - C(state) may be V(absent) for a machine that goes while the others stay; V(present) is what O(state) says.
+      - Of a machine that goes only the name counts.
     type: list
     elements: dict
     required: true
@@ -128,9 +129,10 @@ restart_needed:
 """
 
 import socket
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, OkiagariError, Problem
 from ansible_collections.okiagari.testbed.plugins.module_utils.guest import read_machines
 from ansible_collections.okiagari.testbed.plugins.module_utils.guest.facts import alone, capacity_of
 from ansible_collections.okiagari.testbed.plugins.module_utils.guest.libvirtd import Libvirt
@@ -157,19 +159,36 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
+        staying, leaving = _sorted_out(module.params["machines"], module.params["state"])
         with alone():
-            outcome, restart_needed = _absent(module) if module.params["state"] == "absent" else _present(module)
+            removed = _absent(module, leaving)
+            outcome, restart_needed = _present(module, staying)
         module.exit_json(
-            changed=outcome.changed,
+            changed=removed.changed or outcome.changed,
             machines=dict(outcome.after),
             restart_needed=restart_needed,
-            diff=outcome.diff(),
+            diff={"before": {**removed.before, **outcome.before}, "after": dict(outcome.after)},
         )
     except OkiagariError as error:
         module.fail_json(msg=str(error))
 
 
-def _present(module: AnsibleModule) -> tuple[Outcome, list[str]]:
+def _sorted_out(machines: list[dict[str, Any]], state: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Give the machines that stay and those that go, after a look at all of them."""
+    problems = [
+        Problem("", None, str(machine.get("name")), f"its state is {machine['state']}, not present or absent")
+        for machine in machines
+        if machine.get("state", "present") not in ("present", "absent")
+    ]
+    if problems:
+        raise BadInput(problems)
+    leaving = [machine for machine in machines if "absent" in (state, machine.get("state"))]
+    return [machine for machine in machines if machine not in leaving], leaving
+
+
+def _present(module: AnsibleModule, items: list[dict[str, Any]]) -> tuple[Outcome, list[str]]:
+    if not items:
+        return Outcome(False, {}, {}), []
     params = module.params
     runner = ModuleRunner(module)
     settings = Settings(
@@ -184,8 +203,7 @@ def _present(module: AnsibleModule) -> tuple[Outcome, list[str]]:
         force=params["force"],
         only_look=module.check_mode,
     )
-    wanted = read_machines(params["machines"], params["templates"])
-    machines = Machines(runner, Libvirt(runner), settings, wanted, params["state"])
+    machines = Machines(runner, Libvirt(runner), settings, read_machines(items, params["templates"]), params["state"])
     outcome = reconcile(
         "present",
         module.check_mode,
@@ -197,16 +215,13 @@ def _present(module: AnsibleModule) -> tuple[Outcome, list[str]]:
     return outcome, machines.restart_needed
 
 
-def _absent(module: AnsibleModule) -> tuple[Outcome, list[str]]:
-    params = module.params
-    names = [machine.name for machine in read_machines([{"name": item.get("name")} for item in params["machines"]])]
-    removal = Removal(
-        Libvirt(ModuleRunner(module)), params["host"] or socket.gethostname(), names, only_look=module.check_mode
-    )
-    outcome = reconcile(
-        "absent", module.check_mode, read=removal.read, want=dict, create=removal.act, remove=removal.act
-    )
-    return outcome, []
+def _absent(module: AnsibleModule, items: list[dict[str, Any]]) -> Outcome:
+    if not items:
+        return Outcome(False, {}, {})
+    names = [machine.name for machine in read_machines([{"name": item.get("name")} for item in items])]
+    host = module.params["host"] or socket.gethostname()
+    removal = Removal(Libvirt(ModuleRunner(module)), host, names, only_look=module.check_mode)
+    return reconcile("absent", module.check_mode, read=removal.read, want=dict, create=removal.act, remove=removal.act)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ class Machine:
 def read_machines(items: Iterable[Mapping[str, Any]], templates: Iterable[str] | None = None) -> list[Machine]:
     """Read machines as a project's record has them (with the key `name`), and refuse with all that is wrong.
 
-    Keys that say where a machine belongs (`site`, `host`, a network's `vlan`) are passed over. `templates` are the
-    known ones; None: whatever the machine names.
+    Keys that say where a machine belongs (`project`, `site`, `host`, `state`, a network's `vlan`) are passed over.
+    `templates` are the known ones; None: whatever the machine names.
     """
     problems: list[Problem] = []
     machines = [_machine(number, item, problems) for number, item in enumerate(items)]
@@ -81,7 +81,7 @@ def _machine(number: int, item: Mapping[str, Any], problems: list[Problem]) -> M
     label = name or f"machine {number + 1}"
     if not NAME.fullmatch(name):
         problems.append(_problem(label, "a name is made of a to z, 0 to 9 and -, at most 63 of them"))
-    allowed = {"name", "vcpus", "memory_mib", "disk_mib", "template", "networks", "site", "host"}
+    allowed = {"name", "vcpus", "memory_mib", "disk_mib", "template", "networks", "project", "site", "host", "state"}
     _refuse_unknown(label, item, allowed, problems)
     networks = item.get("networks") or []
     if len(networks) > _MOST_NETWORKS:

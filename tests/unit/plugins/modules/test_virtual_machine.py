@@ -254,3 +254,18 @@ def test_a_failing_start_is_an_error(host: SimulatedHost, run: Run) -> None:
     assert "virsh --quiet start web-1: error: internal error" in run(machines=[WEB])["msg"]
     del host.fails["start"]
     assert run(machines=[WEB])["changed"]
+
+
+def test_some_go_and_some_stay(host: SimulatedHost, run: Run, tmp_path: Path) -> None:
+    run(machines=[WEB, {"name": "web-2"}])
+    host.changes.clear()
+    asked = [{**WEB, "state": "absent"}, {"name": "web-2", "state": "present", "project": "exp1"}, {"name": "web-3"}]
+    would = run(machines=asked, check=True)
+    assert (would["changed"], host.changes) == (True, [])
+    done = run(machines=asked)
+    assert (sorted(done["machines"]), done["diff"]) == (["web-2", "web-3"], would["diff"])
+    assert host.changes == ["destroy web-1", "undefine web-1", "define web-3", "disk web-3.qcow2", "start web-3"]
+    assert not run(machines=asked)["changed"]
+    assert (
+        "web-2: its state is gone, not present or absent" in run(machines=[{"name": "web-2", "state": "gone"}])["msg"]
+    )
