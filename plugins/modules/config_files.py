@@ -49,6 +49,12 @@ options:
     type: list
     elements: str
     default: []
+  turn:
+    description:
+      - How new the knowledge is that this comes from, when several do this at once.
+      - Who comes with less than somebody before does nothing, and says so in RV(late). With V(0) everyone acts.
+    type: int
+    default: 0
 extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
   check_mode:
@@ -84,6 +90,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+late:
+  description: Whether somebody with a larger O(turn) has been here before, so that nothing was done.
+  returned: always
+  type: bool
 changed_paths:
   description: The files that were written or removed, or in check mode would be.
   returned: always
@@ -95,6 +105,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.okiagari.testbed.plugins.module_utils.config_files import ConfigFiles, changed_paths, diffs
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.reconcile import reconcile
+from ansible_collections.okiagari.testbed.plugins.module_utils.turn import Turn
 
 
 def main() -> None:
@@ -113,15 +124,20 @@ def main() -> None:
                 },
             },
             "prune": {"type": "list", "elements": "str", "default": []},
+            "turn": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     try:
         files = ConfigFiles(module.params["files"], module.params["prune"])
-        outcome = reconcile(
-            "present", module.check_mode, read=files.read, want=files.want, create=files.apply, remove=dict
-        )
+        with Turn(module.params["turn"], module.check_mode).hold(finish=False) as mine:
+            if not mine:
+                module.exit_json(changed=False, late=True, changed_paths=[])
+            outcome = reconcile(
+                "present", module.check_mode, read=files.read, want=files.want, create=files.apply, remove=dict
+            )
         module.exit_json(
+            late=False,
             changed=outcome.changed,
             changed_paths=changed_paths(outcome.before, outcome.after),
             diff=diffs(outcome.before, outcome.after),

@@ -104,6 +104,10 @@ project:
   description: The project's record; empty if it holds nothing.
   returned: always
   type: dict
+name:
+  description: The project's name; empty if none was asked for.
+  returned: always
+  type: str
 machines:
   description:
     - The project's machines as the module M(okiagari.testbed.virtual_machine) takes them.
@@ -214,6 +218,7 @@ def _answer(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         more = {"questions": questions(mine, params["testbed"])}
     return {
         "changed": before != after,
+        "name": decision.name,
         "project": mine,
         "machines": machines(mine),
         "text": record_table(mine) if mine else f"{decision.name or 'nobody'} holds nothing",

@@ -39,6 +39,13 @@ options:
     description: How many seconds to wait for devices and for answers.
     type: int
     default: 20
+  turn:
+    description:
+      - How new the knowledge is that this comes from, when several do this at once.
+      - Who comes with less than somebody before waits until that one is done, and says so in RV(late).
+        With V(0) everyone acts.
+    type: int
+    default: 0
 extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
   check_mode:
@@ -57,6 +64,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+late:
+  description: Whether somebody with a larger O(turn) has been here before, so that nothing was done.
+  returned: always
+  type: bool
 differences:
   description: The devices that were not as wanted.
   returned: always
@@ -69,6 +80,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.errors import Oki
 from ansible_collections.okiagari.testbed.plugins.module_utils.qinq.kernel import Devices
 from ansible_collections.okiagari.testbed.plugins.module_utils.reconcile import reconcile
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import ModuleRunner
+from ansible_collections.okiagari.testbed.plugins.module_utils.turn import Turn
 
 
 def main() -> None:
@@ -78,26 +90,34 @@ def main() -> None:
             "reload": {"type": "bool", "default": False},
             "reach": {"type": "list", "elements": "dict", "default": []},
             "timeout": {"type": "int", "default": 20},
+            "turn": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     params = module.params
     try:
         devices = Devices(ModuleRunner(module), params["devices"], params["timeout"])
-        outcome = reconcile(
-            "present",
-            module.check_mode,
-            read=devices.read,
-            want=devices.want,
-            create=devices.apply,
-            keep=devices.apply if params["reload"] else lambda: None,
-            remove=dict,
-        )
+        turn = Turn(params["turn"], module.check_mode)
+        with turn.hold(finish=True) as mine:
+            if mine:
+                outcome = reconcile(
+                    "present",
+                    module.check_mode,
+                    read=devices.read,
+                    want=devices.want,
+                    create=devices.apply,
+                    keep=devices.apply if params["reload"] else lambda: None,
+                    remove=dict,
+                )
+        if not mine:
+            turn.await_other(params["timeout"])
+            module.exit_json(changed=False, late=True, differences=[])
         if not module.check_mode:
             devices.reached(params["reach"])
         names = [name for name in {**outcome.before, **outcome.after} if _differs(name, outcome.before, outcome.after)]
         module.exit_json(
             changed=outcome.changed,
+            late=False,
             differences=names,
             diff={
                 "before": {name: outcome.before[name] for name in names if name in outcome.before},

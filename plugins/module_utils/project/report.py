@@ -39,8 +39,8 @@ def answered(record: Record, said: Mapping[str, Mapping[str, Any]]) -> list[dict
     `said` is what the module arp_wait answered on each host. A MAC address belongs to one machine of the testbed.
     """
     rows = []
-    for name, machine in record["machines"].items():
-        if leaving(machine):
+    for name, machine in record.get("machines", {}).items():
+        if leaving(record) or leaving(machine):
             continue
         macs = {each["mac"] for each in machine["networks"]}
         after = [each["after"] for host in said.values() for each in host["answers"] if each["mac"] in macs]
