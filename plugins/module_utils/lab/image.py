@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 
 def recipe_hash(recipe: Path, options: Mapping[str, str]) -> str:
-    """Hash a recipe's folder (names, modes, contents) and its options: 16 hex digits, the image's name."""
+    """Hash a recipe's folder (names, modes, contents) and its options: 16 hex digits, the image's name.
+
+    What Python compiles beside a recipe's programs is no part of it.
+    """
     digest = hashlib.sha256()
     for path in sorted(recipe.rglob("*")):
-        if path.is_file():
+        if path.is_file() and "__pycache__" not in path.parts:
             executable = os.access(path, os.X_OK)
             digest.update(f"{path.relative_to(recipe)} {executable} ".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())

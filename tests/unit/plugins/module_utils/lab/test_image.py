@@ -24,6 +24,8 @@ def recipe(tmp_path: Path) -> Path:
 def test_the_same_recipe_has_the_same_name(recipe: Path) -> None:
     name = recipe_hash(recipe, OPTIONS)
     (recipe / "overlay" / "motd").touch()
+    (recipe / "__pycache__").mkdir()
+    (recipe / "__pycache__" / "agent.cpython-313.pyc").write_bytes(b"compiled")
     assert recipe_hash(recipe, dict(reversed(OPTIONS.items()))) == name
     assert len(name) == 16
 
