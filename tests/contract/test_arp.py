@@ -1,0 +1,52 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking by ARP on a real bridge without an address, where a machine comes up late."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible_collections.okiagari.testbed.tests.contract.conftest import Target
+
+MAC = "02:03:00:64:00:0b"
+PROGRAM = """
+import json, sys, time
+from ansible_collections.okiagari.testbed.plugins.module_utils.project.arp import ask, questions
+asked = questions(json.loads(sys.argv[1]))
+began = time.time()
+heard = ask(asked, float(sys.argv[2]), time.time)
+print(json.dumps({question.mac: at - began for question, at in heard.items()}))
+"""
+
+
+def start(target: Target, timeout: float, *questions: dict[str, str]) -> subprocess.Popen[str]:
+    argv = ["ip", "netns", "exec", target.namespace, sys.executable, "-B", "-c", PROGRAM]
+    return subprocess.Popen([*argv, json.dumps(questions), str(timeout)], stdout=subprocess.PIPE, text=True)
+
+
+def heard(process: subprocess.Popen[str]) -> dict[str, float]:
+    said, _errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    answer: dict[str, float] = json.loads(said)
+    return answer
+
+
+def test_a_machine_that_comes_up_late(targets: Any) -> None:
+    host, machine = targets
+    host.sh("ip link add br100 type bridge; ip link set br100 up; ip link set w-a master br100")
+    host.sh("ip addr flush dev w-a; ip -6 addr flush dev br100")
+    machine.sh(f"ip addr flush dev w-a; ip link set w-a down; ip link set w-a address {MAC}")
+    question = {"interface": "br100", "address": "10.240.0.11/24", "mac": MAC}
+    process = start(host, 20, question)
+    machine.sh("sleep 1.5; ip link set w-a up; ip addr add 10.240.0.11/24 dev w-a")
+    assert 1 < heard(process)[MAC] < 8
+    assert heard(start(host, 20, question))[MAC] < 1
+    others = [{**question, "mac": "02:03:00:65:00:0b"}, {**question, "address": "10.240.0.12"}]
+    assert heard(start(host, 1, *others)) == {}
+    # Nobody has learnt an address that doesn't exist.
+    assert "0.0.0.0" not in machine.sh("ip neigh show")
