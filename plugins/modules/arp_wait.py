@@ -40,7 +40,7 @@ options:
     type: float
     default: 120
   since:
-    description: The target's time from which RV(answers[].after) counts. By default when the module starts.
+    description: The target's time from which C(after) in RV(answers) counts. By default when the module starts.
     type: float
 extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
