@@ -126,9 +126,10 @@ def _plan_node(
 
 
 def _files(name: str, taps: list[Tap], management: str, circuits: str) -> dict[str, str]:
+    # What hangs on an interface, a VLAN for example, has its address too; but it has a kind.
     links = {
         f"etc/systemd/network/10-{tap.guest}.link": (
-            f"[Match]\nMACAddress={tap.mac}\n\n[Link]\nName={tap.guest}\nMTUBytes={tap.mtu}\n"
+            f"[Match]\nMACAddress={tap.mac}\nKind=!*\n\n[Link]\nName={tap.guest}\nMTUBytes={tap.mtu}\n"
         )
         for tap in taps
     }

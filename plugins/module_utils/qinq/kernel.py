@@ -36,8 +36,10 @@ class Devices:
         wanted: Mapping[str, Mapping[str, Any]],
         timeout: float,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._runner, self._wanted, self._timeout, self._sleep = runner, wanted, timeout, sleep
+        self._runner, self._wanted, self._timeout = runner, wanted, timeout
+        self._sleep, self._clock = sleep, clock
 
     def read(self) -> dict[str, Any]:
         """Give the devices that are there, wanted or stale; of a wanted one the same keys as wanted."""
@@ -83,21 +85,20 @@ class Devices:
 
     def reached(self, places: Sequence[Mapping[str, Any]]) -> None:
         """Send a full packet that nobody may cut over each circuit; raise `BadInput` with those that don't pass it."""
-        deadline = self._timeout
+        deadline = self._clock() + self._timeout
         left = list(places)
         while True:
             left = [place for place in left if not self._passes(place)]
             if not left:
                 return
-            if deadline <= 0:
+            if self._clock() > deadline:
                 raise BadInput(
                     Problem(
                         "", None, place["circuit"], f"a packet of {place['mtu']} octets doesn't reach {place['to']}"
                     )
                     for place in left
                 )
-            self._sleep(1.0)
-            deadline -= 1.0 + len(left)
+            self._sleep(_STEP_S)
 
     def _passes(self, place: Mapping[str, Any]) -> bool:
         size = str(place["mtu"] - _HEADERS)
@@ -108,12 +109,12 @@ class Devices:
         return done.rc == 0
 
     def _settled(self, patience: float) -> bool:
-        while patience > 0:
-            if self.read() == self.want():
-                return True
+        deadline = self._clock() + patience
+        while self.read() != self.want():
+            if self._clock() > deadline:
+                return False
             self._sleep(_STEP_S)
-            patience -= _STEP_S
-        return self.read() == self.want()
+        return True
 
     def _to_touch(self) -> set[str]:
         """What networkd must look at again: a device that differs, and the one that a missing device hangs on."""

@@ -54,7 +54,8 @@ def devices(plan: RouterPlan | HostPlan) -> dict[str, dict[str, Any]]:
     wanted: dict[str, dict[str, Any]] = {}
     if isinstance(plan, RouterPlan):
         for port in plan.circuits:
-            wanted[port.interface] = {"kind": "own", "mtu": port.mtu}
+            # networkd gives an interface the room that what hangs on it needs.
+            wanted[port.interface] = {"kind": "own", "mtu": port.inner_mtu}
             wanted[port.device] = _vlan(port.interface, "802.1ad", port.s_tag, port.inner_mtu)
         for routed in plan.routed:
             wanted[routed.vrf] = {"kind": "vrf", "table": routed.table}
@@ -67,7 +68,9 @@ def devices(plan: RouterPlan | HostPlan) -> dict[str, dict[str, Any]]:
             vlan = _vlan(plan.trunk, "802.1Q", link.vlan, link.mtu)
             wanted[link.device] = {**vlan, "addresses": [link.address]}
     if plan.trunk:
-        wanted[plan.trunk] = {"kind": "own", "mtu": plan.trunk_mtu}
+        on_trunk = [device["mtu"] for device in wanted.values() if device.get("parent") == plan.trunk]
+        on_trunk += [bridge.mtu for bridge in plan.bridges]
+        wanted[plan.trunk] = {"kind": "own", "mtu": max(on_trunk, default=0)}
     for bridge in plan.bridges:
         wanted[bridge.name] = _bridge(bridge)
         for member in bridge.members:
@@ -103,7 +106,7 @@ def _bridge(bridge: Bridge) -> dict[str, Any]:
 def _host_files(plan: HostPlan) -> Iterator[dict[str, str]]:
     inner = [link.device for link in plan.links]
     inner += [member.device for bridge in plan.bridges for member in bridge.members]
-    yield _trunk_file(plan.trunk, plan.trunk_mtu, inner)
+    yield _trunk_file(plan.trunk, inner)
     for link in plan.links:
         yield _netdev(link.device, "vlan", link.mtu, VLAN={"Id": link.vlan})
         routes = [{"Destination": prefix, "Gateway": link.gateway} for prefix in link.destinations]
@@ -121,10 +124,10 @@ def _circuit_files(plan: RouterPlan) -> Iterator[dict[str, str]]:
 
 
 def _trunk_files(plan: RouterPlan) -> Iterator[dict[str, str]]:
-    if plan.trunk and plan.trunk_mtu:
+    if plan.trunk:
         inner = [each.device for routed in plan.routed for each in routed.interfaces if each.s_tag is None]
         inner += [member.device for bridge in plan.bridges for member in bridge.members if member.s_tag is None]
-        yield _trunk_file(plan.trunk, plan.trunk_mtu, inner)
+        yield _trunk_file(plan.trunk, inner)
 
 
 def _routed_files(plan: RouterPlan) -> Iterator[dict[str, str]]:
@@ -163,19 +166,13 @@ def _interface_file(interface: Mapping[str, Any], gateway: str | None) -> dict[s
     if gateway and interface["kind"] == "lan":
         network["Gateway"] = gateway
     sections: list[tuple[str, Mapping[str, object]]] = [("Match", {"Name": interface["name"]})]
-    if "mtu" in interface:
-        sections.append(("Link", {"MTUBytes": interface["mtu"]}))
     if "circuit" in interface:
         network["Description"] = f"{interface['circuit']}: the other end is {interface['peer']}"
     return _file(f"{FOLDER}/50-{interface['name']}.network", [*sections, ("Network", {**network, **_QUIET})])
 
 
-def _trunk_file(trunk: str, mtu: int, inner: Sequence[str]) -> dict[str, str]:
-    link = ("Link", {"MTUBytes": mtu})
-    return _file(
-        f"{FOLDER}/60-okiagari-{trunk}.network",
-        [("Match", {"Name": trunk}), link, ("Network", {**_QUIET, "VLAN": inner})],
-    )
+def _trunk_file(trunk: str, inner: Sequence[str]) -> dict[str, str]:
+    return _network(trunk, {**_QUIET, "VLAN": inner})
 
 
 def _netdev(

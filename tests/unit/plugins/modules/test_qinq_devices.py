@@ -94,7 +94,12 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     monkeypatch.setattr(
         "ansible.module_utils.basic.AnsibleModule.run_command", lambda module, argv, **options: node(argv, **options)
     )
-    monkeypatch.setattr(kernel.Devices.__init__, "__defaults__", (lambda seconds: None,))
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(kernel.Devices.__init__, "__defaults__", (sleep, lambda: now[0]))
     return node
 
 
@@ -215,7 +220,7 @@ def test_all_that_networkd_does_not_bring_about_is_told(node: Node, run: Callabl
     node.failing = {"s101.12", "s101.13"}
     node.links["w-osaka"]["mtu"] = 1500
     assert run(devices=WITH)["msg"].splitlines() == [
-        "w-osaka: mtu is 1500, not 1600",
+        "w-osaka: mtu is 1500, not 1596",
         "s101.12 is missing",
         "s101.13 is missing",
     ]

@@ -140,7 +140,7 @@ def test_circuits_are_shaped_at_both_ends(emulated: dict[str, Any], command: str
 
 
 def link(name: str, mac: str, mtu: int) -> dict[str, str]:
-    text = f"[Match]\nMACAddress={mac}\n\n[Link]\nName={name}\nMTUBytes={mtu}\n"
+    text = f"[Match]\nMACAddress={mac}\nKind=!*\n\n[Link]\nName={name}\nMTUBytes={mtu}\n"
     return {f"etc/systemd/network/10-{name}.link": text}
 
 

@@ -38,7 +38,7 @@ def rendered(node: str, records: Any = RECORDS) -> dict[str, str]:
 def test_a_circuit_carries_its_outer_tag_and_that_the_inner_ones() -> None:
     found = rendered("hiroshima-r1")
     assert found["50-w-osaka.network"] == (
-        "[Match]\nName=w-osaka\n\n[Link]\nMTUBytes=1600\n\n"
+        "[Match]\nName=w-osaka\n\n"
         "[Network]\nAddress=10.254.0.0/31\nDescription=hiroshima-osaka: the other end is osaka\n" + QUIET
     )
     assert found["50-w-osaka.network.d/okiagari-qinq.conf"] == "[Network]\nVLAN=s101\n"
@@ -49,8 +49,7 @@ def test_a_circuit_carries_its_outer_tag_and_that_the_inner_ones() -> None:
         f"[Match]\nName=s101\n\n[Network]\n{QUIET}VLAN=s101.11\nVLAN=s101.12\nVLAN=s101.13\nVLAN=s101.100\n"
     )
     assert found["60-okiagari-trunk0.network"] == (
-        "[Match]\nName=trunk0\n\n[Link]\nMTUBytes=1600\n\n"
-        f"[Network]\n{QUIET}VLAN=trunk0.11\nVLAN=trunk0.12\nVLAN=trunk0.13\nVLAN=trunk0.100\n"
+        f"[Match]\nName=trunk0\n\n[Network]\n{QUIET}VLAN=trunk0.11\nVLAN=trunk0.12\nVLAN=trunk0.13\nVLAN=trunk0.100\n"
     )
 
 
