@@ -22,6 +22,8 @@ _BRIDGE_MAC = "02:05:"
 _TRUNK = "trunk0"
 # What can't be changed while a device is there.
 _NATURE = ("kind", "parent", "protocol", "tag", "table")
+_NUMBERS = ("mtu", "cost", "priority", "stp")
+_TREE = {"priority": "priority", "stp": "stp_state"}
 _STEP_S = 0.1
 _PATIENCE_S = 3.0
 _HEADERS = 28
@@ -78,8 +80,8 @@ class Devices:
         for name in [*self._stale(links), *wrong]:
             self._runner.run(["ip", "link", "delete", name])
         if not self._settled(_PATIENCE_S):
-            for name in sorted(self._to_touch()):
-                self._runner.run(["networkctl", "reconfigure", name])
+            for command in self._repairs():
+                self._runner.run(command)
             if not self._settled(self._timeout):
                 raise OkiagariError("\n".join(self._differences()))
 
@@ -116,15 +118,26 @@ class Devices:
             self._sleep(_STEP_S)
         return True
 
-    def _to_touch(self) -> set[str]:
-        """What networkd must look at again: a device that differs, and the one that a missing device hangs on."""
-        present, touched = self.read(), set()
-        for name, wanted in self.want().items():
-            if name in present and present[name] != wanted:
-                touched.add(name)
-            elif name not in present:
-                touched.add(wanted.get("parent", name))
-        return touched
+    def _repairs(self) -> list[list[str]]:
+        """Give what a reload doesn't do: it looks at files that have changed, not at devices that have."""
+        present, wanted = self.read(), self.want()
+        differing = [name for name in wanted if name in present and present[name] != wanted[name]]
+        missing = [name for name in wanted if name not in present]
+        touched = dict.fromkeys([*(wanted[name].get("parent", name) for name in missing), *differing])
+        repairs = [["networkctl", "reconfigure", name] for name in touched]
+        for name in differing:
+            device = ["ip", "link", "set", "dev", name]
+            values = {
+                key: str(int(wanted[name][key])) for key in _NUMBERS if present[name].get(key) != wanted[name].get(key)
+            }
+            if wanted[name]["kind"] != "own" and "mtu" in values:
+                repairs.append([*device, "mtu", values["mtu"]])
+            if "cost" in values:
+                repairs.append([*device, "type", "bridge_slave", "cost", values["cost"]])
+            tree = [word for key, option in _TREE.items() if key in values for word in (option, values[key])]
+            if tree:
+                repairs.append([*device, "type", "bridge", *tree])
+        return repairs
 
     def _differences(self) -> list[str]:
         present = self.read()
