@@ -81,13 +81,14 @@ brick:
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.reconcile import reconcile
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import ModuleRunner
 from ansible_collections.okiagari.testbed.plugins.module_utils.storage.member import BrickDesire, Identity, MemberDesire
-from ansible_collections.okiagari.testbed.plugins.module_utils.storage.mount import Mount, folder
+from ansible_collections.okiagari.testbed.plugins.module_utils.storage.mount import Mount, folder, mounted
 
 
 def main() -> None:
@@ -128,9 +129,15 @@ def main() -> None:
             for part in (brick, member)
             if part
         ]
+        found: dict[str, Any] = {}
+        if params["path"]:
+            found = {"path": params["path"], **folder(Path(params["path"])).to_dict()}
+            if params["device"] and not mounted(runner, params["mount"]):
+                # In check mode: what is there now isn't what the brick will be on.
+                found.update(size_mib=0, root=False)
         module.exit_json(
             changed=any(outcome.changed for outcome in outcomes),
-            brick={"path": params["path"], **folder(Path(params["path"])).to_dict()} if params["path"] else {},
+            brick=found,
             diff=[outcome.diff() for outcome in outcomes],
         )
     except OkiagariError as error:

@@ -88,7 +88,9 @@ class MountDesire:
             file.write_text(text, encoding="utf-8")
             output(self._runner, ["systemctl", "daemon-reload"])
         output(self._runner, ["systemctl", "enable", "--quiet", self._unit])
-        verb = "restart" if changed and mounted(self._runner, self._mount.where) else "start"
+        # Whoever uses what is mounted isn't disturbed for new options: they count from the next time on.
+        source = mounted_from(self._runner, self._mount.where)
+        verb = "restart" if source and not self._make and source != self._mount.what else "start"
         done = self._runner.run(["systemctl", verb, self._unit], timeout=90.0)
         if done.rc:
             why = self._runner.run(["journalctl", "-u", self._unit, "-n", "3", "--no-pager", "-o", "cat"]).out
@@ -117,6 +119,12 @@ def unit_name(where: str) -> str:
 def mounted(runner: Runner, where: str) -> bool:
     """Say whether something is mounted on this very folder."""
     return runner.run(["findmnt", "--noheadings", "--mountpoint", where]).rc == 0
+
+
+def mounted_from(runner: Runner, where: str) -> str:
+    """Give what is mounted on this very folder, empty for nothing."""
+    done = runner.run(["findmnt", "--noheadings", "--output", "SOURCE", "--mountpoint", where])
+    return "" if done.rc else done.out.strip()
 
 
 def device_content(runner: Runner, device: str) -> str:

@@ -43,6 +43,7 @@ class Host:
 
     def __init__(self) -> None:
         self.mounted: set[str] = set()
+        self.sources: dict[str, str] = {}
         self.content: dict[str, str] = {}
         self.children: dict[str, list[Any]] = {}
         self.running: set[str] = set()
@@ -56,7 +57,7 @@ class Host:
         return getattr(self, f"_{name.partition('.')[0]}")(*words)  # type: ignore[no-any-return]
 
     def _findmnt(self, *words: str) -> Completed:
-        return Completed(int(words[-1] not in self.mounted), "", "")
+        return Completed(int(words[-1] not in self.mounted), f"{self.sources.get(words[-1], '')}\n", "")
 
     def _lsblk(self, *words: str) -> Completed:
         device = words[-1]
@@ -166,6 +167,11 @@ def test_a_mount_that_fails_says_why(root: Path) -> None:
 def test_a_mount_changes_and_goes(root: Path) -> None:
     host = Host()
     bring(MountDesire(host, Mount("a:/x", "/mnt/x", "glusterfs", network=True), root=root))
+    host.sources["/mnt/x"] = "a:/x"
+    host.changes.clear()
+    # New options don't disturb whoever uses it.
+    assert bring(MountDesire(host, Mount("a:/x", "/mnt/x", "glusterfs", "ro", network=True), root=root)).changed
+    assert host.changes == ["daemon-reload", "enable mnt-x.mount", "start mnt-x.mount"]
     host.changes.clear()
     other = MountDesire(host, Mount("b:/x", "/mnt/x", "glusterfs", network=True), root=root)
     assert bring(other).changed
