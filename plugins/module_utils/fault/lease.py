@@ -12,9 +12,6 @@ from .owned import DRILL_PREFIX, LEASE_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Faults begin and end on time on a busy router, too; its BFD (roles/wan_routing) goes first all the same.
-_PUNCTUAL = ("--property=CPUSchedulingPolicy=rr", "--property=CPUSchedulingPriority=10")
-
 
 def lease_unit(fault_id: str, renewal: int = 0) -> str:
     """Give the unit of a fault's lease. A renewed lease is a new unit, so that at no moment there is none."""
@@ -34,7 +31,7 @@ def arm_argv(unit: str, delay: float, command: Sequence[str]) -> tuple[str, ...]
     return (
         "systemd-run", "--quiet", "--collect", f"--unit={unit}",
         f"--on-active={max(delay, 0.0):.3f}s", "--timer-property=AccuracySec=100ms",
-        *_PUNCTUAL, "--property=Restart=on-failure", "--property=RestartSec=2s", "--property=StartLimitIntervalSec=0",
+        "--property=Restart=on-failure", "--property=RestartSec=2s", "--property=StartLimitIntervalSec=0",
         "--", *command,
     )  # fmt: skip
 
@@ -43,6 +40,6 @@ def service_argv(unit: str, command: Sequence[str]) -> tuple[str, ...]:
     """Render the service that runs a drill's program, independent of the session that starts it."""
     return (
         "systemd-run", "--quiet", "--collect", f"--unit={unit}",
-        "--property=KillMode=mixed", "--property=TimeoutStopSec=5s", *_PUNCTUAL,
+        "--property=KillMode=mixed", "--property=TimeoutStopSec=5s",
         "--", *command,
     )  # fmt: skip

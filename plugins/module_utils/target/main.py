@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
-from .system import Clock, Places, SubprocessRunner, boot_id, command, write_safely
+from .system import Clock, Places, SubprocessRunner, be_punctual, boot_id, command, write_safely
 
 # What only some commands need they import themselves: nothing is cached, so on a slow target each import is felt.
 if TYPE_CHECKING:
@@ -212,6 +212,8 @@ CALLED_BY_UNITS = {"run": 1, "expire": 2}
 
 def main() -> int:
     """Run the command of `sys.argv`; give 0, or 1 after printing `{"error": ...}`."""
+    if sys.argv[1:2] and sys.argv[1] in CALLED_BY_UNITS:
+        be_punctual()
     commands = Commands(Places(), SubprocessRunner(), Clock(), command(Path(sys.argv[0]).absolute()))
     return answer(commands, sys.argv[1:], sys.stdin.read)
 

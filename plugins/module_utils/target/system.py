@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PRECISE = 0.003
+_RANK = 10
 
 
 class SubprocessRunner:
@@ -71,6 +73,15 @@ class Places:
 def command(program: str | Path) -> tuple[str, ...]:
     """Give the command line of the program on a target: without site packages, and with nothing cached on its disk."""
     return ("/usr/bin/env", "python3", "-I", "-S", "-B", str(program))
+
+
+def be_punctual() -> None:
+    """Go before ordinary programs on a busy target, but after a router's BFD. Where that isn't allowed all goes on.
+
+    A unit that asks systemd for it wouldn't start at all there, and with it no lease would end.
+    """
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_RANK))
 
 
 def boot_id() -> str:

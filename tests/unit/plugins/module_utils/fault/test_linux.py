@@ -215,8 +215,6 @@ def test_systemd_command_lines() -> None:
         "--unit=okiagari-lease-x",
         "--on-active=20.000s",
         "--timer-property=AccuracySec=100ms",
-        "--property=CPUSchedulingPolicy=rr",
-        "--property=CPUSchedulingPriority=10",
         "--property=Restart=on-failure",
         "--property=RestartSec=2s",
         "--property=StartLimitIntervalSec=0",
