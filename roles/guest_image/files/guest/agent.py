@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest learns who it is: read the NoCloud seed, print the shell commands that make it so.
+"""A guest learns who it is: read the NoCloud seed, give the shell commands that make it so.
 
 The seed is a disk with an ISO 9660 file system of the name `cidata`. Its files are JSON; what only YAML can say isn't
 understood. The kernel's driver isn't needed: three files in one folder are quickly read.
@@ -10,7 +10,7 @@ understood. The kernel's driver isn't needed: three files in one folder are quic
 from __future__ import annotations
 
 import json
-import sys
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,10 +88,8 @@ def _quoted(text: object) -> str:
     return "'" + str(text).replace("'", "'\"'\"'") + "'"
 
 
-def main(disks: Iterable[str]) -> None:
-    """Print the commands of the first disk that is a seed."""
-    import os
-
+def script_of(disks: Iterable[str]) -> str:
+    """Give the commands of the first of the disks that is a seed, as a script; without one it says so."""
     links = {}
     for link in os.listdir("/sys/class/net"):  # noqa: PTH208 -- pathlib takes its time to import
         with open(f"/sys/class/net/{link}/address") as file:  # noqa: PTH123
@@ -103,10 +101,5 @@ def main(disks: Iterable[str]) -> None:
         except FileNotFoundError:
             continue
         if seed:
-            print("\n".join(commands(seed, links)))
-            return
-    sys.exit("guest: no seed disk")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+            return "\n".join(commands(seed, links)) + "\n"
+    return "echo 'guest: no seed disk'\n"
