@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 name: bench_table
 short_description: Measurements of storage as CSV, or with bench_picture as SVG
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Gives the rows of M(okiagari.testbed.storage_bench) of several runs as one table in CSV.
   - C(bench_picture) takes the same, and a heading, and gives a picture in SVG.

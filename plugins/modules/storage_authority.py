@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: storage_authority
 short_description: Certificates for the members of a storage cluster
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Keeps a certificate authority of its own in a private folder, and issues a certificate to each name.
   - Runs on the controller. Needs C(openssl).

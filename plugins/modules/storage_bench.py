@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: storage_bench
 short_description: How fast a file system is, by iozone's patterns
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Writes, rewrites, reads and rereads one file in the folder, in order and at random, and removes it.
   - Runs C(iozone) where it is installed, else C(fio) with the same patterns.

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: storage_info
 short_description: How a storage cluster is
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Tells which members and bricks are there, whether there is a majority, what waits for self-heal,
     and which files have copies that contradict each other.

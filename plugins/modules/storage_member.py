@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: storage_member
 short_description: A host's part in a storage cluster
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Has GlusterFS's manager listen at one address only, with a certificate of its own, and run.
   - Has the disk of a brick formatted if it is empty, and mounted. A disk that holds anything else is refused.

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: storage_mount
 short_description: A file system of the network, mounted by systemd
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Writes a mount unit, enables it and mounts it.
   - Removing it only unmounts; the files are those of the network.

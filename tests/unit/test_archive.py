@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = {"changelogs", "docs", "inventory", "meta", "playbooks", "plugins", "roles", "scenarios"}
+PRODUCT = {"changelogs", "docs", "examples", "inventory", "meta", "playbooks", "plugins", "roles", "scenarios"}
 PAGES = {"CHANGELOG.rst", "LICENSE", "README.md"}
 MADE_BY_THE_BUILD = {"FILES.json", "MANIFEST.json"}
 
