@@ -170,14 +170,26 @@ def is_kvm(definition: str) -> bool:
 def as_wanted(have: str, wanted: str) -> bool:
     """Say whether libvirt's definition is the wanted one, as far as that speaks.
 
-    The chipset isn't compared: libvirt keeps the exact version that the guest was made with.
+    The chipset isn't compared: libvirt keeps the exact version that the guest was made with. Nor are controllers, of
+    which it adds those that the chipset has.
     """
     mine, theirs = parse(wanted), parse(have)
+    for devices in mine.findall("devices"):
+        for controller in devices.findall("controller"):
+            devices.remove(controller)
     kind = mine.find("os/type")
     if kind is not None:
         kind.attrib.pop("machine", None)
     pins = [[pin.attrib for pin in tree.findall("cputune/vcpupin")] for tree in (mine, theirs)]
     return extract(theirs, mine) == extract(mine, mine) and pins[0] == pins[1]
+
+
+def identified(definition: str, have: str) -> str:
+    """Give a definition with the identifier of the one that it shall replace."""
+    domain, uuid = parse(definition), parse(have).findtext("uuid")
+    if uuid:
+        ET.SubElement(domain, "uuid").text = uuid
+    return ET.tostring(domain, encoding="unicode")
 
 
 def with_pins(definition: str, pins: tuple[int, ...]) -> str:

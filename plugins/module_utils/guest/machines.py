@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadInput, OkiagariError, Problem
 from .capacity import Capacity, Held, choose_pins, shortages
 from .disk import make_overlay, virtual_mib
-from .domain import Place, Template, as_wanted, console, is_kvm, render
+from .domain import Place, Template, as_wanted, console, identified, is_kvm, render
 from .seed import seed
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Machines:
     def _make(self, machine: Machine, domain: Domain | None) -> None:
         place, definition = self._place(machine), self._definition(machine)
         if domain is None or not as_wanted(domain.definition, definition):
-            self._libvirt.define(definition)
+            self._libvirt.define(definition if domain is None else identified(definition, domain.definition))
         disk, seed_file, content = Path(place.disk(machine.name)), Path(place.seed(machine.name)), self._seed(machine)
         if not disk.exists():
             make_overlay(self._runner, disk, place.template.disk, machine.disk_mib)

@@ -62,15 +62,20 @@ class SimulatedHost:
     def _dumpxml(self, arguments: list[str], _data: str) -> str:
         assert arguments[1:] == ["--inactive"]
         # libvirt adds what nobody has asked for, and keeps the exact version of the chipset.
-        text = self.definitions[arguments[0]].replace("</name>", "</name><uuid>1-2</uuid>", 1)
+        text = self.definitions[arguments[0]]
+        if "<uuid>" not in text:
+            text = text.replace("</name>", "</name><uuid>1-2</uuid>", 1)
+        text = text.replace("</devices>", '<controller type="pci" index="0" model="pci-root"/></devices>')
         return text.replace('machine="pc"', 'machine="pc-i440fx-10.0"')
 
     def _domcapabilities(self, arguments: list[str], _data: str) -> tuple[int, str, str]:
         assert arguments == ["--virttype", "kvm"]
         return int(not self.kvm), "", ""
 
-    def _define(self, _arguments: list[str], data: str) -> str:
+    def _define(self, _arguments: list[str], data: str) -> str | tuple[int, str, str]:
         name = re.findall("<name>(.*?)</name>", data)[0]
+        if name in self.definitions and "<uuid>1-2</uuid>" not in data:
+            return 1, "", f"error: operation failed: domain '{name}' already exists with uuid 1-2"
         self.changes.append(f"define {name}")
         self.definitions[name] = data
         self.states.setdefault(name, 5)
