@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: storage_volume
 short_description: A volume with its copies at several sites
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Joins the members to a cluster of GlusterFS, creates the volume with its copies at as many sites, and starts it.
   - A part of a split network that holds less than half of the members stops its bricks, and its clients can't write.
@@ -132,6 +132,7 @@ volume:
     replica: 3
     bricks: ["10.1.1.11:/srv/okiagari/brick/shared"]
     emptied: []
+    stopped: []
     options: {network.ping-timeout: "5"}
     started: true
 """

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, OkiagariError
+from .gluster import stopped_bricks
 from .model import foreign
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class VolumeDesire:
             "replica": volume.replica,
             "bricks": sorted(volume.bricks),
             "emptied": sorted(self._emptied(have)),
+            "stopped": sorted(stopped_bricks(have, self._wanted)),
             "options": {key: volume.options.get(key) for key in sorted(keys)},
             "started": volume.started,
         }
@@ -63,6 +65,7 @@ class VolumeDesire:
             "replica": wanted.replica,
             "bricks": sorted(wanted.places),
             "emptied": [],
+            "stopped": [],
             "options": dict(sorted(self._engine.options(wanted).items())),
             "started": True,
         }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Op(NamedTuple):
-    """One command. `until` names what has to be true before the next one: `joined`, `moved`, `healed`, or nothing."""
+    """One command. `until` names what has to be true of `subject` before the next one: `joined`, `online`, `moved`."""
 
     argv: tuple[str, ...]
     until: str = ""

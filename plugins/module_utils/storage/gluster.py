@@ -95,11 +95,16 @@ class Gluster(StorageEngine):
         ]
         if have.volume is None:
             return ops + self._creation(want)
-        ops += self._bricks(have, have.volume, want)
+        # Who may connect comes first: a new brick's host has to be let in before its brick is one.
         missing = {key: value for key, value in self.options(want).items() if have.volume.options.get(key) != value}
         ops += _settings(want.name, missing)
+        ops += self._bricks(have, have.volume, want)
         if not have.volume.started:
             ops.append(Op(("volume", "start", want.name)))
+        elif stopped := stopped_bricks(have, want):
+            # What such a brick has missed may not be noted anywhere, so every copy is looked through.
+            ops.append(Op(("volume", "start", want.name, "force"), "online", tuple(stopped)))
+            ops.append(Op(("volume", "heal", want.name, "full")))
         if want.shrink:
             keep = {member.address for member in want.members} | {self._address}
             ops += [Op(("peer", "detach", address)) for address in have.peers if address not in keep]
@@ -117,6 +122,9 @@ class Gluster(StorageEngine):
             self._ask(*op.argv)
             if op.until == "joined":
                 self._until(f"{', '.join(op.subject)} to join", _JOIN_S, lambda op=op: self._joined(op.subject))  # type: ignore[misc]
+            elif op.until == "online":
+                what = f"{', '.join(op.subject)} to run"
+                self._until(what, _JOIN_S, lambda op=op: set(op.subject) <= self._online(op.argv[2]))  # type: ignore[misc]
             elif op.until == "moved":
                 self._until("the data to be moved", _MOVE_S, lambda op=op: self._moved(op))  # type: ignore[misc]
 
@@ -276,8 +284,25 @@ class Gluster(StorageEngine):
             except OkiagariError as error:
                 raise OkiagariError(f"{' '.join(arguments)}: {error}") from error
             raise OkiagariError(f"gluster {' '.join(arguments)}: {reason(done)}")
-        document(done.out)
+        # Some commands that only act say so in plain words.
+        if done.out.lstrip().startswith("<"):
+            document(done.out)
         return done.out
+
+
+def stopped_bricks(have: State, want: Wanted) -> list[str]:
+    """Give the wanted bricks that don't run although their member is there, unless their disk was exchanged."""
+    volume = have.volume
+    if volume is None or not volume.started:
+        return []
+    return [
+        place
+        for brick, place in zip(want.bricks, want.places, strict=True)
+        if place in volume.bricks
+        and place not in volume.online
+        and brick.volume_id != ""
+        and have.peers.get(want.member(brick.host).address)
+    ]
 
 
 def _pairs(volume: Volume, old: Sequence[str], new: Sequence[str], want: Wanted) -> list[tuple[str, str]]:

@@ -37,11 +37,15 @@ class Cluster:
             return Completed(127, "", "gluster: No such file or directory")
         assert tuple(argv[:3]) == ("gluster", "--mode=script", "--xml")
         words = list(argv[3:])
-        reads = words[:2] in (["peer", "status"], ["volume", "info"], ["volume", "status"], ["volume", "heal"])
+        reads = words[:2] in (["peer", "status"], ["volume", "info"], ["volume", "status"]) or "info" in words
         if not reads and words[-1] != "status":
             self.changes.append(" ".join(words))
             if self.refusal:
                 return Completed(1, f"<cliOutput><opRet>-1</opRet><opErrstr>{self.refusal}</opErrstr></cliOutput>", "")
+        if words[-1] == "full":
+            return Completed(
+                0, "Launching heal operation to perform full self heal on volume shared has been successful", ""
+            )
         answer = getattr(self, f"_{words[0]}_{words[1].replace('-', '_')}")(*words[2:])
         return Completed(0, f"<cliOutput><opRet>0</opRet><opErrno>0</opErrno><opErrstr/>{answer or ''}</cliOutput>", "")
 
@@ -114,8 +118,10 @@ class Cluster:
         if name != "all":
             self.options(name).update(zip(words[::2], words[1::2], strict=True))
 
-    def _volume_start(self, name: str) -> None:
+    def _volume_start(self, name: str, force: str = "") -> None:
         self.volumes[name]["status"] = "Started"
+        if force:
+            self.offline.clear()
 
     def _volume_stop(self, name: str, _force: str) -> None:
         self.volumes[name]["status"] = "Stopped"

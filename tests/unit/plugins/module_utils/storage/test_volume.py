@@ -214,6 +214,22 @@ def test_a_dead_brick_is_replaced_although_its_copies_wait(cluster: Cluster) -> 
     assert cluster.changes[0].startswith("volume replace-brick")
 
 
+def test_a_brick_that_stopped_is_started_and_every_copy_looked_through(cluster: Cluster) -> None:
+    cluster.offline = {PLACES[1]}
+    would = bring(cluster, check=True)
+    assert (would.changed, would.before["stopped"], would.after["stopped"]) == (True, [PLACES[1]], [])
+    assert bring(cluster).changed
+    assert cluster.changes == ["volume start shared force", "volume heal shared full"]
+    cluster.offline, cluster.peers["10.2.1.11"] = {PLACES[1]}, False
+    assert not bring(cluster).changed
+
+
+def test_a_new_host_is_let_in_before_its_brick_is_one(cluster: Cluster) -> None:
+    allowed = {"auth.ssl-allow": "everybody"}
+    bring(cluster, bricks=[BRICKS[0], brick("kanazawa-kvm2"), BRICKS[2]], options=allowed)
+    assert [change.split()[1] for change in cluster.changes] == ["set", "replace-brick"]
+
+
 def test_an_exchanged_disk_gets_its_copies_again(cluster: Cluster) -> None:
     empty = [brick("hiroshima-kvm1", volume_id=ID), brick("kanazawa-kvm1", volume_id=""), BRICKS[2]]
     assert not bring(cluster, bricks=empty).changed
