@@ -102,9 +102,7 @@ class Gluster(StorageEngine):
         if not have.volume.started:
             ops.append(Op(("volume", "start", want.name)))
         elif stopped := stopped_bricks(have, want):
-            # What such a brick has missed may not be noted anywhere, so every copy is looked through.
             ops.append(Op(("volume", "start", want.name, "force"), "online", tuple(stopped)))
-            ops.append(Op(("volume", "heal", want.name, "full")))
         if want.shrink:
             keep = {member.address for member in want.members} | {self._address}
             ops += [Op(("peer", "detach", address)) for address in have.peers if address not in keep]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _UNITS = Path("etc/systemd/system")
 _LOOKED_AT = 2**20
+_ROOT_MARK = "trusted.gfid"
 _VOLUME_ID = "trusted.glusterfs.volume-id"
 
 
@@ -168,8 +169,12 @@ def folder(path: Path, root: Path = Path("/")) -> Folder:
 
 
 def volume_id(path: Path) -> str:
-    """Give the identity of the volume whose copy a folder holds; empty for none."""
+    """Give the identity of the volume whose copy a folder holds; empty for none.
+
+    A brick that was claimed and never ran holds no copy yet, and nobody has noted what it lacks.
+    """
     try:
+        os.getxattr(path, _ROOT_MARK)
         raw = os.getxattr(path, _VOLUME_ID)
     except OSError:
         return ""

@@ -42,10 +42,6 @@ class Cluster:
             self.changes.append(" ".join(words))
             if self.refusal:
                 return Completed(1, f"<cliOutput><opRet>-1</opRet><opErrstr>{self.refusal}</opErrstr></cliOutput>", "")
-        if words[-1] == "full":
-            return Completed(
-                0, "Launching heal operation to perform full self heal on volume shared has been successful", ""
-            )
         answer = getattr(self, f"_{words[0]}_{words[1].replace('-', '_')}")(*words[2:])
         return Completed(0, f"<cliOutput><opRet>0</opRet><opErrno>0</opErrno><opErrstr/>{answer or ''}</cliOutput>", "")
 

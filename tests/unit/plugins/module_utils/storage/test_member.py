@@ -224,6 +224,16 @@ def test_a_folder_tells_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert folder(tmp_path).volume_id == "00010203-0405-0607-0809-0a0b0c0d0e0f"
 
 
+def test_a_folder_that_was_claimed_but_never_ran_holds_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def getxattr(path: Path, name: str) -> bytes:
+        if name == "trusted.gfid":
+            raise OSError(61, "No data available")
+        return bytes(range(16))
+
+    monkeypatch.setattr(f"{mounts.__name__}.os.getxattr", getxattr)
+    assert folder(tmp_path).volume_id == ""
+
+
 def test_a_member(root: Path) -> None:
     host = Host()
     desire = MemberDesire(host, "10.1.1.11", 5, IDENTITY, root)
