@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -67,8 +68,10 @@ class Authority:
             subject = ("-subj", f"/CN={name}")
             output(self._runner, ["openssl", "req", *_NEW_KEY, *subject, "-keyout", key, "-out", request], timeout=60.0)
             serial = ("-set_serial", f"0x{secrets.token_hex(16)}")
+            extensions = Path(f"{certificate}.extensions")
+            extensions.write_text(_extensions(name))
             sign = ("openssl", "x509", "-req", "-in", request, *authority, *serial, "-days", _DAYS)
-            output(self._runner, [*sign, "-out", certificate], timeout=60.0)
+            output(self._runner, [*sign, "-extfile", str(extensions), "-out", certificate], timeout=60.0)
 
     @contextmanager
     def _made(self, name: str) -> Iterator[tuple[str, str]]:
@@ -88,3 +91,12 @@ class Authority:
         verify = ["openssl", "verify", "-CAfile", str(self._directory / "ca.pem"), str(certificate)]
         lasts = ["openssl", "x509", "-checkend", str(_SOON_S), "-noout", "-in", str(certificate)]
         return self._runner.run(verify).rc == 0 and self._runner.run(lasts).rc == 0
+
+
+def _extensions(name: str) -> str:
+    """Give what a certificate says beside its common name: an address is only looked for here."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return "basicConstraints=CA:FALSE\n"
+    return f"basicConstraints=CA:FALSE\nsubjectAltName=IP:{name}\n"
