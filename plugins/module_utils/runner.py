@@ -42,11 +42,32 @@ class ModuleRunner:
     def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002, ARG002
         try:
             rc, out, err = self._module.run_command(
-                list(argv), data=input, environ_update={"LC_ALL": "C"}, handle_exceptions=False
+                list(argv),
+                data=input,
+                environ_update={"LC_ALL": "C"},
+                handle_exceptions=False,
+                before_communicate_callback=_read_to_the_end,
             )
         except OSError as error:
             return Completed(127, "", f"{argv[0]}: {error.strerror}")
         return Completed(rc, out, err)
+
+
+def _read_to_the_end(process: Any) -> None:
+    """Keep what a process says last.
+
+    `run_command` stops reading when a second was silent and the process has ended. On a busy machine both may be true
+    although there is output: it came between the one look and the other. So the end is only told at the second look.
+    """
+    poll, looks = process.poll, []
+
+    def later() -> int | None:
+        code: int | None = poll()
+        if code is not None:
+            looks.append(code)
+        return code if len(looks) > 1 else None
+
+    process.poll = later
 
 
 def output(runner: Runner, argv: Sequence[str], timeout: float = 10.0) -> str:

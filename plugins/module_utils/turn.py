@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FILE: Final = Path("/var/lib/okiagari/turn")
 _STEP_S: Final = 0.2
+# The other one has a few tasks of its playbook to go, on a machine that may be busy.
+_PATIENCE_S: Final = 180.0
 
 
 class Turn:
@@ -53,7 +55,10 @@ class Turn:
             os.close(descriptor)
 
     def await_other(
-        self, timeout: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+        self,
+        timeout: float = _PATIENCE_S,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Wait until the one with the larger number is done; raise `OkiagariError` if that takes too long."""
         ends = clock() + timeout

@@ -110,7 +110,7 @@ def main() -> None:
                     remove=dict,
                 )
         if not mine:
-            turn.await_other(params["timeout"])
+            turn.await_other()
             module.exit_json(changed=False, late=True, differences=[])
         if not module.check_mode:
             devices.reached(params["reach"])

@@ -3,7 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import selectors
+import time
+from typing import Any
+
 import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import (
     CommandFailed,
     Completed,
@@ -38,3 +44,25 @@ def test_output_and_errors() -> None:
 def test_missing_program_is_127() -> None:
     done = ModuleRunner(Module(FileNotFoundError(2, "No such file or directory"))).run(["vtysh"])
     assert done == Completed(127, "", "vtysh: No such file or directory")
+
+
+def test_what_comes_in_an_unlucky_moment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look for output, in vain, and the look whether it has ended, the process says something and ends."""
+    silences: list[list[Any]] = [[]]
+
+    class Busy(selectors.PollSelector):
+        def select(self, timeout: float | None = None) -> Any:
+            if silences:
+                time.sleep(0.5)
+                return silences.pop()
+            return super().select(timeout)
+
+    with patch_module_args({}):
+        runner = ModuleRunner(AnsibleModule({}))
+    monkeypatch.setattr(selectors, "PollSelector", Busy)
+    assert runner.run(["sh", "-c", "echo out; echo err >&2; exit 3"]) == Completed(3, "out\n", "err\n")
+    assert runner.run(["cat"], input="in") == Completed(0, "in\n", "")
+    # What goes on behind an ended process isn't waited for.
+    began = time.monotonic()
+    assert runner.run(["sh", "-c", "sleep 30 & echo out"]).out == "out\n"
+    assert time.monotonic() - began < 10
