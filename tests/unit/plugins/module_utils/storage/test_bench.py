@@ -14,8 +14,6 @@ from ansible_collections.okiagari.testbed.plugins.filter.bench_table import Filt
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 from ansible_collections.okiagari.testbed.plugins.module_utils.storage.bench import PATTERNS, Bench, fio_command
-from ansible_collections.okiagari.testbed.plugins.modules import storage_bench
-from ansible_collections.okiagari.testbed.tests.unit.plugins.modules.run_module import run_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,19 +107,6 @@ def test_all_that_is_wrong_is_told() -> None:
         "folder: shared is not an absolute path",
         "size: 5 KiB are not whole blocks of 4 KiB",
     ]
-
-
-def test_the_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    host = Host()
-    monkeypatch.setattr(
-        "ansible.module_utils.basic.AnsibleModule.run_command", lambda module, argv, **options: tuple(host.run(argv))
-    )
-    said = run_module(storage_bench.main, capsys, folder="/shared", size="64mib", patterns=["write", "read"])
-    assert (said["changed"], [row["pattern"] for row in said["rows"]]) == (False, ["write", "read"])
-    host.calls.clear()
-    assert run_module(storage_bench.main, capsys, check=True, folder="/shared")["rows"] == []
-    assert host.calls == []
-    assert "did you mean write?" in run_module(storage_bench.main, capsys, folder="/x", patterns=["writ"])["msg"]
 
 
 RUNS = {
