@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Here:
     """Runs OpenSSL itself."""
 
-    def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:
+    def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
         done = subprocess.run(argv, input=input, capture_output=True, text=True, timeout=timeout, check=False)
         return Completed(done.returncode, done.stdout, done.stderr)
 
