@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import LabPlan, plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory
@@ -23,19 +23,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 PROJECT = Path(__file__).resolve().parents[2]
-INVENTORY = Path(__file__).parent / "testbeds" / "small" / "testbed.yml"
+TESTBEDS = Path(__file__).parent / "testbeds"
+AnyLab = TypeVar("AnyLab", bound="SmallLab")
 SETTINGS = PROJECT / "inventory" / "lab" / "group_vars" / "all" / "lab.yml"
 
 
 class SmallLab:
-    """A lab of two routers, `a-r1` and `x`, below the folder `state`. Every command has a time limit.
+    """A lab below the folder `state`, by default of two routers, `a-r1` and `x`. Every command has a time limit.
 
-    `prefix` starts the commands, as another user for example.
+    `prefix` starts the commands, as another user for example. `testbed` is one of those beside the tests.
     """
 
-    def __init__(self, state: Path, name: str = "one", prefix: Sequence[str] = (), **environment: str) -> None:
+    def __init__(
+        self, state: Path, name: str = "one", prefix: Sequence[str] = (), testbed: str = "small", **environment: str
+    ) -> None:
         self.lab = Lab(state / "okiagari" / "labs" / name)
-        self.testbed: dict[str, Any] = load(INVENTORY).to_dict()
+        self.inventory = TESTBEDS / testbed / "testbed.yml"
+        self.testbed: dict[str, Any] = load(self.inventory).to_dict()
         self.plan: LabPlan = plan_lab(self.testbed)
         self.nodes = [node.name for node in self.plan.nodes]
         self._prefix = list(prefix)
@@ -51,9 +55,10 @@ class SmallLab:
         }
 
     def command(self, playbook: str, *arguments: str) -> list[str]:
-        """Give the command line of a playbook of the collection against this lab."""
+        """Give the command line of a playbook, of the collection or by its path, against this lab."""
         program = Path(sys.executable).with_name("ansible-playbook")
-        where = ["-i", str(INVENTORY), "-e", f"@{SETTINGS}", str(PROJECT / "playbooks" / f"{playbook}.yml")]
+        path = playbook if playbook.endswith(".yml") else str(PROJECT / "playbooks" / f"{playbook}.yml")
+        where = ["-i", str(self.inventory), "-e", f"@{SETTINGS}", path]
         return [*self._prefix, str(program), *where, *arguments]
 
     def play(self, playbook: str, *arguments: str, fails: bool = False, timeout: float = 300) -> str:
@@ -130,7 +135,7 @@ class SmallLab:
 
 
 @contextmanager
-def without_a_trace(lab: SmallLab) -> Iterator[SmallLab]:
+def without_a_trace(lab: AnyLab) -> Iterator[AnyLab]:
     """Take the lab down at the end, whatever has happened to it, and see that nothing is left on the machine."""
     before = machine()
     try:
