@@ -49,8 +49,8 @@ lab-test: site ## end-to-end tests in the lab
 	pytest -m "lab and not soak" tests/lab
 
 .PHONY: molecule
-molecule: site ## every scenario with its checks, against the lab
-	python scripts/run_scenarios.py
+molecule: $(if $(SITED),setup,site) ## the scenarios of the network with their checks, against the lab
+	python scripts/run_scenarios.py circuit_cut lossy_circuit route_override
 
 .PHONY: lab-up
 lab-up: setup ## start the lab; nothing happens when it is up
@@ -75,6 +75,8 @@ bench: site ## measure against the figures to beat
 .PHONY: soak
 soak: site ## the long tests, and the drill ROUNDS=10 times; stops at the first that fails
 	pytest -m "lab and soak" tests/lab
+	ansible-playbook playbooks/storage.yml
+	python scripts/run_scenarios.py hiroshima_isolated nagoya_otemachi_loss
 	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; ansible-playbook scenarios/$(SCENARIO)/drill.yml; done
 
 .PHONY: clean

@@ -20,7 +20,7 @@ from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab, c
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 PLAYBOOK = str(Path(__file__).parent / "playbooks" / "machines.yml")
 CLIENT = (Path(__file__).parent / "tally_client.py").read_text()
@@ -141,7 +141,6 @@ def test_a_machine_boots_and_answers_both_sites(lab: Guests) -> None:
     assert (lab.domains("a-kvm1"), lab.files("a-kvm1")) == ({}, [])
 
 
-@pytest.mark.soak
 def test_what_was_answered_survives_a_power_cut(one: Guests) -> None:
     for _time in range(3):
         with one.counting(1, "a-kvm1") as counted:
@@ -152,7 +151,6 @@ def test_what_was_answered_survives_a_power_cut(one: Guests) -> None:
         assert int(one.ask(1, "get").removeprefix("ok ")) >= counted["last"]
 
 
-@pytest.mark.soak
 def test_the_power_button_is_heard(one: Guests) -> None:
     one.ask(1, "set motto rise")
     assert changed(one.have(a=[machine(1)], options=("-e", "state=stopped"))) == {"a-kvm1"}
@@ -162,14 +160,12 @@ def test_the_power_button_is_heard(one: Guests) -> None:
     assert one.ask(1, "get motto") == "ok rise"
 
 
-@pytest.mark.soak
 def test_what_does_not_fit_is_refused_before_anything(lab: Guests) -> None:
     said = lab.have(a=[{**machine(number), "vcpus": 3} for number in (1, 2, 3)], fails=True)
     assert "a-kvm1: 8 of 8 vCPUs are free, 9 are asked" in said
     assert (lab.domains("a-kvm1"), lab.files("a-kvm1")) == ({}, [])
 
 
-@pytest.mark.soak
 def test_a_machine_moves_between_sites_while_it_is_used(one: Guests) -> None:
     # The destination needs the template: its disk is below the machine's own.
     one.have(b=[machine(9)])
@@ -183,7 +179,6 @@ def test_a_machine_moves_between_sites_while_it_is_used(one: Guests) -> None:
         assert (counted["errors"], counted["steps"]) == ([], [1])
 
 
-@pytest.mark.soak
 def test_a_move_that_is_not_possible_is_refused(one: Guests) -> None:
     assert "is not a KVM host of the testbed" in one.migrate(1, "b-r1", fails=True)
     assert "there is no machine exp-7" in one.migrate(7, "b-kvm1", fails=True)
@@ -195,7 +190,6 @@ def test_a_move_that_is_not_possible_is_refused(one: Guests) -> None:
     one.have(b=[{**machine(number), "state": "absent"} for number in range(2, 10)])
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("accident", ["link", "libvirt"])
 def test_a_move_that_fails_leaves_the_machine_at_its_source(one: Guests, accident: str) -> None:
     one.have(b=[machine(9)])
@@ -217,7 +211,6 @@ def test_a_move_that_fails_leaves_the_machine_at_its_source(one: Guests, acciden
     assert one.files("b-kvm1") == []
 
 
-@pytest.mark.soak
 def test_ten_machines_from_one_template_in_one_run(lab: Guests) -> None:
     sites = {
         "a": [machine(number, 64) for number in range(1, 6)],

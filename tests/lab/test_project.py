@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 HOSTS = ("a-kvm1", "b-kvm1")
 REGISTRY = "/var/lib/okiagari/projects"

@@ -21,7 +21,7 @@ from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab, c
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
 PLAYBOOK = str(PLAYBOOKS / "qinq.yml")

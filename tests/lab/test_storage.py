@@ -15,7 +15,7 @@ from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab, c
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 HERE = Path(__file__).parent
 PLAYBOOK = str(HERE / "playbooks" / "storage.yml")
@@ -88,7 +88,6 @@ def test_a_site_alone_is_fenced_and_comes_back_complete(storage: Storage, tmp_pa
     assert storage.complete()
 
 
-@pytest.mark.soak
 def test_a_brick_moves_to_another_host_while_in_use(storage: Storage) -> None:
     storage.say("c-kvm1", f"dd if=/dev/urandom of={SHARED}/large bs=1M count=40 conv=fsync 2> /dev/null")
     moved = {"distributed_storage_brick_hosts": ["a-kvm2", "b-kvm1", "c-kvm1"]}
@@ -98,7 +97,6 @@ def test_a_brick_moves_to_another_host_while_in_use(storage: Storage) -> None:
     assert storage.bring(**moved) == set()
 
 
-@pytest.mark.soak
 def test_the_copies_of_a_dead_disk_are_made_again(storage: Storage) -> None:
     hosts = {"distributed_storage_brick_hosts": ["a-kvm2", "b-kvm1", "c-kvm1"]}
     storage.bring(**hosts)

@@ -87,9 +87,9 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., dic
 
 def test_life_of_the_network(run: Callable[..., dict[str, Any]], lab: type[FakeLab]) -> None:
     would = run(lab_network, check=True, testbed=TESTBED)
-    assert (would["changed"], would["missing"], lab.links) == (True, ["mgmt", "b-a-lan"], set())
+    assert (would["changed"], would["missing"], lab.links) == (True, ["mgmt", "b-a-lan", "b-a-trunk"], set())
     done = run(lab_network, testbed=TESTBED)
-    assert (done["changed"], done["diff"], lab.links) == (True, would["diff"], {"mgmt", "b-a-lan"})
+    assert (done["changed"], done["diff"], lab.links) == (True, would["diff"], {"mgmt", "b-a-lan", "b-a-trunk"})
     again = run(lab_network, testbed=TESTBED)
     assert (again["changed"], again["missing"]) == (False, [])
     assert run(lab_network, check=True, state="absent")["changed"]
