@@ -11,7 +11,7 @@ module: lab_image
 short_description: Build an image for the lab, once
 version_added: "0.1.0"
 description:
-  - Builds an image from a recipe (the Debian of the nodes, or of their guests) and keeps it under the hash of that recipe.
+  - Builds an image from a recipe (the Debian of nodes or of guests) and keeps it under the hash of that recipe.
   - Runs on the controller and shows its progress. Needs only Debian's packages.
   - The cache is C(~/.cache/okiagari/images), or below E(OKIAGARI_CACHE).
 author:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VyOS sessions over real SSH, against a simulated router that refuses what VyOS refuses."""
 
+# pylint: disable=dangerous-default-value
 from __future__ import annotations
 
 import json

@@ -68,14 +68,14 @@ class Qinq(SmallLab):
 
     def ping(self, where: str, to: str, *options: str) -> bool:
         """Say whether one packet is answered; `where` is a host, or `HOST/VLAN` for a guest."""
-        host, _, vlan = where.partition("/")
+        host, _at, vlan = where.partition("/")
         inside = f"ip netns exec g{vlan} " if vlan else ""
         return self.ssh(host, f"{inside}ping -n -c 1 -W 2 {' '.join(options)} {to}").returncode == 0
 
     @contextmanager
     def beating(self, where: str, to: str) -> Iterator[list[float]]:
         """Send packets all the time, and give the longest time without an answer in the end."""
-        host, _, vlan = where.partition("/")
+        host, _at, vlan = where.partition("/")
         inside = f"ip netns exec g{vlan} " if vlan else ""
         log, found = f"/run/beat{vlan}", list[float]()
         ping = f"{inside}ping -n -i {1 / BEATS_A_SECOND} {to}"

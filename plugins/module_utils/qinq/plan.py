@@ -276,7 +276,7 @@ class _Planner:
             for name, node in self._testbed["nodes"].items()
             if node["kind"] == "router"
         ]
-        first = [name for _, _, name in sorted(routers)]
+        first = [router[2] for router in sorted(routers)]
         return dict(zip(first, _ROOT_PRIORITIES, strict=False))
 
     def _port(self, interface: Mapping[str, Any]) -> CircuitPort:

@@ -205,7 +205,7 @@ def check(spec: Mapping[str, Any]) -> None:
         raise BadValue(f"a rate of {spec['rate']} is not between 0 and 1000 records per second")
     if not str(spec["path"]).startswith("/"):
         raise BadValue(f"{spec['path']} is not an absolute path")
-    if not float(spec["from"]) < float(spec["until"]):
+    if float(spec["from"]) >= float(spec["until"]):
         raise BadValue("ends before it begins")
 
 

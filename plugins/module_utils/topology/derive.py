@@ -117,7 +117,7 @@ class WanInterface:
     mtu: int
 
 
-Interface = LanInterface | TrunkInterface | WanInterface
+Interface = LanInterface | TrunkInterface | WanInterface  # pylint: disable=unsupported-binary-operation
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Memory:
         self.work = set(self.lines)
 
     def send(self, line: str, timeout: float = 30.0, question: re.Pattern[str] | None = None) -> str:
-        verb, _, rest = line.partition(" ")
+        verb, _space, rest = line.partition(" ")
         if line == "show version":
             return "Version:          VyOS 1.4.0"
         if line == "show configuration commands":

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tally over real sockets, and its two languages piece by piece."""
 
+# pylint: disable=used-before-assignment
 from __future__ import annotations
 
 import http.client
