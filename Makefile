@@ -49,7 +49,7 @@ lab-test: site ## end-to-end tests in the lab
 	pytest -m "lab and not soak" tests/lab
 
 .PHONY: molecule
-molecule: $(if $(SITED),setup,site) ## the scenarios of the network with their checks, against the lab
+molecule: site ## the scenarios of the network with their checks, against the lab
 	python scripts/run_scenarios.py circuit_cut lossy_circuit route_override
 
 .PHONY: lab-up
