@@ -16,6 +16,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.project.allocate 
 from ansible_collections.okiagari.testbed.plugins.module_utils.project.capacity import held, published
 from ansible_collections.okiagari.testbed.plugins.module_utils.project.record import (
     active,
+    leaving,
     machines,
     marked,
     moved,
@@ -203,6 +204,18 @@ def test_a_project_grows_and_shrinks_without_moving(desk: Desk) -> None:
     assert back == more
 
 
+def test_a_network_leaves_a_site_together_with_its_last_machine(desk: Desk) -> None:
+    both = {"lan": {"sites": ["hiroshima", "kanazawa"]}}
+    here, there = {"sites": ["hiroshima"]}, {"sites": ["kanazawa"]}
+    desk.ask("exp1", both, {"here": here, "there": there})
+    less = desk.ask("exp1", {"lan": here}, {"here": here})
+    assert less["networks"]["lan"]["sites"] == ["hiroshima"]
+    assert leaving(less["machines"]["exp1-there-1"])
+    said = desk.refused("exp1", {"lan": here}, {"here": here, "there": {}})
+    assert said == ["networks.lan: must go on spanning kanazawa: exp1-there-1 is there"]
+    assert list(released(less)["machines"]) == ["exp1-here-1"]
+
+
 def test_what_exists_does_not_change(desk: Desk) -> None:
     desk.ask("exp1", {"lan": {}, "b": {}}, {"web": {"count": 2, "networks": ["lan"]}})
     changed = {"memory": "128mib", "vcpus": 2, "template": "other", "disk": "1gib", "networks": ["b", "lan"]}
@@ -340,7 +353,8 @@ def check_invariants(desk: Desk) -> None:
             assert desk.testbed["nodes"][machine["host"]]["site"] == machine["site"]
             for each in machine["networks"]:
                 network = record["networks"][each["name"]]
-                assert machine["site"] in network["sites"]
+                # A machine on its way out may be where its network no longer goes: it leaves before the bridge does.
+                assert machine["site"] in network["sites"] or leaving(record) or leaving(machine)
                 assert each["vlan"] == network["vlan"]
                 address, prefix = IPv4Interface(each["address"]), IPv4Network(network["prefix"])
                 assert address.network == prefix
