@@ -34,11 +34,11 @@ lint: setup ## style, types, shell scripts, playbooks, changelog
 
 .PHONY: unit
 unit: setup ## the unit tests
-	pytest
+	pytest --numprocesses auto
 
 .PHONY: contract
 contract: setup ## the back-ends against real peers on loopback
-	pytest tests/contract
+	pytest --numprocesses auto tests/contract
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity

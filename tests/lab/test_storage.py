@@ -22,6 +22,8 @@ PLAYBOOK = str(HERE / "playbooks" / "storage.yml")
 DRILL = str(HERE / "drills" / "isolated.yml")
 SHARED = "/var/lib/okiagari/shared"
 BRICK = "/srv/okiagari/brick/shared"
+WRITE = """python3 -c 'import os, sys; file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.pwrite(file, sys.argv[2].encode() * 8192, 0); os.fsync(file)' """
 
 
 class Storage(SmallLab):
@@ -58,6 +60,14 @@ def test_the_volume_is_there_and_a_second_run_changes_nothing(storage: Storage) 
     assert len(storage.copies("hello", "a-kvm1", "b-kvm1", "c-kvm1")) == 1
     assert storage.bring("--check") == set()
     assert storage.bring() == set()
+
+
+def test_what_a_site_writes_over_is_what_the_others_read(storage: Storage) -> None:
+    path = f"{SHARED}/overwritten"
+    for letter in "abcd":
+        storage.say("a-kvm1", f"{WRITE} {path} {letter}")
+        for reader in ("b-kvm1", "c-kvm1"):
+            assert storage.say(reader, f"head -c 3 {path}") == 3 * letter, reader
 
 
 def test_nobody_without_a_certificate_is_let_in(storage: Storage) -> None:

@@ -104,6 +104,6 @@ def test_the_power_button_is_ctrl_alt_del(tmp_path: Path) -> None:
     assert request[12:].rstrip(b"\0") == b"cad"
 
 
-def test_a_node_that_does_not_listen(tmp_path: Path) -> None:
+def test_a_deaf_node(tmp_path: Path) -> None:
     with pytest.raises(OkiagariError, match=r"can't be asked to shut down \(.*No such file.*\): use state=killed"):
         Uml(Path("image")).power_button(tmp_path)
