@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import select
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .errors import OkiagariError
@@ -57,15 +58,14 @@ def _read_to_the_end(process: Any) -> None:
     """Keep what a process says last.
 
     `run_command` stops reading when a second was silent and the process has ended. On a busy machine both may be true
-    although there is output: it came between the one look and the other. So the end is only told at the second look.
+    although there is output: it came between the one look and the other. So the end isn't told while there is
+    something to read. A pipe at its end counts as that too; `run_command` then waits for the process, which returns.
     """
-    poll, looks = process.poll, []
+    poll, pipes = process.poll, [process.stdout, process.stderr]
 
     def later() -> int | None:
         code: int | None = poll()
-        if code is not None:
-            looks.append(code)
-        return code if len(looks) > 1 else None
+        return None if code is not None and select.select(pipes, [], [], 0)[0] else code
 
     process.poll = later
 

@@ -162,7 +162,7 @@ def test_the_power_button_is_heard(one: Guests) -> None:
 
 def test_what_does_not_fit_is_refused_before_anything(lab: Guests) -> None:
     said = lab.have(a=[{**machine(number), "vcpus": 3} for number in (1, 2, 3)], fails=True)
-    assert "a-kvm1: 8 of 8 vCPUs are free, 9 are asked" in said
+    assert "a-kvm1: 8 of 8 vCPUs are free, 9 asked" in said
     assert (lab.domains("a-kvm1"), lab.files("a-kvm1")) == ({}, [])
 
 
@@ -185,7 +185,7 @@ def test_a_move_that_is_not_possible_is_refused(one: Guests) -> None:
     assert "exp-1 is on a-kvm1" in one.migrate(1, "a-kvm1", fails=True)
     one.have(b=[machine(number, 64) for number in range(2, 10)], options=("-e", "state=stopped"))
     said = one.migrate(1, "b-kvm1", fails=True)
-    assert "b-kvm1: 0 of 8 vCPUs are free, 1 are asked" in said
+    assert "b-kvm1: 0 of 8 vCPUs are free, 1 asked" in said
     assert one.domains("a-kvm1") == {"exp-1": "1"}
     one.have(b=[{**machine(number), "state": "absent"} for number in range(2, 10)])
 

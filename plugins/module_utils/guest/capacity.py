@@ -13,6 +13,13 @@ from ..errors import OkiagariError, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+_WORDS = {
+    "vcpus": "vCPUs are",
+    "memory_mib": "MiB of memory are",
+    "disk_mib": "MiB of disk are",
+    "guests": "places for guests are",
+}
+
 
 @dataclass(frozen=True)
 class Capacity:
@@ -50,26 +57,23 @@ class Held:
     pins: tuple[int, ...] = ()
 
 
+def lacking(total: Mapping[str, int], taken: Mapping[str, int], asked: Mapping[str, int]) -> list[str]:
+    """Say what is short when `asked` comes beside `taken`. A resource that `total` doesn't name has no limit."""
+    left = {key: max(total[key] - taken.get(key, 0), 0) for key in _WORDS if key in total}
+    return [
+        f"{free} of {total[key]} {_WORDS[key]} free, {asked[key]} asked"
+        for key, free in left.items()
+        if asked.get(key, 0) > free
+    ]
+
+
 def shortages(host: str, capacity: Capacity, held: Iterable[Held], asked: Iterable[Held]) -> list[Problem]:
     """Say what is short when `asked` come beside the other guests; a guest of the same name isn't counted twice."""
     wanted = list(asked)
     names = {guest.name for guest in wanted}
-    others = [guest for guest in held if guest.name not in names]
-    rows = (
-        ("vCPUs are", capacity.vcpus, sum(g.vcpus for g in others), sum(g.vcpus for g in wanted)),
-        (
-            "MiB of memory are",
-            capacity.memory_mib,
-            sum(g.memory_mib for g in others),
-            sum(g.memory_mib for g in wanted),
-        ),
-        ("places for guests are", capacity.guests, len(others), len(wanted)),
-    )
-    return [
-        Problem("", None, host, f"{max(total - taken, 0)} of {total} {what} free, {more} are asked")
-        for what, total, taken, more in rows
-        if more and taken + more > total
-    ]
+    total = {"vcpus": capacity.vcpus, "memory_mib": capacity.memory_mib, "guests": capacity.guests}
+    said = lacking(total, _sum(guest for guest in held if guest.name not in names), _sum(wanted))
+    return [Problem("", None, host, words) for words in said]
 
 
 def choose_pins(capacity: Capacity, held: Iterable[Held], asked: Sequence[Held]) -> dict[str, tuple[int, ...]]:
@@ -90,3 +94,12 @@ def choose_pins(capacity: Capacity, held: Iterable[Held], asked: Sequence[Held])
         if not kept[name] and len(free) >= guest.vcpus:
             kept[name], free = tuple(free[: guest.vcpus]), free[guest.vcpus :]
     return kept
+
+
+def _sum(guests: Iterable[Held]) -> dict[str, int]:
+    every = list(guests)
+    return {
+        "vcpus": sum(guest.vcpus for guest in every),
+        "memory_mib": sum(guest.memory_mib for guest in every),
+        "guests": len(every),
+    }

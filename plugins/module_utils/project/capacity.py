@@ -9,14 +9,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from ..guest.capacity import lacking
+
 Amounts = Mapping[str, int]
 
-_UNITS: Final = {
-    "vcpus": "{} of {} vCPUs are free",
-    "memory_mib": "{} of {} MiB of memory are free",
-    "disk_mib": "{} of {} MiB of disk are free",
-    "guests": "room for {} of {} guests is free",
-}
+_RESOURCES: Final = ("vcpus", "memory_mib", "disk_mib", "guests")
 
 
 def published(text: str) -> dict[str, int]:
@@ -24,7 +21,7 @@ def published(text: str) -> dict[str, int]:
     try:
         said = json.loads(text)["capacity"]
         named = {**said, "memory_mib": said.get("memory_mib", said.get("memory_mb"))}
-        return {key: int(named[key]) for key in _UNITS if named.get(key) is not None}
+        return {key: int(named[key]) for key in _RESOURCES if named.get(key) is not None}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -45,27 +42,21 @@ def held(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
 
 def take(total: dict[str, dict[str, int]], host: str, machine: Mapping[str, Any]) -> None:
     """Add a machine to what is held on `host`."""
-    here = total.setdefault(host, dict.fromkeys(_UNITS, 0))
+    here = total.setdefault(host, dict.fromkeys(_RESOURCES, 0))
     for key, amount in amounts(machine).items():
         here[key] += amount
 
 
 def free(capacity: Amounts, held_there: Amounts) -> dict[str, int]:
     """Give what is free of each resource that `capacity` names; one that it doesn't name has no limit."""
-    return {key: int(capacity[key]) - held_there.get(key, 0) for key in _UNITS if key in capacity}
+    return {key: int(capacity[key]) - held_there.get(key, 0) for key in _RESOURCES if key in capacity}
 
 
 def fits(capacity: Amounts, held_there: Amounts, machine: Mapping[str, Any]) -> bool:
     """Say whether the host has room for one more machine."""
-    asked = amounts(machine)
-    return all(left >= asked[key] for key, left in free(capacity, held_there).items() if asked[key])
+    return not lacking(capacity, held_there, amounts(machine))
 
 
 def shortages(host: str, capacity: Amounts, held_there: Amounts, machine: Mapping[str, Any]) -> list[str]:
     """Say for each resource that is short on `host` how much of it there is; nothing if the machine fits."""
-    asked = amounts(machine)
-    return [
-        f"{host}: {_UNITS[key].format(max(0, left), capacity[key])}, {asked[key]} asked"
-        for key, left in free(capacity, held_there).items()
-        if asked[key] > max(0, left)
-    ]
+    return [f"{host}: {words}" for words in lacking(capacity, held_there, amounts(machine))]

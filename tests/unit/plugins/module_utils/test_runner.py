@@ -66,3 +66,22 @@ def test_what_comes_in_an_unlucky_moment_is_read(monkeypatch: pytest.MonkeyPatch
     began = time.monotonic()
     assert runner.run(["sh", "-c", "sleep 30 & echo out"]).out == "out\n"
     assert time.monotonic() - began < 10
+
+
+def test_nothing_is_waited_for_when_all_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each such wait would be a second."""
+    waits: list[int] = []
+
+    class Watched(selectors.PollSelector):
+        def select(self, timeout: float | None = None) -> Any:
+            if not waits:
+                time.sleep(0.3)
+            waits.append(len(self.get_map()))
+            return super().select(timeout)
+
+    with patch_module_args({}):
+        runner = ModuleRunner(AnsibleModule({}))
+    monkeypatch.setattr(selectors, "PollSelector", Watched)
+    assert runner.run(["true"]) == Completed(0, "", "")
+    assert runner.run(["echo", "out"]) == Completed(0, "out\n", "")
+    assert 0 not in waits

@@ -116,8 +116,8 @@ def test_many_at_once_or_none(host: SimulatedHost, run: Run, tmp_path: Path) -> 
     many = [{"name": f"web-{number}", "memory_mib": 128} for number in range(5)]
     refused = run(machines=[*many, {"name": "big", "vcpus": 2, "memory_mib": 64}])
     assert refused["msg"].splitlines() == [
-        "hiroshima-kvm1: 6 of 8 vCPUs are free, 7 are asked",
-        "hiroshima-kvm1: 512 of 1024 MiB of memory are free, 704 are asked",
+        "hiroshima-kvm1: 6 of 8 vCPUs are free, 7 asked",
+        "hiroshima-kvm1: 512 of 1024 MiB of memory are free, 704 asked",
     ]
     assert run(machines=many, check=True)["failed"]
     assert (host.changes, files(tmp_path)) == ([], [])
@@ -138,7 +138,7 @@ def test_pins_are_chosen_and_kept(host: SimulatedHost, run: Run) -> None:
     run(machines=[{"name": "c"}], capacity=capacity)
     assert (pins("c"), pins("b")) == (["1"], ["2", "3"])
     refused = run(machines=[{"name": "d"}, {"name": "b", "vcpus": 2}], capacity=capacity)
-    assert "hiroshima-kvm1: 2 of 3 vCPUs are free, 3 are asked" in refused["msg"]
+    assert "hiroshima-kvm1: 2 of 3 vCPUs are free, 3 asked" in refused["msg"]
 
 
 def test_the_capacity_that_the_host_publishes(host: SimulatedHost, run: Run, tmp_path: Path) -> None:

@@ -180,9 +180,9 @@ def test_what_can_not_run_there_is_refused_before_anything(pair: Pair, tmp_path:
         f"b: web-1: {pair.pool}/web-1.qcow2 is there already: it may belong to a machine on another host",
         f"b: web-1: the template's file {kernel} is missing or another one: bring the template here first",
         "b: web-1: the bridge br100 isn't there",
-        "b: 0 of 0 vCPUs are free, 1 are asked",
-        "b: 64 of 64 MiB of memory are free, 96 are asked",
-        "b: 0 of 0 places for guests are free, 1 are asked",
+        "b: 0 of 0 vCPUs are free, 1 asked",
+        "b: 64 of 64 MiB of memory are free, 96 asked",
+        "b: 0 of 0 places for guests are free, 1 asked",
     ]
     assert pair.files("b") == ["web-1.qcow2"]
     assert pair.source.commands == []

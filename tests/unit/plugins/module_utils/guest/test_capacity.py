@@ -17,9 +17,9 @@ def test_what_is_short_is_named() -> None:
     held = [Held("a", 4, 512), Held("b", 2, 256)]
     asked = [Held("c", 2, 128), Held("d", 1, 256), Held("e", 1, 0)]
     assert [str(problem) for problem in shortages("hiroshima-kvm1", HOST, held, asked)] == [
-        "hiroshima-kvm1: 2 of 8 vCPUs are free, 4 are asked",
-        "hiroshima-kvm1: 256 of 1024 MiB of memory are free, 384 are asked",
-        "hiroshima-kvm1: 2 of 4 places for guests are free, 3 are asked",
+        "hiroshima-kvm1: 2 of 8 vCPUs are free, 4 asked",
+        "hiroshima-kvm1: 256 of 1024 MiB of memory are free, 384 asked",
+        "hiroshima-kvm1: 2 of 4 places for guests are free, 3 asked",
     ]
     assert shortages("h", HOST, held, [Held("c", 2, 256)]) == []
 
@@ -28,12 +28,12 @@ def test_a_guest_is_not_counted_twice() -> None:
     held = [Held("a", 4, 512), Held("b", 4, 512)]
     assert shortages("h", HOST, held, held) == []
     assert [str(problem) for problem in shortages("h", HOST, held, [Held("a", 5, 512)])] == [
-        "h: 4 of 8 vCPUs are free, 5 are asked"
+        "h: 4 of 8 vCPUs are free, 5 asked"
     ]
 
 
 def test_an_overfull_host_says_that_nothing_is_free() -> None:
-    assert str(shortages("h", HOST, [Held("a", 9, 0)], [Held("b", 1, 0)])[0]) == "h: 0 of 8 vCPUs are free, 1 are asked"
+    assert str(shortages("h", HOST, [Held("a", 9, 0)], [Held("b", 1, 0)])[0]) == "h: 0 of 8 vCPUs are free, 1 asked"
 
 
 GUESTS = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 4), max_size=8)

@@ -161,7 +161,7 @@ def test_every_shortage_is_named(desk: Desk) -> None:
         "machines.web: there is no room for 3 of 3 new machines",
         "machines.web: naist has no KVM host",
         "machines.web: hiroshima-kvm1: 0 of 4 vCPUs are free, 1 asked",
-        "machines.web: hiroshima-kvm1: room for 0 of 4 guests is free, 1 asked",
+        "machines.web: hiroshima-kvm1: 0 of 4 places for guests are free, 1 asked",
     ]
 
 
