@@ -73,11 +73,11 @@ bench: site ## measure against the figures to beat
 	python tests/bench/bench.py
 
 .PHONY: soak
-soak: site ## the long tests, and the drill ROUNDS=10 times; stops at the first that fails
+soak: site ## the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
 	pytest -m "lab and soak" tests/lab
 	ansible-playbook playbooks/storage.yml
 	python scripts/run_scenarios.py hiroshima_isolated nagoya_otemachi_loss
-	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; ansible-playbook scenarios/$(SCENARIO)/drill.yml; done
+	for drill in $(SCENARIO) hiroshima_isolated; do for round in $$(seq $(ROUNDS)); do echo "$$drill, round $$round of $(ROUNDS)"; ansible-playbook scenarios/$$drill/drill.yml; done; done
 
 .PHONY: clean
 clean: ## remove what was made here, except reports; stop the lab first
