@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ansible_collections.okiagari.testbed.tests.contract.conftest import Target
 
+COLLECTIONS = str(Path(__file__).parents[2] / ".collections")
 MAC = "02:03:00:64:00:0b"
 PROGRAM = """
 import json, sys, time
@@ -25,7 +28,10 @@ print(json.dumps([question.mac for question in ask(asked, float(sys.argv[2]), ti
 
 def asking(target: Target, timeout: float, *questions: dict[str, str]) -> subprocess.Popen[str]:
     argv = ["ip", "netns", "exec", target.namespace, sys.executable, "-B", "-c", PROGRAM]
-    process = subprocess.Popen([*argv, json.dumps(questions), str(timeout)], stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": COLLECTIONS}
+    process = subprocess.Popen(
+        [*argv, json.dumps(questions), str(timeout)], env=environment, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "asking\n"
     return process
