@@ -166,9 +166,12 @@ def changed(said: str) -> set[str]:
 
 
 def wait_for(what: str, condition: Callable[[], object], timeout: float) -> None:
-    """Wait until `condition` is true."""
+    """Wait until `condition` is true. A node that dies while it is asked hasn't answered, and is asked again."""
     deadline = time.monotonic() + timeout
-    while not condition():
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            if condition():
+                return
         assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
         time.sleep(0.2)
 
