@@ -8,19 +8,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab, providers
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import bundle
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PROJECT = Path(__file__).parents[2]
 PROGRAM = "/run/okiagari/test.pyz"
@@ -104,15 +99,3 @@ class DefaultLab:
                 if (sum(sessions), sum(watched)) != (circuits, circuits * vrfs):
                     return False
         return True
-
-
-def wait_for(what: str, holds: Callable[[], bool], timeout: float) -> None:
-    """Wait until something holds; fail with `what` when it doesn't in time."""
-    deadline = time.monotonic() + timeout
-    while True:
-        with suppress(subprocess.TimeoutExpired, json.JSONDecodeError):
-            if holds():
-                return
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout:.0f} s: {what}")
-        time.sleep(0.2)

@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +19,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import La
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 PROJECT = Path(__file__).resolve().parents[2]
 TESTBEDS = Path(__file__).parent / "testbeds"
@@ -163,17 +162,6 @@ def changed(said: str) -> set[str]:
     """Give the hosts on which a playbook changed anything."""
     assert recap(said), said
     return {host for host, counts in recap(said).items() if counts["changed"]}
-
-
-def wait_for(what: str, condition: Callable[[], object], timeout: float) -> None:
-    """Wait until `condition` is true. A node that dies while it is asked hasn't answered, and is asked again."""
-    deadline = time.monotonic() + timeout
-    while True:
-        with suppress(subprocess.TimeoutExpired):
-            if condition():
-                return
-        assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
-        time.sleep(0.2)
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab, changed, wait_for, without_a_trace
+from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab, changed, without_a_trace
+from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,9 @@ from ansible_collections.okiagari.testbed.tests.lab.small_lab import (
     SmallLab,
     changed,
     kill_group,
-    wait_for,
     without_a_trace,
 )
+from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.lab.default_lab import PROJECT, DefaultLab, wait_for
+from ansible_collections.okiagari.testbed.tests.lab.default_lab import PROJECT, DefaultLab
+from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.tests.lab.small_lab import PROJECT, SmallLab, changed, without_a_trace
+from ansible_collections.okiagari.testbed.tests.lab.traces import LISTING, REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 HOSTS = ("a-kvm1", "b-kvm1")
-REGISTRY = "/var/lib/okiagari/projects"
-TRACES = {
-    "devices": "ls /sys/class/net",
-    "settings of the network": "find /etc/systemd/network /run/systemd/network -type f -o -type l",
-    "machines": "virsh list --all --name | grep .",
-    "disks and seeds": "find /var/lib/okiagari/guests -path '*/templates' -prune -o -type f -print",
-    "definitions": "ls /etc/libvirt/qemu /etc/libvirt/qemu/autostart",
-    "processes": "pgrep -l qemu-system",
-    "records": f"ls {REGISTRY} | grep json",
-}
 # The longest time from the request to all machines answering that a user of the lab shall ever see.
 PROMISED_S = 180
 
@@ -59,8 +50,7 @@ class Projects(SmallLab):
 
     def traces(self) -> dict[str, list[str]]:
         """Give all that a project may leave behind, on every node."""
-        line = "; ".join(f"({command}) 2>/dev/null | sort | sed 's/^/{what}: /'" for what, command in TRACES.items())
-        return {node: self.say(node, line).splitlines() for node in self.nodes}
+        return {node: self.say(node, LISTING).splitlines() for node in self.nodes}
 
     def running(self) -> set[str]:
         """Give the machines that run, wherever."""

@@ -6,19 +6,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import OkiagariError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_WORDS = {
+_WORDS: Final = {
     "vcpus": "vCPUs are",
     "memory_mib": "MiB of memory are",
     "disk_mib": "MiB of disk are",
     "guests": "places for guests are",
 }
+RESOURCES: Final = tuple(_WORDS)
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,17 @@ class Held:
     pins: tuple[int, ...] = ()
 
 
+def free(total: Mapping[str, int], taken: Mapping[str, int]) -> dict[str, int]:
+    """Give what is left of each resource that `total` names, never less than nothing."""
+    return {key: max(total[key] - taken.get(key, 0), 0) for key in RESOURCES if key in total}
+
+
 def lacking(total: Mapping[str, int], taken: Mapping[str, int], asked: Mapping[str, int]) -> list[str]:
     """Say what is short when `asked` comes beside `taken`. A resource that `total` doesn't name has no limit."""
-    left = {key: max(total[key] - taken.get(key, 0), 0) for key in _WORDS if key in total}
     return [
-        f"{free} of {total[key]} {_WORDS[key]} free, {asked[key]} asked"
-        for key, free in left.items()
-        if asked.get(key, 0) > free
+        f"{left} of {total[key]} {_WORDS[key]} free, {asked[key]} asked"
+        for key, left in free(total, taken).items()
+        if asked.get(key, 0) > left
     ]
 
 
@@ -89,10 +94,10 @@ def choose_pins(capacity: Capacity, held: Iterable[Held], asked: Sequence[Held])
     kept = {name: pins if len(pins) == wanted[name].vcpus else () for name, pins in kept.items()}
     taken = {cpu for name, pins in standing.items() if name not in wanted for cpu in pins}
     taken |= {cpu for pins in kept.values() for cpu in pins}
-    free = [cpu for cpu in capacity.cpus if cpu not in taken]
+    idle = [cpu for cpu in capacity.cpus if cpu not in taken]
     for name, guest in wanted.items():
-        if not kept[name] and len(free) >= guest.vcpus:
-            kept[name], free = tuple(free[: guest.vcpus]), free[guest.vcpus :]
+        if not kept[name] and len(idle) >= guest.vcpus:
+            kept[name], idle = tuple(idle[: guest.vcpus]), idle[guest.vcpus :]
     return kept
 
 

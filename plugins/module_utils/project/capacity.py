@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
-from ..guest.capacity import lacking
+from ..guest.capacity import RESOURCES, lacking
 
 Amounts = Mapping[str, int]
-
-_RESOURCES: Final = ("vcpus", "memory_mib", "disk_mib", "guests")
 
 
 def published(text: str) -> dict[str, int]:
@@ -21,7 +19,7 @@ def published(text: str) -> dict[str, int]:
     try:
         said = json.loads(text)["capacity"]
         named = {**said, "memory_mib": said.get("memory_mib", said.get("memory_mb"))}
-        return {key: int(named[key]) for key in _RESOURCES if named.get(key) is not None}
+        return {key: int(named[key]) for key in RESOURCES if named.get(key) is not None}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -42,14 +40,9 @@ def held(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
 
 def take(total: dict[str, dict[str, int]], host: str, machine: Mapping[str, Any]) -> None:
     """Add a machine to what is held on `host`."""
-    here = total.setdefault(host, dict.fromkeys(_RESOURCES, 0))
+    here = total.setdefault(host, dict.fromkeys(RESOURCES, 0))
     for key, amount in amounts(machine).items():
         here[key] += amount
-
-
-def free(capacity: Amounts, held_there: Amounts) -> dict[str, int]:
-    """Give what is free of each resource that `capacity` names; one that it doesn't name has no limit."""
-    return {key: int(capacity[key]) - held_there.get(key, 0) for key in _RESOURCES if key in capacity}
 
 
 def fits(capacity: Amounts, held_there: Amounts, machine: Mapping[str, Any]) -> bool:

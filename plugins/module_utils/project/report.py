@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .capacity import free, held
+from ..guest.capacity import free
+from .capacity import held
 from .record import leaving
 
 if TYPE_CHECKING:

@@ -1,0 +1,18 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that a project may leave behind on a node."""
+
+from __future__ import annotations
+
+REGISTRY = "/var/lib/okiagari/projects"
+TRACES = {
+    "devices": "ls /sys/class/net",
+    "settings of the network": "find /etc/systemd/network /run/systemd/network -type f -o -type l",
+    "machines": "virsh list --all --name | grep .",
+    "disks and seeds": "find /var/lib/okiagari/guests -path '*/templates' -prune -o -type f -print",
+    "definitions": "ls /etc/libvirt/qemu /etc/libvirt/qemu/autostart",
+    "processes": "pgrep -l qemu-system",
+    "records": f"ls {REGISTRY} | grep json",
+}
+LISTING = "; ".join(f"({command}) 2>/dev/null | sort | sed 's/^/{what}: /'" for what, command in TRACES.items())
