@@ -132,6 +132,16 @@ def test_the_site_playbook_keeps_what_projects_hold(lab: Projects) -> None:
     assert len(lab.running()) == 6
 
 
+def test_a_machine_that_moves_stays_the_projects(lab: Projects) -> None:
+    for to, site in (("b-kvm1", "b"), ("a-kvm1", "a")):
+        lab.play("migrate", "-e", "machine=exp1-web-1", "-e", f"to={to}")
+        assert "exp1-web-1" in lab.say(to, "virsh list --name").split()
+        machine = lab.records()["exp1"]["machines"]["exp1-web-1"]
+        assert (machine["host"], machine["site"]) == (to, site)
+        assert lab.records("b-kvm1") == lab.records("a-kvm1")
+        assert changed(lab.play("project", "-e", lab.request("exp1", SAME_PREFIX))) == set()
+
+
 def test_what_does_not_fit_is_refused_by_name(lab: Projects) -> None:
     held = lab.traces()
     vlan = lab.records()["exp1"]["networks"]["lan"]["vlan"]

@@ -12,6 +12,7 @@ TRACES = {
     "machines": "virsh list --all --name | grep .",
     "disks and seeds": "find /var/lib/okiagari/guests -path '*/templates' -prune -o -type f -print",
     "definitions": "ls /etc/libvirt/qemu /etc/libvirt/qemu/autostart",
+    "logs": "ls /var/log/libvirt/qemu",
     "processes": "pgrep -l qemu-system",
     "records": f"ls {REGISTRY} | grep json",
 }

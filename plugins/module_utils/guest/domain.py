@@ -63,7 +63,7 @@ class Place:
 
 
 def console(name: str) -> str:
-    """Give the file that keeps what a guest says on its console."""
+    """Give the file that keeps what a guest says on its console; libvirt keeps its own log beside it."""
     return f"/var/log/libvirt/qemu/{name}.console"
 
 

@@ -223,12 +223,20 @@ def remove(libvirt: Libvirt, domain: Domain) -> None:
         libvirt.cut_power(name)
     libvirt.forget(name)
     remove_files(name, asked["place"]["pool"])
+    remove_logs(name)
 
 
 def remove_files(name: str, pool: str) -> None:
-    """Delete a machine's disk, seed and console."""
-    for path in (f"{pool}/{name}.qcow2", f"{pool}/{name}.seed", console(name)):
+    """Delete a machine's disk and seed."""
+    for path in (f"{pool}/{name}.qcow2", f"{pool}/{name}.seed"):
         Path(path).unlink(missing_ok=True)
+
+
+def remove_logs(name: str) -> None:
+    """Delete what a machine has said on its console, and libvirt's logs of it, also the older ones."""
+    said = Path(console(name))
+    for path in (said, *said.parent.glob(f"{name}.log*")):
+        path.unlink(missing_ok=True)
 
 
 def _refuse_foreign(host: str, found: Mapping[str, Domain], names: Sequence[str]) -> None:

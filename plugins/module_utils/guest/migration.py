@@ -23,7 +23,7 @@ from .disk import backing_file, make_overlay, virtual_mib
 from .domain import with_pins
 from .libvirtd import Libvirt
 from .machine import read_machines
-from .machines import remove_files
+from .machines import remove_files, remove_logs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,6 +165,7 @@ def move(
     figures = _figures(Libvirt(runner, destination.uri), name)
     if prepared["copy"]:
         remove_files(name, moving["pool"])
+    remove_logs(name)
     return figures
 
 

@@ -80,10 +80,13 @@ def test_life(host: SimulatedHost, run: Run, tmp_path: Path) -> None:
     assert run(machines=[WEB])["machines"]["web-1"]["state"] == "running"
     assert host.changes == ["shutdown web-1", "start web-1"]
     host.changes.clear()
+    for name in ("web-1.log", "web-1.log.0", "web-1.console", "web-10.log"):
+        (tmp_path / name).touch()
     assert run(machines=[{"name": "web-1"}], state="absent", check=True)["changed"]
     assert host.changes == []
     assert run(machines=[{"name": "web-1"}], state="absent")["machines"] == {}
     assert (host.changes, files(tmp_path)) == (["destroy web-1", "undefine web-1"], [])
+    assert [path.name for path in tmp_path.glob("web-*")] == ["web-10.log"]
     assert not run(machines=[{"name": "web-1"}], state="absent")["changed"]
 
 

@@ -122,7 +122,7 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return Pair(tmp_path, monkeypatch, capsys)
 
 
-def test_a_machine_moves_with_its_disk(pair: Pair) -> None:
+def test_a_machine_moves_with_its_disk(pair: Pair, tmp_path: Path) -> None:
     looked = pair.step("a", "look", name="web-1")
     moving = looked["moving"]
     assert (looked["changed"], moving["shared"], moving["disk_mib"]) == (False, False, 256)
@@ -132,9 +132,11 @@ def test_a_machine_moves_with_its_disk(pair: Pair) -> None:
     options = pair.prepared()
     assert pair.files("b") == ["web-1.qcow2", "web-1.seed"]
     assert (pair.pool / "web-1.seed").read_bytes() == seed
+    (tmp_path / "web-1.log").touch()
     moved = pair.step("a", "move", **options)
     assert moved["figures"] == {"total_ms": 4120, "downtime_ms": 61, "memory_mib": 52, "disk_mib": 3}
     assert (pair.files("a"), pair.source.definitions) == ([], {})
+    assert not (tmp_path / "web-1.log").exists()
     assert pair.destination.states == {"web-1": 1}
     assert pair.step("a", "look", name="web-1")["moving"] == {}
     assert pair.step("b", "look", name="web-1")["moving"]["machine"]["name"] == "web-1"
