@@ -32,10 +32,10 @@ BOOT_S = 60
 TEN_S = 240
 
 
-def machine(number: int, memory_mib: int = 80) -> dict[str, Any]:
+def machine(number: int) -> dict[str, Any]:
     """Give a machine of the project, as its record has it."""
     card = {"name": "lan", "bridge": "br100", "address": f"{address(number)}/24", "mac": f"02:03:00:00:00:{number:02x}"}
-    return {"name": f"exp-{number}", "memory_mib": memory_mib, "networks": [{**card, "mtu": 1500}]}
+    return {"name": f"exp-{number}", "memory_mib": 80, "networks": [{**card, "mtu": 1500}]}
 
 
 def address(number: int) -> str:
@@ -184,7 +184,7 @@ def test_a_move_that_is_not_possible_is_refused(one: Guests) -> None:
     assert "is not a KVM host of the testbed" in one.migrate(1, "b-r1", fails=True)
     assert "there is no machine exp-7" in one.migrate(7, "b-kvm1", fails=True)
     assert "exp-1 is on a-kvm1" in one.migrate(1, "a-kvm1", fails=True)
-    one.have(b=[machine(number, 64) for number in range(2, 10)], options=("-e", "state=stopped"))
+    one.have(b=[machine(number) for number in range(2, 10)], options=("-e", "state=stopped"))
     said = one.migrate(1, "b-kvm1", fails=True)
     assert "b-kvm1: 0 of 8 vCPUs are free, 1 asked" in said
     assert one.domains("a-kvm1") == {"exp-1": "1"}
@@ -214,8 +214,8 @@ def test_a_move_that_fails_leaves_the_machine_at_its_source(one: Guests, acciden
 
 def test_ten_machines_from_one_template_in_one_run(lab: Guests) -> None:
     sites = {
-        "a": [machine(number, 64) for number in range(1, 6)],
-        "b": [machine(number, 64) for number in range(6, 11)],
+        "a": [machine(number) for number in range(1, 6)],
+        "b": [machine(number) for number in range(6, 11)],
     }
     started = time.monotonic()
     lab.have(**sites)

@@ -16,10 +16,11 @@ from ..suggest import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+LEAST_MEMORY_MIB = 80
+"""With less a Debian kernel runs out of memory while it starts: not always, but often."""
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 _LINK = re.compile(r"[A-Za-z0-9_.-]{1,15}")
-_LEAST_MEMORY = 48
 _MOST_NETWORKS = 8
 
 
@@ -89,7 +90,7 @@ def _machine(number: int, item: Mapping[str, Any], problems: list[Problem]) -> M
     return Machine(
         name=name,
         vcpus=_number(label, item, "vcpus", 1, 1, 64, problems),
-        memory_mib=_number(label, item, "memory_mib", 96, _LEAST_MEMORY, 1 << 20, problems),
+        memory_mib=_number(label, item, "memory_mib", 96, LEAST_MEMORY_MIB, 1 << 20, problems),
         disk_mib=_number(label, item, "disk_mib", 0, 0, 1 << 24, problems),
         template=str(item.get("template") or "tiny"),
         networks=tuple(_network(f"{label}: network {at + 1}", one, problems) for at, one in enumerate(networks)),

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network
 from typing import Any, Final
 
 from ..errors import BadInput, BadValue
+from ..guest.machine import LEAST_MEMORY_MIB
 from ..suggest import nearest
 from ..topology.schema import UNREADABLE, Item, Problems
 from ..units import mebibytes
@@ -20,7 +21,6 @@ FIRST_VLAN: Final = 100
 LAST_VLAN: Final = 3999
 ALL: Final = "all"
 _MOST_MACHINES: Final = 500
-_LEAST_MEMORY_MIB: Final = 48
 _PREFIX_LENGTHS: Final = range(16, 30)
 _RESERVED_HOSTS: Final = 11
 _SMALL_PREFIX: Final = 27
@@ -317,8 +317,8 @@ def _size(item: Item) -> int:
 
 def _memory(item: Item) -> int:
     size = mebibytes(item.value)
-    if size < _LEAST_MEMORY_MIB:
-        raise BadValue(f"must be at least {_LEAST_MEMORY_MIB}mib")
+    if size < LEAST_MEMORY_MIB:
+        raise BadValue(f"must be at least {LEAST_MEMORY_MIB}mib")
     return size
 
 

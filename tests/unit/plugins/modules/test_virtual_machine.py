@@ -117,10 +117,10 @@ def test_the_definition_says_what_was_asked(host: SimulatedHost, run: Run, tmp_p
 def test_many_at_once_or_none(host: SimulatedHost, run: Run, tmp_path: Path) -> None:
     host.definitions["old"], host.states["old"] = FOREIGN, 5
     many = [{"name": f"web-{number}", "memory_mib": 128} for number in range(5)]
-    refused = run(machines=[*many, {"name": "big", "vcpus": 2, "memory_mib": 64}])
+    refused = run(machines=[*many, {"name": "big", "vcpus": 2, "memory_mib": 96}])
     assert refused["msg"].splitlines() == [
         "hiroshima-kvm1: 6 of 8 vCPUs are free, 7 asked",
-        "hiroshima-kvm1: 512 of 1024 MiB of memory are free, 704 asked",
+        "hiroshima-kvm1: 512 of 1024 MiB of memory are free, 736 asked",
     ]
     assert run(machines=many, check=True)["failed"]
     assert (host.changes, files(tmp_path)) == ([], [])

@@ -38,7 +38,7 @@ def test_a_record_is_a_machine_and_back() -> None:
         ({"name": "x" * 64}, "at most 63 of them"),
         ({"vcpus": 0}, "vcpus is 0, not a number from 1 to 64"),
         ({"vcpus": True}, "vcpus is True"),
-        ({"memory_mib": "96"}, "memory_mib is 96, not a number from 48"),
+        ({"memory_mib": "96"}, "memory_mib is 96, not a number from 80"),
         ({"disk_mib": -1}, "disk_mib is -1"),
         ({"template": "tiney"}, "there is no template tiney; did you mean tiny?"),
         ({"memory": 96}, "unknown key memory; did you mean memory_mib?"),

@@ -300,7 +300,7 @@ networks_asked = st.dictionaries(
 machines_asked = st.dictionaries(
     st.sampled_from(["x", "y"]),
     st.fixed_dictionaries(
-        {"count": st.integers(1, 4), "vcpus": st.integers(1, 3), "memory": st.integers(48, 300)},
+        {"count": st.integers(1, 4), "vcpus": st.integers(1, 3), "memory": st.integers(80, 300)},
         optional={"sites": st.lists(st.sampled_from(SITES), min_size=1, unique=True)},
     ),
 )

@@ -137,7 +137,7 @@ machines:
             "{project: exp1, networks: {a: {prefix: 10.9.0.0/29}}, machines: {web: {count: 6}}}",
             "networks.a.prefix: 10.9.0.0/29 has addresses for 5 machines, 6 are asked",
         ),
-        ("{project: exp1, networks: {a: {}}, machines: {web: {memory: 8mib}}}", "must be at least 48mib"),
+        ("{project: exp1, networks: {a: {}}, machines: {web: {memory: 64mib}}}", "must be at least 80mib"),
         ("{project: exp1, networks: {a: {}}, machines: {web: {vcpus: true}}}", "must be a whole number"),
         ("{project: exp1, networks: {a: {}}, machines: {web: {template: ../x}}}", "is no name of a template"),
         ("{project: exp1, networks: {a: {sites: [naist]}}, machines: {web: {}}}", "no site with a KVM host has all"),
