@@ -46,7 +46,7 @@ sanity: setup ## ansible-test sanity
 
 .PHONY: lab-test
 lab-test: site ## end-to-end tests in the lab
-	pytest -m "lab and not soak" tests/lab
+	pytest --durations 12 -m "lab and not soak" tests/lab
 
 .PHONY: molecule
 molecule: site ## the scenarios of the network with their checks, against the lab
