@@ -9,13 +9,11 @@ import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab, changed, without_a_trace
+from ansible_collections.okiagari.testbed.tests.lab.guest_lab import HOSTS, RECORDS, GuestLab, address, machine
+from ansible_collections.okiagari.testbed.tests.lab.small_lab import changed, without_a_trace
 from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -23,93 +21,12 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
-PLAYBOOK = str(Path(__file__).parent / "playbooks" / "machines.yml")
-CLIENT = (Path(__file__).parent / "tally_client.py").read_text()
-HOSTS = {"a-kvm1": "192.168.7.1", "b-kvm1": "192.168.7.2"}
-RECORDS = json.dumps({"qinq_records": [{"name": "exp", "networks": {"lan": {"vlan": 100, "sites": ["a", "b"]}}}]})
-POOL = "/var/lib/okiagari/guests"
-BOOT_S = 60
 TEN_S = 240
 
 
-def machine(number: int) -> dict[str, Any]:
-    """Give a machine of the project, as its record has it."""
-    card = {"name": "lan", "bridge": "br100", "address": f"{address(number)}/24", "mac": f"02:03:00:00:00:{number:02x}"}
-    return {"name": f"exp-{number}", "memory_mib": 80, "networks": [{**card, "mtu": 1500}]}
-
-
-def address(number: int) -> str:
-    return f"192.168.7.{100 + number}"
-
-
-class Guests(SmallLab):
-    """The lab with one project's network, and a client beside the guests on each host."""
-
-    def have(self, options: tuple[str, ...] = (), fails: bool = False, **machines: list[dict[str, Any]]) -> str:
-        """Have these machines on the hosts `a` and `b`, and give what Ansible says."""
-        wanted = {f"{site}-kvm1": listed for site, listed in machines.items()}
-        return self.play(PLAYBOOK, "-e", json.dumps({"machines": wanted}), *options, fails=fails)
-
-    def connect(self) -> None:
-        """Hang a client on the project's bridge at both sites."""
-        for host, own in HOSTS.items():
-            self.say(
-                host,
-                "ip netns add client; ip link add v100 type veth peer name eth0 netns client;"
-                "ip link set v100 master br100 up; ip -n client link set eth0 up;"
-                f"ip -n client address add {own}/24 dev eth0",
-            )
-            self.say(host, f"cat > /run/tally_client.py <<'END'\n{CLIENT}\nEND")
-
-    def ask(self, number: int, line: str, host: str = "a-kvm1") -> str:
-        """Ask a guest's tally one thing; empty when it doesn't answer."""
-        client = (
-            f"echo {line} | ip netns exec client timeout 5 socat -t 5 - TCP:{address(number)}:7000,connect-timeout=2"
-        )
-        done = self.ssh(host, client)
-        return done.stdout.removesuffix("\n") if done.returncode == 0 else ""
-
-    def boots(self, *numbers: int, host: str = "a-kvm1") -> float:
-        """Wait until the tallies answer, and give how long that took."""
-        started = time.monotonic()
-        for number in numbers:
-            wait_for(
-                f"the tally of exp-{number} answers", partial(self.ask, number, "get", host), BOOT_S * len(numbers)
-            )
-        return time.monotonic() - started
-
-    @contextmanager
-    def counting(self, number: int, host: str) -> Iterator[dict[str, Any]]:
-        """Count on one connection meanwhile; afterwards the result says how that went."""
-        result: dict[str, Any] = {}
-        stop = "/run/tally_end"
-        with ThreadPoolExecutor(1) as pool:
-            line = f"ip netns exec client python3 /run/tally_client.py {address(number)} {stop}"
-            running = pool.submit(self.ssh, host, line, 200)
-            self.say(host, f"rm -f {stop}; sleep 1")
-            yield result
-            self.say(host, f"touch {stop}")
-            done = running.result()
-        assert done.returncode == 0, done.stderr
-        result.update(json.loads(done.stdout))
-
-    def domains(self, host: str) -> dict[str, str]:
-        """Give the guests of a host with their states."""
-        said = self.say(host, "virsh domstats --state")
-        return dict(re.findall(r"Domain: '(.*)'\n\s+state.state=(\d+)", said))
-
-    def files(self, host: str) -> list[str]:
-        """Give the disks and seeds of a host."""
-        return self.say(host, f"cd {POOL}; ls -d *.* || true").split()
-
-    def migrate(self, number: int, to: str, *options: str, fails: bool = False) -> str:
-        """Move a machine."""
-        return self.play("migrate", "-e", f"machine=exp-{number}", "-e", f"to={to}", *options, fails=fails)
-
-
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
-    with without_a_trace(Guests(tmp_path_factory.mktemp("state"), testbed="guests")) as lab:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuestLab]:
+    with without_a_trace(GuestLab(tmp_path_factory.mktemp("state"), testbed="guests")) as lab:
         lab.play("lab_up")
         lab.play("site", "-e", RECORDS)
         lab.connect()
@@ -117,7 +34,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
 
 
 @pytest.fixture
-def one(lab: Guests) -> Iterator[Guests]:
+def one(lab: GuestLab) -> Iterator[GuestLab]:
     """Give a lab with one machine at site a, which has booted."""
     lab.have(a=[machine(1)])
     lab.boots(1)
@@ -126,7 +43,7 @@ def one(lab: Guests) -> Iterator[Guests]:
         lab.have(**{host[0]: [{**machine(1), "state": "absent"}]})
 
 
-def test_a_machine_boots_and_answers_both_sites(lab: Guests) -> None:
+def test_a_machine_boots_and_answers_both_sites(lab: GuestLab) -> None:
     assert changed(lab.have(a=[machine(1)], options=("--check",))) == {"a-kvm1"}
     assert lab.domains("a-kvm1") == {}
     assert changed(lab.have(a=[machine(1)])) == {"a-kvm1"}
@@ -142,7 +59,7 @@ def test_a_machine_boots_and_answers_both_sites(lab: Guests) -> None:
     assert (lab.domains("a-kvm1"), lab.files("a-kvm1")) == ({}, [])
 
 
-def test_what_was_answered_survives_a_power_cut(one: Guests) -> None:
+def test_what_was_answered_survives_a_power_cut(one: GuestLab) -> None:
     for _time in range(3):
         with one.counting(1, "a-kvm1") as counted:
             time.sleep(2)
@@ -152,7 +69,7 @@ def test_what_was_answered_survives_a_power_cut(one: Guests) -> None:
         assert int(one.ask(1, "get").removeprefix("ok ")) >= counted["last"]
 
 
-def test_the_power_button_is_heard(one: Guests) -> None:
+def test_the_power_button_is_heard(one: GuestLab) -> None:
     one.ask(1, "set motto rise")
     assert changed(one.have(a=[machine(1)], options=("-e", "state=stopped"))) == {"a-kvm1"}
     assert one.domains("a-kvm1") == {"exp-1": "5"}
@@ -161,13 +78,13 @@ def test_the_power_button_is_heard(one: Guests) -> None:
     assert one.ask(1, "get motto") == "ok rise"
 
 
-def test_what_does_not_fit_is_refused_before_anything(lab: Guests) -> None:
+def test_what_does_not_fit_is_refused_before_anything(lab: GuestLab) -> None:
     said = lab.have(a=[{**machine(number), "vcpus": 3} for number in (1, 2, 3)], fails=True)
     assert "a-kvm1: 8 of 8 vCPUs are free, 9 asked" in said
     assert (lab.domains("a-kvm1"), lab.files("a-kvm1")) == ({}, [])
 
 
-def test_a_machine_moves_between_sites_while_it_is_used(one: Guests) -> None:
+def test_a_machine_moves_between_sites_while_it_is_used(one: GuestLab) -> None:
     # The destination needs the template: its disk is below the machine's own.
     one.have(b=[machine(9)])
     one.have(b=[{**machine(9), "state": "absent"}])
@@ -180,7 +97,7 @@ def test_a_machine_moves_between_sites_while_it_is_used(one: Guests) -> None:
         assert (counted["errors"], counted["steps"]) == ([], [1])
 
 
-def test_a_move_that_is_not_possible_is_refused(one: Guests) -> None:
+def test_a_move_that_is_not_possible_is_refused(one: GuestLab) -> None:
     assert "is not a KVM host of the testbed" in one.migrate(1, "b-r1", fails=True)
     assert "there is no machine exp-7" in one.migrate(7, "b-kvm1", fails=True)
     assert "exp-1 is on a-kvm1" in one.migrate(1, "a-kvm1", fails=True)
@@ -192,7 +109,7 @@ def test_a_move_that_is_not_possible_is_refused(one: Guests) -> None:
 
 
 @pytest.mark.parametrize("accident", ["link", "libvirt"])
-def test_a_move_that_fails_leaves_the_machine_at_its_source(one: Guests, accident: str) -> None:
+def test_a_move_that_fails_leaves_the_machine_at_its_source(one: GuestLab, accident: str) -> None:
     one.have(b=[machine(9)])
     one.have(b=[{**machine(9), "state": "absent"}])
     # So slow that the accident comes in the middle.
@@ -212,7 +129,7 @@ def test_a_move_that_fails_leaves_the_machine_at_its_source(one: Guests, acciden
     assert one.files("b-kvm1") == []
 
 
-def test_ten_machines_from_one_template_in_one_run(lab: Guests) -> None:
+def test_ten_machines_from_one_template_in_one_run(lab: GuestLab) -> None:
     sites = {
         "a": [machine(number) for number in range(1, 6)],
         "b": [machine(number) for number in range(6, 11)],

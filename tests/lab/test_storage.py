@@ -50,7 +50,8 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     """Give a lab of three sites with a volume over them."""
     with without_a_trace(Storage(tmp_path_factory.mktemp("state"), testbed="storage")) as lab:
         lab.play("lab_up")
-        lab.play("site", timeout=900)
+        lab.play("site", timeout=600)
+        lab.play("storage", timeout=600)
         yield lab
 
 

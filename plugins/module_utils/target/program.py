@@ -16,7 +16,7 @@ from ..fault.model import Fault, Problems, check_id, parse_fault
 from ..units import seconds
 from . import probes, writers
 
-_KEYS = ("drill", "t0", "ends", "target", "faults", "streams", "writers", "probes")
+_KEYS = ("drill", "t0", "ends", "target", "faults", "streams", "writers", "probes", "before")
 _STREAM_KEYS = ("id", "local", "peer", "port", "rate", "from", "until")
 _WRITER_KEYS = ("id", "path", "rate", "size", "from", "until")
 
@@ -36,7 +36,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Program:
-    """What one target does in a drill. `t0` is in seconds since the epoch, by the target's own clock."""
+    """What one target does in a drill. `t0` is in seconds since the epoch, by the target's own clock.
+
+    `before` is the target's snapshot from before the drill: when it is like that again, all is restored.
+    """
 
     drill: str
     t0: float
@@ -46,6 +49,7 @@ class Program:
     streams: tuple[Mapping[str, Any], ...]
     writers: tuple[Mapping[str, Any], ...]
     probes: tuple[Mapping[str, Any], ...]
+    before: Mapping[str, Any]
 
 
 def parse(data: object) -> Program:
@@ -89,7 +93,10 @@ def parse(data: object) -> Program:
     problems.raise_if_any()
     streams, written, asked = (tuple(data.get(key) or ()) for key in ("streams", "writers", "probes"))
     target = str(data.get("target") or "")
-    return Program(data["drill"], instants["t0"], instants["ends"], target, tuple(faults), streams, written, asked)
+    before = data.get("before") or {}
+    return Program(
+        data["drill"], instants["t0"], instants["ends"], target, tuple(faults), streams, written, asked, before
+    )
 
 
 def _check_overlaps(faults: list[Planned], problems: Problems) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .program import Program
 
 # Seconds: how long before its instant a change is prepared, how late it may come, how long restoration is watched.
-_AHEAD = 0.4
+_AHEAD = 1.0
 _TOO_LATE = 1.0
 _WATCH = 30.0
 _POLL = 0.1
@@ -50,7 +50,6 @@ class Runtime:
         self._end = self._start + program.ends
         self._streams = Streams(program.streams, self._start, program.t0)
         self._writers = Writers(program.writers, program.drill, self._start, folder)
-        self._baseline: snapshot.Snapshot = {}
         self._standing: set[str] = set()
         self._undone: float | None = None
         self._writing = threading.Lock()
@@ -115,8 +114,6 @@ class Runtime:
     def _prepare(self, fault_id: str, instant: float) -> bool:
         try:
             self._check_time(instant)
-            if not self._baseline:
-                self._baseline = snapshot.take(self._runner)
             self._keeper.prepare(fault_id)
         except OkiagariError as error:
             self._event("failed", fault_id, f"not injected: {error}")
@@ -146,13 +143,13 @@ class Runtime:
             else:
                 self._event("undone", record.fault.id, f"{record.fault.kind} on {record.claim}", at=record.undone_at)
         self._standing.difference_update(ids)
-        if not self._standing:
+        if not self._standing and self._program.before:
             self._undone = self._clock.monotonic()
 
     def _watch(self, until: float) -> bool:
         """Look, until the monotonic `until`, whether all is as before the first fault. Say whether it still isn't."""
         while self._undone is not None and (began := self._clock.monotonic()) < until:
-            if snapshot.same(snapshot.take(self._runner), self._baseline):
+            if snapshot.same(snapshot.take(self._runner), self._program.before):
                 took = self._clock.monotonic() - self._undone
                 self._event("restored", detail=f"as before {took:.2f} s after the last undo", took=round(took, 3))
                 self._undone = None

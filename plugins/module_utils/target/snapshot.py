@@ -109,7 +109,7 @@ def _session(peer: Mapping[str, Any]) -> str:
     return str(peer["peer"]) if vrf == "default" else f"{peer['peer']} in {vrf}"
 
 
-def same(one: Snapshot, other: Snapshot) -> bool:
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Say whether two snapshots show the same testbed; our own leases and marks don't count."""
     return {**one, "okiagari": None} == {**other, "okiagari": None}
 

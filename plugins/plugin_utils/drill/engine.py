@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MOST_UNCERTAIN_S = 0.5
 _LEAD_S = 2.0
 _POLL_S = 2.0
+_CALM_S = 1.0
 _RECOVER_POLL_S = 0.5
 _QUICK_S = 5.0
 _SETTLE_S = 30.0
@@ -241,6 +242,8 @@ class Engine:
         self._armed = compiler.programs(self._drill, self.state.name, self._places, t0, offsets)
         for target, program in self._armed.items():
             program["target"] = target
+            if program["faults"]:
+                program["before"] = self.state.before[target]
         self.state.t0 = t0
         answers = self._fleet.call("arm", self._armed)
         now = self._pace.now()
@@ -263,12 +266,16 @@ class Engine:
             if not peeked and since >= halfway:
                 peeked = True
                 self.state.during = self._fleet.call("snapshot", timeout=_QUICK_S).of
-            elif since + t0 >= asked + _POLL_S:
+            elif since + t0 >= asked + _POLL_S and not self._about_to_change(since):
                 asked = since + t0
                 self._look_in(since)
             following = words[0][0] if words else self._drill.ends + 0.3
             self._pace.wait(min(max(0.01, following - since), 1.0), self._stop)
         return ""
+
+    def _about_to_change(self, since: float) -> bool:
+        """Say whether a fault comes or goes so soon that a question now would make it late on a slow target."""
+        return any(0 <= instant - since < _CALM_S for fault in self._drill.faults for instant in (fault.at, fault.ends))
 
     def _look_in(self, since: float) -> None:
         """Ask one target after the other how it goes, gently, and end early if a fault couldn't be injected."""

@@ -163,6 +163,11 @@ def test_without_ip_there_is_no_snapshot() -> None:
         normalise(answers(links=Completed(127, "", "ip: No such file or directory")))
 
 
+def test_a_snapshot_survives_the_wire() -> None:
+    one = normalise(answers())
+    assert json.loads(json.dumps(one)) == one
+
+
 def test_our_own_leases_dont_count() -> None:
     one: dict[str, Any] = normalise(answers())
     assert same(one, normalise(answers(leases=Completed(0, "", ""))))

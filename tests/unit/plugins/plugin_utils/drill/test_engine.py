@@ -32,6 +32,20 @@ def test_a_drill_that_holds(simulate: Any, circuit_cut: dict[str, Any]) -> None:
     assert "abort" not in simulation.commands()
 
 
+def test_nobody_is_asked_just_before_a_fault_comes_or_goes(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    asked: list[float] = []
+
+    def on_call(_target: str, command: str) -> None:
+        if command == "status":
+            asked.append(simulation.pace.now() - simulation.engine.state.t0)
+
+    circuit_cut["timeline"][0]["at"] = 6.5
+    simulation = simulate(circuit_cut, on_call=on_call)
+    simulation.engine.run()
+    assert len(asked) > 5
+    assert not [since for since in asked if 5.5 < since <= 6.5 or 25.5 < since <= 26.5]
+
+
 def test_latencies_are_free_of_the_clocks_offsets(simulate: Any, circuit_cut: dict[str, Any]) -> None:
     report = simulate(circuit_cut).engine.run()
     for stream in report["streams"]:

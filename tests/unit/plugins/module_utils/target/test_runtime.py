@@ -1,0 +1,59 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A drill's runner over a simulated kernel, by a clock that only moves when something takes time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.target import runtime
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.program import parse
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONG_S = 2.5
+CUT = {"id": "a", "kind": "link_down", "params": {"interface": "w-a"}, "at": 5, "for": 20}
+
+
+def run(target: SimulatedTarget, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> dict[str, Any]:
+    """Run a drill on a target whose snapshots take long, and give its events by name."""
+
+    def take(_runner: object) -> dict[str, Any]:
+        target.clock.sleep(LONG_S)
+        return shown(target)
+
+    monkeypatch.setattr(runtime.snapshot, "take", take)
+    program = parse({"drill": "d", "t0": target.clock.now() + 4, "ends": 40, "faults": [CUT], **more})
+    target.keeper.arm("d", [(program.faults[0].fault, 30.0)])
+    runtime.Runtime(program, target.keeper, target.kernel, target.clock, folder).run()
+    lines = (folder / "events.jsonl").read_text().splitlines()
+    return {"t0": program.t0} | {event["event"]: event for event in map(json.loads, lines)}
+
+
+def shown(target: SimulatedTarget) -> dict[str, Any]:
+    """Give a snapshot as it comes over the wire."""
+    state: dict[str, Any] = json.loads(json.dumps({"state": target.kernel.state()}))
+    return state
+
+
+def test_a_slow_snapshot_delays_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = SimulatedTarget(tmp_path)
+    events = run(target, tmp_path, monkeypatch, before=shown(target))
+    assert events["injected"]["at"] == pytest.approx(events["t0"] + 5, abs=0.01)
+    assert events["undone"]["at"] == pytest.approx(events["t0"] + 25, abs=0.01)
+    assert events["restored"]["took"] == pytest.approx(LONG_S, abs=0.01)
+
+
+def test_a_scar_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = run(SimulatedTarget(tmp_path), tmp_path, monkeypatch, before={"state": "another"})
+    assert "restored" not in events
+    assert "not as before 30 s after the last undo" in events["not_restored"]["detail"]
+
+
+def test_restoration_is_not_watched_without_knowing_how_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not {"restored", "not_restored"} & run(SimulatedTarget(tmp_path), tmp_path, monkeypatch).keys()
