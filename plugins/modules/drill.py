@@ -102,6 +102,12 @@ options:
     type: list
     elements: str
     default: []
+  expects_no_majority:
+    description:
+      - Whether the drill means to leave no majority of the storage's members together, so that nobody can write.
+      - Otherwise such a timeline is refused once the targets have been asked whether they are members.
+    type: bool
+    default: false
   watch:
     description: How long traffic is watched after the last fault has ended.
     type: str

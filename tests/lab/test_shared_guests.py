@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
-SHARED = ("-e", "virtual_machine_pool_path=/var/lib/okiagari/shared/guests")
+SHARED = ("-e", "virtual_machine_pool_path=/var/lib/okiagari/shared")
 RUNNING, PAUSED = "1", "3"
 
 

@@ -12,7 +12,7 @@ from ..errors import Problem
 from ..topology.graph import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .model import Drill, Fault
 
@@ -56,6 +56,27 @@ def refusals(drill: Drill, found: list[Radius]) -> list[Problem]:
         Problem("", None, "expects_isolated", f"{site} isn't isolated by anything in the timeline")
         for site in sorted(never)
     ]
+
+
+def without_majority(drill: Drill, testbed: Mapping[str, Any], members: Collection[str]) -> list[Problem]:
+    """Give a problem if the timeline leaves no majority of the storage's `members` together, unless that is expected.
+
+    Then nobody can write anything, anywhere. Without members there is no storage, and nothing to lose.
+    """
+    graph = Graph.from_testbed(testbed)
+    for radius in radii(drill, testbed) if members else ():
+        together = max(len(part & set(members)) for part in graph.components(cut=radius.cut))
+        if 2 * together <= len(members):
+            if drill.expects_no_majority:
+                return []
+            message = (
+                f"from {radius.since:g} s on only {together} of the storage's {len(members)} members reach each other, "
+                "so nobody can write; if that is the drill's purpose, say expects_no_majority: true"
+            )
+            return [Problem("", None, "timeline", message)]
+    if not drill.expects_no_majority:
+        return []
+    return [Problem("", None, "expects_no_majority", "the timeline takes no majority from any storage")]
 
 
 def _on(fault: Fault, instant: float) -> bool:

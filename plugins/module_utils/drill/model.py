@@ -185,6 +185,7 @@ class Drill:
     probes: tuple[Probe, ...] = ()
     writers: tuple[Writer, ...] = ()
     expects_isolated: tuple[str, ...] = ()
+    expects_no_majority: bool = False
     watch_s: float = 10.0
     recover_timeout_s: float = 30.0
 

@@ -42,6 +42,7 @@ KEYS = (
     "timeline",
     "probes",
     "expects_isolated",
+    "expects_no_majority",
     "watch",
     "recover_timeout",
     "reports",
@@ -75,6 +76,7 @@ def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
         probes=_probes(top, places, traffic, writers, faults, problems),
         writers=writers,
         expects_isolated=top.maybe("expects_isolated", one_or_more(places.site)) or (),
+        expects_no_majority=top.take("expects_no_majority", flag, default=False),
         watch_s=top.take("watch", _duration, 10.0),
         recover_timeout_s=top.take("recover_timeout", _duration, 30.0),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ...module_utils.drill import compile as compiler
 from ...module_utils.drill import expectations
+from ...module_utils.drill.blast import without_majority
 from ...module_utils.drill.compare import differences
 from ...module_utils.drill.model import MEASURED, Drill, Phase
 from ...module_utils.drill.places import Places
@@ -186,6 +187,9 @@ class Engine:
         problems = taken.reasons + self._unfit(hello.of)
         if problems:
             self._halt("infrastructure", problems)
+        members = [target for target, snapshot in taken.of.items() if "storage" in snapshot]
+        if refused := without_majority(self._drill, self.state.testbed, members):
+            self._halt("aborted", [str(problem) for problem in refused])
         worst = max((clock.uncertainty for clock in clocks.of.values()), default=0.0)
         return f"{_many(len(hello.of), 'target')} reached, clocks known to {1000 * worst:.1f} ms"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.drill.blast import radii
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.blast import radii, without_majority
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.compile import programs
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.conflicts import GUARD_S, conflicts
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import Fault
@@ -90,6 +90,33 @@ def test_an_isolation_that_does_not_come_is_refused(lab: dict[str, Any]) -> None
     drill = parse(cuts("naist-osaka", expects_isolated=["naist"]), lab)
     with pytest.raises(BadInput, match="naist isn't isolated"):
         plans(drill, lab, Places(lab))
+
+
+HOSTS = ("hiroshima-kvm1", "kanazawa-kvm1", "naist-kvm1")
+PARTED = ("naist-osaka", "naist-otemachi", "hiroshima-osaka", "hiroshima-otemachi", "hiroshima-kanazawa")
+
+
+@pytest.mark.parametrize(
+    ("cut", "members", "refused"),
+    [
+        (PARTED[:2], HOSTS, False),
+        (PARTED[:2], HOSTS[1:], True),
+        (PARTED, HOSTS, True),
+        (PARTED, HOSTS[:1], False),
+        (PARTED, (), False),
+    ],
+)
+def test_the_storage_keeps_its_majority(
+    lab: dict[str, Any], cut: tuple[str, ...], members: tuple[str, ...], refused: bool
+) -> None:
+    arguments = cuts(*cut)
+    for entry in arguments["timeline"]:
+        entry["at"] = 5
+    found = without_majority(parse(arguments, lab), lab, members)
+    assert bool(found) is refused
+    assert all("only 1 of the storage's" in str(problem) for problem in found)
+    on_purpose = without_majority(parse({**arguments, "expects_no_majority": True}, lab), lab, members)
+    assert bool(on_purpose) is not refused
 
 
 def test_total_loss_cuts_and_some_loss_does_not(lab: dict[str, Any]) -> None:

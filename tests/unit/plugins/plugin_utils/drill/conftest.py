@@ -52,6 +52,7 @@ class Behaviour:
     unanswered: set[str] = field(default_factory=set)
     fails_to_inject: set[str] = field(default_factory=set)
     fenced: set[str] = field(default_factory=set)
+    members: set[str] = field(default_factory=set)
     forgets: int = 0
     on_call: Callable[[str, str], None] | None = None
 
@@ -233,7 +234,8 @@ class SimulatedRemote:
         }
         scars = ["10.99.0.0/16 via 10.254.0.3"] if sim.behaviour.scarred and sim.faults() else []
         stale = ["okiagari-lease-x.timer"] if sim.behaviour.stale else []
-        return {"links": links, "routes": scars, "okiagari": {"leases": stale, "qdiscs": [], "routes": []}}
+        member = {"storage": {"peers": {}, "bricks": {}}} if self.name in sim.behaviour.members else {}
+        return {"links": links, "routes": scars, "okiagari": {"leases": stale, "qdiscs": [], "routes": []}, **member}
 
     def _probe(self, request: dict[str, Any]) -> dict[str, Any]:
         now = self.testbed.pace.now()

@@ -82,6 +82,21 @@ def test_a_failing_probe_before_means_that_nothing_is_armed(simulate: Any, circu
     assert [fault["state"] for fault in report["faults"]] == ["not armed", "not armed"]
 
 
+def test_storage_without_a_majority_means_that_nothing_is_armed(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    circuit_cut["timeline"] = [
+        {"at": 5, "for": 20, "fault": "link_down", "circuit": circuit} for circuit in ("naist-osaka", "naist-otemachi")
+    ]
+    circuit_cut |= {
+        "expects_isolated": "naist",
+        "probes": [{"phase": "continuous", "traffic": {"of": "h-k", "loss": "0%"}}],
+    }
+    simulation = simulate(circuit_cut, members={"kanazawa-kvm1", "naist-kvm1"})
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"], report["restored"]) == ("aborted", 2, None)
+    assert "only 1 of the storage's 2 members reach each other" in report["reason"][0]
+    assert simulation.commands() == {"hello", "snapshot"}
+
+
 def test_a_scar_is_not_restored(simulate: Any, circuit_cut: dict[str, Any]) -> None:
     report = simulate(circuit_cut, scarred=True).engine.run()
     assert (report["verdict"], report["exit_code"], report["restored"]) == ("not_restored", 3, False)
