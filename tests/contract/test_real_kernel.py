@@ -140,6 +140,7 @@ def test_drill_runs_without_a_controller(targets: Any) -> None:
         "streams": [{**stream, "local": "10.254.0.1", "peer": "10.254.0.2"}],
         "probes": [{"id": "p", "at": 0.5, "type": "ping", "to": "10.254.0.2", "count": 3, "interval": 0.05},
                    {"id": "q", "at": 1.6, "type": "route", "prefix": "10.2.0.0/24"}],
+        "before": before,
     }  # fmt: skip
     other = {
         "drill": "cut-1",
