@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.tests.lab.default_lab import PROJECT, DefaultLab
-from ansible_collections.okiagari.testbed.tests.lab.traces import LISTING, REGISTRY
+from ansible_collections.okiagari.testbed.tests.lab.traces import REGISTRY, traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 REQUEST = "examples/exp1.yml"
-CIRCUITS = {"hiroshima-osaka": "w-osaka", "hiroshima-otemachi": "w-otemachi", "hiroshima-kanazawa": "w-kanazawa-r1"}
-SITES = ("hiroshima", "kanazawa", "naist")
+ROUTER = "hiroshima-r1"
 
 
 def play(*options: str) -> str:
@@ -31,11 +30,6 @@ def play(*options: str) -> str:
     done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def traces(lab: DefaultLab) -> dict[str, list[str]]:
-    """Give what of projects there is on each node."""
-    return {node: lab.say(node, LISTING).splitlines() for node in lab.testbed["nodes"]}
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +51,8 @@ def record(lab: DefaultLab) -> Iterator[dict[str, Any]]:
     assert traces(lab) == before
 
 
-def test_there_is_a_machine_at_each_site(record: dict[str, Any]) -> None:
-    assert {machine["site"] for machine in record["machines"].values()} == set(SITES)
+def test_there_is_a_machine_at_each_site(lab: DefaultLab, record: dict[str, Any]) -> None:
+    assert {machine["site"] for machine in record["machines"].values()} == set(lab.testbed["sites"])
 
 
 def test_machines_of_other_sites_answer_in_whole_packets(lab: DefaultLab, record: dict[str, Any]) -> None:
@@ -85,8 +79,9 @@ def test_a_circuit_carries_the_project_between_two_tags(lab: DefaultLab, record:
     watch = "timeout 10 tcpdump -nnel -i {} 2> /dev/null | grep -m 1 'vlan {}, .*Request who-has 10.240.0.99' || true"
     with ThreadPoolExecutor() as pool:
         seen = {
-            circuit: pool.submit(lab.say, "hiroshima-r1", watch.format(name, vlan))
-            for circuit, name in CIRCUITS.items()
+            name: pool.submit(lab.say, ROUTER, watch.format(circuit["a_interface"], vlan))
+            for name, circuit in lab.testbed["circuits"].items()
+            if circuit["a"] == ROUTER
         }
         # What everybody is asked takes every circuit that the spanning tree leaves open.
         lab.say("hiroshima-kvm1", f"arping -q -D -c 8 -I br{vlan} 10.240.0.99")

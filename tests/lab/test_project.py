@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.tests.lab.small_lab import PROJECT, SmallLab, changed, without_a_trace
-from ansible_collections.okiagari.testbed.tests.lab.traces import LISTING, REGISTRY
+from ansible_collections.okiagari.testbed.tests.lab.traces import REGISTRY, traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,10 +48,6 @@ class Projects(SmallLab):
             said = said.lstrip()[end:]
         return found
 
-    def traces(self) -> dict[str, list[str]]:
-        """Give all that a project may leave behind, on every node."""
-        return {node: self.say(node, LISTING).splitlines() for node in self.nodes}
-
     def running(self) -> set[str]:
         """Give the machines that run, wherever."""
         return {name for host in HOSTS for name in self.say(host, "virsh list --name").split()}
@@ -67,7 +63,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projects]:
 
 @pytest.fixture(scope="module")
 def before(lab: Projects) -> dict[str, list[str]]:
-    return lab.traces()
+    return traces(lab)
 
 
 SAME_PREFIX = """
@@ -86,7 +82,7 @@ def seconds(said: str) -> int:
 def test_a_request_becomes_machines_that_answer(lab: Projects, before: dict[str, list[str]]) -> None:
     asked = lab.request("exp1", SAME_PREFIX)
     assert "exp1-web-2  b-kvm1" in lab.play("project", "-e", asked, "--check")
-    assert lab.traces() == before
+    assert traces(lab) == before
     said = lab.play("project", "-e", asked)
     print(f"from request to answer: {seconds(said)} s")
     assert seconds(said) < PROMISED_S
@@ -143,14 +139,14 @@ def test_a_machine_that_moves_stays_the_projects(lab: Projects) -> None:
 
 
 def test_what_does_not_fit_is_refused_by_name(lab: Projects) -> None:
-    held = lab.traces()
+    held = traces(lab)
     vlan = lab.records()["exp1"]["networks"]["lan"]["vlan"]
     much = f"networks: {{lan: {{vlan: {vlan}}}}}\nmachines: {{big: {{count: 2, sites: [a], memory: 2gib}}}}\n"
     said = lab.play("project", "-e", lab.request("exp4", much), fails=True)
     assert re.search(r"networks\.lan: the VLAN 1\d\d is held by exp1", said)
     assert "machines.big: there is no room for 2 of 2 new machines" in said
     assert re.search(r"machines\.big: a-kvm1: \d+ of \d+ MiB of memory are free, 2048 asked", said)
-    assert lab.traces() == held
+    assert traces(lab) == held
 
 
 def test_a_copy_takes_over(lab: Projects) -> None:
@@ -173,6 +169,6 @@ def test_removal_leaves_no_trace(lab: Projects, before: dict[str, list[str]]) ->
     assert lab.running() == {"exp2-web-1", "exp3-web-1", "exp3-web-2"}
     for name in ("exp2", "exp3"):
         lab.play("project", "-e", f"project={name}", "-e", "state=absent")
-    assert lab.traces() == before
+    assert traces(lab) == before
     assert changed(lab.play("project", "-e", "project=exp1", "-e", "state=absent")) == set()
     assert "No project holds anything." in lab.play("projects")

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.tests.lab.guest_lab import RECORDS, GuestLab, machine
 from ansible_collections.okiagari.testbed.tests.lab.small_lab import without_a_trace
+from ansible_collections.okiagari.testbed.tests.lab.volume import complete
 from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -53,8 +55,7 @@ def test_a_machine_of_a_fenced_site_is_paused_and_goes_on_afterwards(lab: GuestL
         lab.say("b-kvm1", "ip link set trunk0 down; (sleep 60; ip link set trunk0 up) > /dev/null 2>&1 &")
         wait_for("the machine is paused", lambda: lab.domains("b-kvm1") == {"exp-1": PAUSED}, 55)
     assert counted["errors"], "the client must have noticed"
-    heal = "gluster volume heal shared info summary | grep -c 'Total Number of entries: 0'"
-    wait_for("every copy is complete", lambda: lab.ssh("a-kvm1", heal, timeout=60).stdout == "3\n", 180)
+    wait_for("every copy is complete", partial(complete, lab), 180)
     lab.say("b-kvm1", "virsh resume exp-1")
     wait_for("the tally answers", lambda: lab.ask(1, "get", "b-kvm1"), 30)
     assert int(lab.ask(1, "get", "b-kvm1").removeprefix("ok ")) >= counted["last"]

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab, changed, without_a_trace
+from ansible_collections.okiagari.testbed.tests.lab.volume import complete
 from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -34,11 +36,6 @@ class Storage(SmallLab):
         """Run the role with these variables, and say which hosts that changed."""
         return changed(self.play(PLAYBOOK, "-e", json.dumps(variables), *options, timeout=600))
 
-    def complete(self) -> bool:
-        """Say whether every brick answers and nothing waits for self-heal."""
-        said = self.ssh("b-kvm1", "gluster volume heal shared info summary", timeout=60).stdout
-        return said.count("Status: Connected") == 3 and said.count("Total Number of entries: 0") == 3
-
     def copies(self, name: str, *hosts: str) -> set[str]:
         """Give the checksums of a file's copies in the hosts' own bricks, and of what is mounted at site b."""
         paths = [(host, f"{BRICK}/{name}") for host in hosts]
@@ -56,7 +53,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
 
 
 def test_the_volume_is_there_and_a_second_run_changes_nothing(storage: Storage) -> None:
-    assert storage.complete()
+    assert complete(storage)
     storage.say("a-kvm1", f"echo hello > {SHARED}/hello; sync {SHARED}/hello")
     assert storage.say("c-kvm1", f"cat {SHARED}/hello") == "hello\n"
     assert len(storage.copies("hello", "a-kvm1", "b-kvm1", "c-kvm1")) == 1
@@ -97,14 +94,14 @@ def test_a_site_alone_is_fenced_and_comes_back_complete(storage: Storage, tmp_pa
     assert stopped == {"b-kvm1"}
     written = {writer["name"]: writer["records_per_s"]["faults"] for writer in report["writers"]}
     assert written["b"] < 0.2 < min(written["a"], written["c"])
-    assert storage.complete()
+    assert complete(storage)
 
 
 def test_a_brick_moves_to_another_host_while_in_use(storage: Storage) -> None:
     storage.say("c-kvm1", f"dd if=/dev/urandom of={SHARED}/large bs=1M count=40 conv=fsync 2> /dev/null")
     moved = {"distributed_storage_brick_hosts": ["a-kvm2", "b-kvm1", "c-kvm1"]}
     assert "a-kvm1" in storage.bring(**moved)
-    wait_for("every copy is complete", storage.complete, 120)
+    wait_for("every copy is complete", partial(complete, storage), 120)
     assert len(storage.copies("large", "a-kvm2", "b-kvm1", "c-kvm1")) == 1
     assert storage.bring(**moved) == set()
 
@@ -112,10 +109,10 @@ def test_a_brick_moves_to_another_host_while_in_use(storage: Storage) -> None:
 def test_the_copies_of_a_dead_disk_are_made_again(storage: Storage) -> None:
     hosts = {"distributed_storage_brick_hosts": ["a-kvm2", "b-kvm1", "c-kvm1"]}
     storage.bring(**hosts)
-    wait_for("every copy is complete", storage.complete, 120)
+    wait_for("every copy is complete", partial(complete, storage), 120)
     storage.say("c-kvm1", f"dd if=/dev/urandom of={SHARED}/precious bs=1M count=20 conv=fsync 2> /dev/null")
     new_disk = "dd if=/dev/zero of=/dev/disk/by-id/virtio-disk1 bs=1M count=64 conv=fsync 2> /dev/null"
     storage.say("c-kvm1", f"pkill -x glusterfsd; sleep 1; umount /srv/okiagari/brick && {new_disk}")
     assert {"a-kvm1", "c-kvm1"} <= storage.bring(**hosts)
-    wait_for("every copy is complete", storage.complete, 120)
+    wait_for("every copy is complete", partial(complete, storage), 120)
     assert len(storage.copies("precious", "a-kvm2", "b-kvm1", "c-kvm1")) == 1

@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ansible_collections.okiagari.testbed.tests.lab.default_lab import DefaultLab
+    from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab
+
 REGISTRY = "/var/lib/okiagari/projects"
-TRACES = {
+_TRACES = {
     "devices": "ls /sys/class/net",
     "settings of the network": "find /etc/systemd/network /run/systemd/network -type f -o -type l",
     "machines": "virsh list --all --name | grep .",
@@ -16,4 +22,9 @@ TRACES = {
     "processes": "pgrep -l qemu-system",
     "records": f"ls {REGISTRY} | grep json",
 }
-LISTING = "; ".join(f"({command}) 2>/dev/null | sort | sed 's/^/{what}: /'" for what, command in TRACES.items())
+_LISTING = "; ".join(f"({command}) 2>/dev/null | sort | sed 's/^/{what}: /'" for what, command in _TRACES.items())
+
+
+def traces(lab: DefaultLab | SmallLab) -> dict[str, list[str]]:
+    """Give what of projects there is on each node."""
+    return {node: lab.say(node, _LISTING).splitlines() for node in lab.testbed["nodes"]}

@@ -64,19 +64,21 @@ def without_majority(drill: Drill, testbed: Mapping[str, Any], members: Collecti
     Then nobody can write anything, anywhere. Without members there is no storage, and nothing to lose.
     """
     graph = Graph.from_testbed(testbed)
-    for radius in radii(drill, testbed) if members else ():
-        together = max(len(part & set(members)) for part in graph.components(cut=radius.cut))
-        if 2 * together <= len(members):
-            if drill.expects_no_majority:
-                return []
-            message = (
-                f"from {radius.since:g} s on only {together} of the storage's {len(members)} members reach each other, "
-                "so nobody can write; if that is the drill's purpose, say expects_no_majority: true"
-            )
-            return [Problem("", None, "timeline", message)]
-    if not drill.expects_no_majority:
+    together = [
+        (radius.since, max(len(part & set(members)) for part in graph.components(cut=radius.cut)))
+        for radius in radii(drill, testbed)
+    ]
+    lost = [(since, most) for since, most in together if members and 2 * most <= len(members)]
+    if bool(lost) is drill.expects_no_majority:
         return []
-    return [Problem("", None, "expects_no_majority", "the timeline takes no majority from any storage")]
+    if not lost:
+        return [Problem("", None, "expects_no_majority", "the timeline takes no majority from any storage")]
+    since, most = lost[0]
+    message = (
+        f"from {since:g} s on only {most} of the storage's {len(members)} members reach each other, "
+        "so nobody can write; if that is the drill's purpose, say expects_no_majority: true"
+    )
+    return [Problem("", None, "timeline", message)]
 
 
 def _on(fault: Fault, instant: float) -> bool:
