@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MARK = "OKIAGARI_LAB"
 NODE_MARK = "OKIAGARI_NODE"
 _KEEPER = "keeper"
+_EXEC_LOOKS = 50
+"""So many milliseconds a process may take to execute a program before it counts as one without environment."""
 
 
 class LabSpace:
@@ -163,9 +165,16 @@ def _remove(directory: Path) -> bool:
 
 
 def _environment(entry: Path) -> dict[str, str]:
-    """Read a process's environment; empty for processes that are gone, foreign or zombies."""
+    """Read a process's environment; empty for processes that are gone, foreign, zombies or the kernel's own."""
+    raw = b""
     try:
-        raw = (entry / "environ").read_bytes()
+        for _look in range(_EXEC_LOOKS):
+            raw = (entry / "environ").read_bytes()
+            if raw:
+                break
+            # A program is being executed and has no environment yet, or this one was given none; others have no file.
+            (entry / "exe").readlink()
+            time.sleep(0.001)
     except OSError:
         return {}
     pairs = (item.partition("=") for item in raw.decode(errors="replace").split("\0") if "=" in item)

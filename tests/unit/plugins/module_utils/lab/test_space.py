@@ -61,6 +61,14 @@ def test_processes_are_found_by_their_mark(space: LabSpace, tmp_path: Path) -> N
     assert space.processes() == {mine: "a", second: "b"}
 
 
+def test_a_process_that_executes_another_program_is_seen_all_the_time(space: LabSpace, tmp_path: Path) -> None:
+    restless = tmp_path / "restless"
+    restless.write_text('#!/bin/sh\nexec "$0"\n')
+    restless.chmod(0o700)
+    spawn(space, "a", str(restless))
+    assert all(space.node_processes("a") for _look in range(300))
+
+
 def test_children_carry_the_mark_too(space: LabSpace) -> None:
     space.spawn(["sh", "-c", "sleep 60 & wait"], "a", space.directory / "log", enter=False)
     wait_for(lambda: len(space.node_processes("a")) == 2)
