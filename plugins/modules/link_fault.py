@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: link_fault
-short_description: Take an interface down or lose packets on it, for a while
+short_description: Take an interface down or impair what leaves it, for a while
 version_added: 0.1.0
 author:
   - Okiagari contributors (@okiagari)
@@ -20,21 +20,87 @@ options:
     description:
       - V(down) takes the interface administratively down. When it is up again, the IPv6 addresses and the static routes
         that the kernel dropped are put back.
-      - V(loss) loses a share of the packets. It hangs under the lab's circuit emulation if there is one, and else takes
-        the place of the kernel's default queue. Any other root qdisc is foreign, and refused.
+      - V(mtu) makes it, and the VLANs above it, too narrow for packets of more than O(mtu) bytes.
+      - All others impair the packets that leave the interface, with netem. They hang under the lab's circuit emulation
+        if there is one, and else take the place of the kernel's default queue. Any other root qdisc is foreign, and
+        refused. V(impairment) does several of them at once.
     type: str
-    choices: [down, loss]
+    choices: [down, mtu, loss, delay, rate, corrupt, duplicate, reorder, impairment]
     required: true
   interface:
     description: The interface's name on the target.
     type: str
     required: true
+  mtu:
+    description: The MTU with O(fault=mtu), in bytes; less than it is.
+    type: int
   percent:
-    description: How many packets of a hundred are lost with O(fault=loss), such as V(30%). Above 0, up to 100.
+    description:
+      - How many packets of a hundred O(fault=loss), O(fault=corrupt), O(fault=duplicate) or O(fault=reorder) strikes,
+        such as V(30%). Above 0, up to 100.
     type: str
+  correlation:
+    description: How much the fate of a packet, or its jitter, is that of the packet before, such as V(25%).
+    type: str
+  gemodel:
+    description:
+      - Instead of O(percent), loss by the model of Gilbert and Elliott, as percentages p (bad begins), r (bad
+        ends), 1-h (lost in bad) and 1-k (lost in good); all but the first may be left out.
+    type: list
+    elements: str
+  states:
+    description:
+      - Instead of O(percent), loss by a chain of four states, as the percentages p13, p31, p32, p23 and p14 of
+        tc-netem(8); all but the first may be left out.
+    type: list
+    elements: str
+  delay:
+    description:
+      - By how much packets are late with O(fault=delay), and with O(fault=reorder) those that don't overtake, such as
+        V(50ms). With O(fault=impairment) also a dictionary with V(delay), V(jitter), V(correlation), V(distribution).
+    type: raw
+  jitter:
+    description: By how much O(delay) is more or less, such as V(5ms).
+    type: str
+  distribution:
+    description: How O(jitter) is distributed.
+    type: str
+    choices: [uniform, normal, pareto, paretonormal]
+  rate:
+    description: The bits per second that leave with O(fault=rate) and O(fault=impairment), such as V(10mbit).
+    type: raw
+  gap:
+    description: With O(fault=reorder), only each so many-th packet can overtake.
+    type: int
+  loss:
+    description: With O(fault=impairment), a percentage or a dictionary with the options of O(fault=loss).
+    type: raw
+  corrupt:
+    description: With O(fault=impairment), a percentage or a dictionary with V(percent) and V(correlation).
+    type: raw
+  duplicate:
+    description: With O(fault=impairment), a percentage or a dictionary with V(percent) and V(correlation).
+    type: raw
+  reorder:
+    description:
+      - With O(fault=impairment), a dictionary with V(percent), V(delay), V(correlation) and V(gap).
+    type: raw
+  only:
+    description:
+      - Which packets are impaired; all of them if it is left out. A packet has to meet all of its keys.
+      - These are V(to) (a prefix of destinations), V(protocol) (V(tcp), V(udp), V(sctp), V(icmp)), V(port) (the source
+        or destination port), V(dscp) (a number or a name such as V(ef)), V(s_tag) (the outer, 802.1ad tag on the wire),
+        V(c_tag) (the inner, 802.1Q tag).
+    type: dict
+  seed:
+    description: Makes what is random the same every time.
+    type: int
+  limit:
+    description: The queue in packets. By default it is sized from rate and delay.
+    type: int
   direction:
     description:
-      - Which packets O(fault=loss) concerns, seen from the target. V(egress) are those that leave the interface.
+      - Which packets an impairment concerns, seen from the target. V(egress) are those that leave the interface.
       - The Linux back-end has only V(egress) so far. For the other direction name the peer's interface on the peer.
     type: str
     choices: [egress, ingress, both]
@@ -55,6 +121,16 @@ EXAMPLES = r"""
     interface: w-osaka
     percent: 33%
     lease: 1h
+
+- name: Make the circuit a transatlantic one for a project's machines, whose inner tag is 100
+  okiagari.testbed.link_fault:
+    fault: impairment
+    interface: w-osaka
+    delay: {delay: 45ms, jitter: 2ms, distribution: normal}
+    loss: 0.1%
+    rate: 100mbit
+    only: {s_tag: 101, c_tag: 100}
+    lease: 10min
 
 - name: End the loss now
   okiagari.testbed.link_fault:
@@ -100,11 +176,11 @@ fault:
     installed:
       description: What the target says is there, read back after the injection.
       type: dict
-      sample: {parent: "c1c:1", netem: {loss_percent: 30.0, limit: 10000}, foreign: null}
+      sample: {parent: "c1c:1", netem: {loss_percent: 30.0, limit: 10000}, filters: [], foreign: null}
     before:
       description: What was there before.
       type: dict
-      sample: {parent: "c1c:1", netem: null, foreign: null}
+      sample: {parent: "c1c:1", netem: null, filters: [], foreign: null}
     after:
       description: What was there after the fault was undone.
       type: dict
@@ -146,10 +222,30 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.errors import OkiagariError
 from ..module_utils.target.edge import LEASE_SPEC, FaultResource
 
-SPEC: dict[str, Any] = {
-    "fault": {"type": "str", "choices": ["down", "loss"], "required": True},
+PARAMETERS: dict[str, Any] = {
     "interface": {"type": "str", "required": True},
+    "mtu": {"type": "int"},
     "percent": {"type": "str"},
+    "correlation": {"type": "str"},
+    "gemodel": {"type": "list", "elements": "str"},
+    "states": {"type": "list", "elements": "str"},
+    "delay": {"type": "raw"},
+    "jitter": {"type": "str"},
+    "distribution": {"type": "str", "choices": ["uniform", "normal", "pareto", "paretonormal"]},
+    "rate": {"type": "raw"},
+    "gap": {"type": "int"},
+    "loss": {"type": "raw"},
+    "corrupt": {"type": "raw"},
+    "duplicate": {"type": "raw"},
+    "reorder": {"type": "raw"},
+    "only": {"type": "dict"},
+    "seed": {"type": "int"},
+    "limit": {"type": "int"},
+}
+FAULTS = ["down", "mtu", "loss", "delay", "rate", "corrupt", "duplicate", "reorder", "impairment"]
+SPEC: dict[str, Any] = {
+    "fault": {"type": "str", "choices": FAULTS, "required": True},
+    **PARAMETERS,
     "direction": {"type": "str", "choices": ["egress", "ingress", "both"], "default": "egress"},
     **LEASE_SPEC,
 }
@@ -157,10 +253,9 @@ SPEC: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=[("state", "present", ("lease",))])
-    kinds = {"down": ("link_down", ("interface",)), "loss": ("loss", ("interface", "percent"))}
-    kind, names = kinds[module.params["fault"]]
+    kind = "link_down" if module.params["fault"] == "down" else module.params["fault"]
     try:
-        resource = FaultResource(module, kind, {name: module.params[name] for name in names})
+        resource = FaultResource(module, kind, {name: module.params[name] for name in PARAMETERS})
         if module.params["direction"] != "egress":
             resource.keeper.backend.require("netem_ingress")
         result = resource.reconcile()

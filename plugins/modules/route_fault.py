@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: route_fault
-short_description: Override or blackhole a route, for a while
+short_description: Force a route over another next hop or nowhere, for a while
 version_added: 0.1.0
 author:
   - Okiagari contributors (@okiagari)
@@ -19,9 +19,10 @@ description:
 options:
   fault:
     description:
-      - V(override) sends packets to another next hop, V(blackhole) drops them without an answer.
+      - V(override) sends packets to another next hop. The others drop them, V(blackhole) without an answer,
+        V(unreachable) telling their senders that the host is unreachable, V(prohibit) that it is forbidden.
     type: str
-    choices: [override, blackhole]
+    choices: [override, blackhole, unreachable, prohibit]
     required: true
   prefix:
     description: The destinations concerned, such as V(10.2.0.0/16) or V(2001:db8::/32).
@@ -138,7 +139,7 @@ from ..module_utils.errors import OkiagariError
 from ..module_utils.target.edge import LEASE_SPEC, FaultResource
 
 SPEC: dict[str, Any] = {
-    "fault": {"type": "str", "choices": ["override", "blackhole"], "required": True},
+    "fault": {"type": "str", "choices": ["override", "blackhole", "unreachable", "prohibit"], "required": True},
     "prefix": {"type": "str", "required": True},
     "via": {"type": "str"},
     **LEASE_SPEC,
@@ -147,10 +148,9 @@ SPEC: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=[("state", "present", ("lease",))])
-    kinds = {"override": ("route_override", ("prefix", "via")), "blackhole": ("route_blackhole", ("prefix",))}
-    kind, names = kinds[module.params["fault"]]
+    params = {name: module.params[name] for name in ("prefix", "via")}
     try:
-        result = FaultResource(module, kind, {name: module.params[name] for name in names}).reconcile()
+        result = FaultResource(module, f"route_{module.params['fault']}", params).reconcile()
     except OkiagariError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

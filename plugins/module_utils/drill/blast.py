@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem
+from ..fault.kinds import KINDS
 from ..topology.graph import Graph
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _on(fault: Fault, instant: float) -> bool:
 
 def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
     """The edge that a fault makes useless. A way that works in one direction only counts as none."""
-    if fault.kind != "link_down" and not (fault.kind == "loss" and fault.params["percent"] >= 100):
+    if not KINDS[fault.kind].cuts(fault.params):
         return ()
     interfaces = testbed["nodes"][fault.target]["interfaces"]
     interface = next(item for item in interfaces if item["name"] == fault.params["interface"])

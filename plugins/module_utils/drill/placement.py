@@ -1,14 +1,18 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a fault of the timeline lands: from a circuit or a node's name to the parameters on each target."""
+"""Where a fault of the timeline lands: from a circuit or a node's name to kinds and parameters on each target."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import BadInput, BadValue
 from ..fault.kinds import KINDS
+from ..values import choice
+from .reader import one_or_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,35 +23,71 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placed:
-    """A fault's share on one target."""
+    """A fault's share on one target, of the kind `kind`."""
 
+    kind: str
     target: str
     params: dict[str, Any]
     circuit: str | None = None
 
 
-COMMON_KEYS = ("fault", "at", "for")
+COMMON_KEYS = ("fault", "at", "for", "every", "times")
 _ON_INTERFACE = ("circuit", "from", "node", "interface")
 _ON_ROUTE = ("node", "to")
 
 
-def keys_of(kind: str) -> tuple[str, ...]:
-    """The keys that a timeline entry of this kind may have, besides `COMMON_KEYS`."""
-    own = {"link_down": _ON_INTERFACE, "loss": (*_ON_INTERFACE, "percent"), "route_override": (*_ON_ROUTE, "via")}
-    return own.get(kind, _ON_ROUTE)
+def keys_of(fault: str) -> tuple[str, ...]:
+    """The keys that a timeline entry of this fault may have, besides `COMMON_KEYS`."""
+    return _FAULTS[fault][0]
 
 
-def place(kind: str, entry: Reader, places: Places) -> list[Placed]:
+def place(fault: str, entry: Reader, places: Places) -> list[Placed]:
     """Give the fault's share on each of its targets; what can't be placed is a problem of the entry, and left out."""
-    return _PLACERS[kind](entry, places)
+    return _FAULTS[fault][1](entry, places)
 
 
-def _on_interface(entry: Reader, places: Places, **params: Any) -> list[Placed]:
+def _own(kind: str) -> tuple[str, ...]:
+    """The parameters of a kind that stands on an interface, besides that."""
+    return tuple(key for key in (*KINDS[kind].parameters, *KINDS[kind].optional) if key != "interface")
+
+
+def _interface_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
+    def placer(entry: Reader, places: Places) -> list[Placed]:
+        params = _typed(kind, entry, places)
+        shares = _shares(kind, entry, places, params)
+        if entry.take("base", choice(("keep", "subtract"), "treatment of the base"), "keep") == "subtract":
+            return _beyond_base(entry, places, shares)
+        return shares
+
+    return placer
+
+
+def _typed(kind: str, entry: Reader, places: Places) -> dict[str, Any]:
+    """The kind's own parameters; in `only`, `to` may be a site or a node."""
+    own = {key: entry.values[key] for key in _own(kind) if entry.has(key)}
+    only = own.get("only")
+    try:
+        if isinstance(only, Mapping) and only.get("to") is not None:
+            own["only"] = {**only, "to": places.prefix(only["to"])}
+        return {key: value for key, value in KINDS[kind].parse("", {**own, "interface": "any"}).items() if key in own}
+    except BadValue as error:
+        entry.problem("only.to", error.message, error.suggestion)
+    except BadInput as error:
+        for each in error.problems:
+            entry.problem("", each.message, each.suggestion)
+    return {}
+
+
+def _shares(kind: str, entry: Reader, places: Places, params: dict[str, Any]) -> list[Placed]:
     if entry.has("circuit"):
         for key in ("node", "interface"):
             if entry.has(key):
                 entry.problem(key, "is not for a fault on a circuit; one end of it is chosen by from")
-        return _on_circuit(entry, places, params)
+        circuit = entry.need("circuit", places.circuit)
+        if circuit is None:
+            return []
+        only = entry.maybe("from", lambda value: places.end(circuit, value))
+        return [share for share in _on_circuit(kind, circuit, places, params) if only in (None, share.target)]
     if entry.has("from"):
         entry.problem("from", "chooses the end of a circuit, and no circuit is given")
     if not entry.has("node") and not entry.has("interface"):
@@ -60,28 +100,30 @@ def _on_interface(entry: Reader, places: Places, **params: Any) -> list[Placed]:
     chosen = entry.need("interface", lambda value: places.interface(node, value))
     if chosen is None:
         return []
-    return [Placed(node, {"interface": chosen, **params}, interfaces[chosen].get("circuit"))]
+    return [Placed(kind, node, {"interface": chosen, **params}, interfaces[chosen].get("circuit"))]
 
 
-def _on_circuit(entry: Reader, places: Places, params: dict[str, Any]) -> list[Placed]:
-    circuit = entry.need("circuit", places.circuit)
-    if circuit is None:
-        return []
-    only = entry.maybe("from", lambda value: places.end(circuit, value))
+def _on_circuit(kind: str, circuit: str, places: Places, params: dict[str, Any]) -> list[Placed]:
     return [
-        Placed(node, {"interface": interface, **params}, circuit)
+        Placed(kind, node, {"interface": interface, **params}, circuit)
         for node, interface in places.ends(circuit).items()
-        if only in (None, node)
     ]
 
 
-def _link_down(entry: Reader, places: Places) -> list[Placed]:
-    return _on_interface(entry, places)
-
-
-def _loss(entry: Reader, places: Places) -> list[Placed]:
-    share = entry.need("percent", KINDS["loss"].parameters["percent"])
-    return _on_interface(entry, places, percent=share)
+def _beyond_base(entry: Reader, places: Places, shares: list[Placed]) -> list[Placed]:
+    """Take the circuit's own delay from the one that is asked for, so that both together are what is asked for."""
+    found = []
+    for share in shares:
+        if share.circuit is None:
+            entry.problem("base", "is for a fault on a circuit: only its delay is known")
+            return []
+        base = places.circuits[share.circuit]["delay_ms"] / 1000
+        delay = share.params.get("delay", 0.0)
+        if delay <= base:
+            entry.problem("delay", f"{share.circuit} is {1000 * base:g} ms long already: ask for more, or base: keep")
+            return []
+        found.append(replace(share, params={**share.params, "delay": round(delay - base, 9)}))
+    return found
 
 
 def _route_override(entry: Reader, places: Places) -> list[Placed]:
@@ -89,17 +131,55 @@ def _route_override(entry: Reader, places: Places) -> list[Placed]:
     if node is None:
         return []
     via = entry.need("via", lambda value: places.neighbour(node, value))
-    return [] if prefix is None or via is None else [Placed(node, {"prefix": prefix, "via": via})]
+    return [] if prefix is None or via is None else [Placed("route_override", node, {"prefix": prefix, "via": via})]
 
 
-def _route_blackhole(entry: Reader, places: Places) -> list[Placed]:
-    node, prefix = entry.need("node", places.node), entry.need("to", places.prefix)
-    return [] if node is None or prefix is None else [Placed(node, {"prefix": prefix})]
+def _route_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
+    def placer(entry: Reader, places: Places) -> list[Placed]:
+        node, prefix = entry.need("node", places.node), entry.need("to", places.prefix)
+        return [] if node is None or prefix is None else [Placed(kind, node, {"prefix": prefix})]
+
+    return placer
 
 
-_PLACERS: dict[str, Callable[[Reader, Places], list[Placed]]] = {
-    "link_down": _link_down,
-    "loss": _loss,
-    "route_override": _route_override,
-    "route_blackhole": _route_blackhole,
+def _route_loop(entry: Reader, places: Places) -> list[Placed]:
+    """Two neighbours send what is meant for a prefix to each other, until its hops are used up."""
+    between, prefix = entry.need("between", one_or_more(places.node)), entry.need("to", places.prefix)
+    if between is not None and (len(between) != 2 or between[0] == between[1]):
+        entry.problem("between", "is not two different nodes")
+        return []
+    if between is None or prefix is None:
+        return []
+    found = []
+    for here, there in (between, between[::-1]):
+        try:
+            via = places.neighbour(here, there)
+        except BadValue as error:
+            entry.problem("between", error.message, error.suggestion)
+            return []
+        found.append(Placed("route_override", here, {"prefix": prefix, "via": via}))
+    return found
+
+
+def _relay_down(entry: Reader, places: Places) -> list[Placed]:
+    """Every circuit of a node is down at both ends, as when an exchange fails."""
+    node = entry.need("node", places.node)
+    circuits = [name for name in places.circuits if node in places.ends(name)]
+    if node is not None and not circuits:
+        entry.problem("node", f"no circuit ends at {node}")
+    return [share for name in circuits for share in _on_circuit("link_down", name, places, {})]
+
+
+_FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed]]]] = {
+    **{
+        kind: ((*_ON_INTERFACE, *_own(kind), *(("base",) if kind == "delay" else ())), _interface_fault(kind))
+        for kind in KINDS
+        if "interface" in KINDS[kind].parameters
+    },
+    "route_override": ((*_ON_ROUTE, "via"), _route_override),
+    **{kind: (_ON_ROUTE, _route_fault(kind)) for kind in ("route_blackhole", "route_unreachable", "route_prohibit")},
+    "route_loop": (("between", "to"), _route_loop),
+    "relay_down": (("node",), _relay_down),
 }
+FAULTS = tuple(_FAULTS)
+"""What a timeline may name: the kinds of fault, and the sets of them."""

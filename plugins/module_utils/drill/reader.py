@@ -99,32 +99,6 @@ def flag(value: object) -> bool:
     return value
 
 
-def whole(low: int, high: int) -> Callable[[object], int]:
-    """Make a converter to whole numbers from `low` to `high`."""
-
-    def convert(value: object) -> int:
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise BadValue(f"is not a whole number from {low} to {high}")
-        return value
-
-    return convert
-
-
-def choice(choices: Iterable[str], what: str) -> Callable[[object], str]:
-    """Make a converter to one of `choices`; `what` names them in the message."""
-    known = tuple(choices)
-
-    def convert(value: object) -> str:
-        if not isinstance(value, str) or value not in known:
-            shown = value if isinstance(value, str) else f"a {type(value).__name__}"
-            raise BadValue(f"there is no {what} {shown}", nearest(str(value), known))
-        return value
-
-    return convert
-
-
 def one_or_more(convert: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
     """Make a converter that takes one value or a list of them."""
 

@@ -12,6 +12,8 @@ from typing import Any
 from ..errors import BadInput, BadValue, Problem
 from ..fault.kinds import KINDS
 from ..units import milliseconds, percent, seconds
+from ..values import choice, whole
+from .conflicts import GUARD_S
 from .model import (
     PHASES,
     WINDOWS,
@@ -29,9 +31,9 @@ from .model import (
     WriteCheck,
     Writer,
 )
-from .placement import COMMON_KEYS, keys_of, place
+from .placement import COMMON_KEYS, FAULTS, keys_of, place
 from .places import Places
-from .reader import Reader, choice, flag, name, one_or_more, range_of, text, whole
+from .reader import Reader, flag, name, one_or_more, range_of, text
 
 KEYS = (
     "name",
@@ -121,18 +123,39 @@ def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) 
     found: list[Fault] = []
     for number, item in enumerate(top.items("timeline")):
         where = f"timeline[{number}]"
-        kind = item.get("fault") if isinstance(item, Mapping) else None
-        allowed = (*COMMON_KEYS, *(keys_of(kind) if isinstance(kind, str) and kind in KINDS else _all_keys()))
+        fault = item.get("fault") if isinstance(item, Mapping) else None
+        allowed = (*COMMON_KEYS, *(keys_of(fault) if isinstance(fault, str) and fault in FAULTS else _all_keys()))
         entry = Reader(item, where, allowed, problems)
         at, lasts = entry.need("at", seconds), entry.need("for", _length)
-        known = entry.need("fault", choice(KINDS, "kind of fault"))
+        rounds = _rounds(entry, lasts)
+        known = entry.need("fault", choice(FAULTS, "kind of fault"))
         if known is None:
             continue
-        for placed in place(known, entry, places):
-            if at is not None and lasts is not None:
-                fault_id = f"{drill}-{number + 1}-{placed.target}"
-                found.append(Fault(fault_id, known, placed.target, placed.params, at, lasts, placed.circuit))
+        placed = place(known, entry, places)
+        if at is None or lasts is None:
+            continue
+        for turn, begin in enumerate(rounds):
+            targets: Counter[str] = Counter()
+            for share in placed:
+                targets[share.target] += 1
+                fault_id = f"{drill}-{number + 1}-{share.target}"
+                fault_id += f"-{targets[share.target]}" if targets[share.target] > 1 else ""
+                fault_id += f"-r{turn + 1}" if turn else ""
+                found.append(Fault(fault_id, share.kind, share.target, share.params, at + begin, lasts, share.circuit))
     return tuple(found)
+
+
+def _rounds(entry: Reader, lasts: float | None) -> list[float]:
+    """When a fault comes again, in seconds after the first time: `times` times, one `every` so often."""
+    every, times = entry.maybe("every", seconds), entry.maybe("times", whole(2, 1000))
+    if entry.has("every") != entry.has("times"):
+        entry.problem("times" if entry.has("every") else "every", "is missing; the two go together")
+    if every is None or times is None or lasts is None:
+        return [0.0]
+    if every < lasts + GUARD_S:
+        entry.problem("every", f"is too often: each time lasts {lasts:g} s, and the next may begin {GUARD_S:g} s later")
+        return [0.0]
+    return [round(turn * every, 6) for turn in range(times)]
 
 
 def _probes(
@@ -400,7 +423,7 @@ def _phase(value: object) -> Phase:
 
 
 def _all_keys() -> tuple[str, ...]:
-    return tuple(sorted({key for kind in KINDS for key in keys_of(kind)}))
+    return tuple(sorted({key for fault in FAULTS for key in keys_of(fault)}))
 
 
 def _refuse_twins(where: str, names: list[str], problems: list[Problem]) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
-from . import routes
+from . import flower, netem, routes
 from .backend import Backend, Leftover, Op
-from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL
+from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL, SCOPED_HANDLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,27 +18,18 @@ if TYPE_CHECKING:
     from ..errors import OkiagariError
     from .model import State
 
-# netem's own default of 1000 packets would cap a long fat path although only loss was asked for.
-_LIMIT = 10000
+_IMPAIRED_BAND = "2"
+_BANDS = ("prio", "bands", "2", "priomap", *("0",) * 16)
 
 # In a network namespace of its own, which vanishes with the command: the only sure way to know, and it touches nothing.
-_TRY_NETEM = (
-    "unshare",
-    "--net",
-    "tc",
-    "qdisc",
-    "add",
-    "dev",
-    "lo",
-    "root",
-    "handle",
-    FAULT_HANDLE,
-    "netem",
-    "loss",
-    "1%",
-)
+_TRY = ("unshare", "--net", "sh", "-c", """
+tc qdisc add dev lo root netem loss 1% && echo netem
+tc qdisc replace dev lo root handle 1: prio &&
+tc filter add dev lo parent 1: protocol 802.1ad flower vlan_id 1 vlan_ethtype 802.1Q cvlan_id 1 && echo flower
+""")  # fmt: skip
 
 Entry = dict[str, Any]
+Shown = list[dict[str, Any]]
 
 
 class LinuxBackend(Backend):
@@ -55,8 +46,7 @@ class LinuxBackend(Backend):
             able = set()
             if self._runner.run(("ip", "-V")).rc == 0:
                 able |= {"link", "route"}
-            if self._runner.run(_TRY_NETEM).rc == 0:
-                able.add("netem")
+            able |= set(self._runner.run(_TRY).out.split()) & {"netem", "flower"}
             self._capabilities = frozenset(able)
         return self._capabilities
 
@@ -134,6 +124,7 @@ class LinuxBackend(Backend):
         return {
             "admin": "up" if "UP" in link["flags"] else "down",
             "mtu": link["mtu"],
+            "above": stacked(name, json_output(self._runner, ("ip", "-j", "link", "show"))),
             "addresses": sorted(address_text(address) for address in link["addr_info"] if not address.get("dynamic")),
             "routes": kept,
         }
@@ -142,7 +133,11 @@ class LinuxBackend(Backend):
         found = self._try("tc", "-j", "qdisc", "show", "dev", name)
         if found is None:
             return self._missing(name)
-        return qdisc_entry(found, lambda: json_output(self._runner, ("tc", "-j", "class", "show", "dev", name)))
+        return qdisc_entry(
+            found,
+            lambda: json_output(self._runner, ("tc", "-j", "class", "show", "dev", name)),
+            lambda: json_output(self._runner, ("tc", "-j", "filter", "show", "dev", name, "parent", FAULT_HANDLE)),
+        )
 
     def _route(self, prefix: str) -> Entry:
         return route_entry(self._routes("exact", prefix))
@@ -173,26 +168,41 @@ class LinuxBackend(Backend):
         return {"missing": names}
 
 
-def qdisc_entry(qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Sequence[Mapping[str, Any]]]) -> Entry:
-    """Give the state of one interface's egress: our netem, where it is or would go, or what foreign thing is there."""
-    ours = [qdisc for qdisc in qdiscs if qdisc.get("handle") == FAULT_HANDLE]
+def qdisc_entry(
+    qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Shown], filters: Callable[[], Shown]
+) -> Entry:
+    """Give the state of one interface's egress: our netem, where it is or would go, or what foreign thing is there.
+
+    `netem` is None where nothing of ours stands, and empty where it is incomplete. `filters` says which packets it
+    concerns; without any it is all of them.
+    """
+    ours = next((qdisc for qdisc in qdiscs if qdisc.get("handle") == FAULT_HANDLE), None)
     if ours:
-        options = ours[0].get("options", {})
-        loss = round(100 * options.get("loss-random", {}).get("loss", 0.0), 4)
-        netem = {"loss_percent": loss, "limit": options.get("limit")}
-        return {"parent": _place(ours[0]), "netem": netem, "foreign": None}
+        scoped = ours["kind"] == "prio"
+        found = _netem(qdiscs)
+        return {
+            "parent": _place(ours),
+            "netem": netem.read(found.get("options", {})) if found else {},
+            "filters": flower.read(filters()) if scoped else [],
+            "foreign": None,
+        }
     root = next((qdisc for qdisc in qdiscs if qdisc.get("root")), None)
     if root is None or root["handle"] == "0:":
-        return {"parent": "root", "netem": None, "foreign": None}
+        return {"parent": "root", "netem": None, "filters": [], "foreign": None}
     if root["handle"] == CIRCUIT_HANDLE:
         place = _leaf(root, classes)
         children = [qdisc for qdisc in qdiscs if qdisc.get("parent") == place and qdisc.get("handle") != "0:"]
         if place and not children:
-            return {"parent": place, "netem": None, "foreign": None}
+            return {"parent": place, "netem": None, "filters": [], "foreign": None}
         if place:
             child = children[0]
-            return {"parent": None, "netem": None, "foreign": f"qdisc {child['kind']} {child['handle']} under {place}"}
-    return {"parent": None, "netem": None, "foreign": f"root qdisc {root['kind']} {root['handle']}"}
+            return {
+                "parent": None,
+                "netem": None,
+                "filters": [],
+                "foreign": f"qdisc {child['kind']} {child['handle']} under {place}",
+            }
+    return {"parent": None, "netem": None, "filters": [], "foreign": f"root qdisc {root['kind']} {root['handle']}"}
 
 
 def _leaf(root: Mapping[str, Any], classes: Callable[[], Sequence[Mapping[str, Any]]]) -> str | None:
@@ -213,13 +223,27 @@ def _place(qdisc: Mapping[str, Any]) -> str:
 
 def qdisc_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
     """Give the commands that put our netem on `dev`, or take away exactly ours. A vanished interface needs none."""
+    if "missing" in have:
+        return []
+    removal = [] if have["netem"] is None else [_qdisc_del(dev, have["parent"])]
     if want["netem"] is None:
-        return [_qdisc_del(dev, have["parent"])] if have.get("netem") else []
-    if have["netem"]:
+        return removal
+    filters = flower.filters(want["only"]) if want["only"] else []
+    if removal and netem.agrees(have["netem"], want["netem"]) and flower.same(have["filters"], filters):
         return []
     place = ("root",) if have["parent"] == "root" else ("parent", have["parent"])
-    netem = ("netem", "loss", f"{want['netem']['loss_percent']:g}%", "limit", str(_LIMIT))
-    return [("tc", "qdisc", "add", "dev", dev, *place, "handle", FAULT_HANDLE, *netem)]
+    ours = ("tc", "qdisc", "add", "dev", dev, *place, "handle", FAULT_HANDLE)
+    impaired = ("netem", *netem.words(want["netem"]))
+    if not filters:
+        return [*removal, (*ours, *impaired)]
+    band = f"{FAULT_HANDLE}{_IMPAIRED_BAND}"
+    scoped = ("tc", "qdisc", "add", "dev", dev, "parent", band, "handle", SCOPED_HANDLE, *impaired)
+    return [*removal, (*ours, *_BANDS), scoped, *(_filter_add(dev, band, *each) for each in enumerate(filters, 1))]
+
+
+def _filter_add(dev: str, band: str, number: int, wanted: flower.Filter) -> Op:
+    where = ("dev", dev, "parent", FAULT_HANDLE, "protocol", wanted["protocol"], "pref", str(number))
+    return ("tc", "filter", "add", *where, *flower.words(wanted), "classid", band)
 
 
 def _qdisc_del(dev: str, place: str) -> Op:
@@ -229,12 +253,27 @@ def _qdisc_del(dev: str, place: str) -> Op:
 
 def measured(qdiscs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Give what our netem counted: packets it was given, packets it lost, and their share in percent."""
-    for qdisc in qdiscs:
-        if qdisc.get("handle") == FAULT_HANDLE:
-            lost = qdisc.get("drops", 0)
-            seen = qdisc.get("packets", 0) + lost
-            return {"packets": seen, "lost": lost, "loss_percent": round(100 * lost / seen, 3) if seen else None}
-    return {}
+    found = _netem(qdiscs)
+    if not found:
+        return {}
+    lost = found.get("drops", 0)
+    seen = found.get("packets", 0) + lost
+    return {"packets": seen, "lost": lost, "loss_percent": round(100 * lost / seen, 3) if seen else None}
+
+
+def _netem(qdiscs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    ours = (qdisc for qdisc in qdiscs if qdisc.get("handle") in (FAULT_HANDLE, SCOPED_HANDLE))
+    return next((qdisc for qdisc in ours if qdisc["kind"] == "netem"), {})
+
+
+def stacked(name: str, links: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Give the VLANs above an interface, the nearest first, each with its MTU, which follows when this one shrinks."""
+    links = list(links)
+    found: dict[str, int] = {}
+    for link in links:
+        if link.get("link") == name:
+            found.update({link["ifname"]: link["mtu"], **stacked(link["ifname"], links)})
+    return found
 
 
 def link_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
@@ -246,8 +285,12 @@ def link_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list
         ops.append(("ip", "link", "set", "dev", dev, want["admin"]))
     if want["admin"] == "down":
         return ops
-    if have["mtu"] != want["mtu"]:
-        ops.append(("ip", "link", "set", "dev", dev, "mtu", str(want["mtu"])))
+    mtus = [(dev, have["mtu"], want["mtu"])]
+    # An older journal doesn't know of them.
+    mtus += [(name, have["above"].get(name), mtu) for name, mtu in want.get("above", {}).items()]
+    for name, mtu, wanted in mtus:
+        if mtu not in (None, wanted):
+            ops.append(("ip", "link", "set", "dev", name, "mtu", str(wanted)))
     lost = [address for address in want["addresses"] if address not in have["addresses"]]
     ops += [("ip", "addr", "add", *address.split(), "dev", dev) for address in lost]
     # Routes to a next hop come after the link-scope ones that may reach it.

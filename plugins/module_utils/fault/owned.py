@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 FAULT_HANDLE = "fa17:"
+SCOPED_HANDLE = "fa18:"
 CIRCUIT_HANDLE = "c1c:"
 ROUTE_PROTOCOL = 187
 LEASE_PREFIX = "okiagari-lease-"

@@ -77,7 +77,8 @@ class Keeper:
                     f"{claim} is claimed by the fault {other.fault.id} ({other.state}): undo that first"
                 )
         need(self.timers)
-        self.backend.require(kind.capability)
+        for capability in kind.needs(fault.params):
+            self.backend.require(capability)
         record = Record(fault, claim, self._boot, 1 + max((each.sequence for each in records), default=0), drill=drill)
         self._look(record)
         return record

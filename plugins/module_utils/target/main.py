@@ -65,7 +65,7 @@ class Commands:
         """Give the clock first: the caller halves the time of this answer."""
         now = self.clock.now()
         systemd = self.timers.available()
-        missing = sorted({"link", "netem", "route"} - self.backend.capabilities())
+        missing = sorted({"link", "netem", "flower", "route"} - self.backend.capabilities())
         return {
             "time": now,
             "boot_id": boot_id(),

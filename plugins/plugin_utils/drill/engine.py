@@ -223,7 +223,9 @@ class Engine:
             if clock.uncertainty > _MOST_UNCERTAIN_S
         ]
         for fault in self._drill.faults:
-            missing = {KINDS[fault.kind].capability, "lease"} & set(hello.get(fault.target, {}).get("missing", ()))
+            missing = {*KINDS[fault.kind].needs(fault.params), "lease"} & set(
+                hello.get(fault.target, {}).get("missing", ())
+            )
             found += [f"{fault.target}: {fault.kind} needs {name}, which the target lacks" for name in sorted(missing)]
         for target, snapshot in sorted(self.state.before.items()):
             left = [item for key in _STALE_KEYS for item in snapshot.get("okiagari", {}).get(key, ())]

@@ -45,6 +45,24 @@ CASES: list[tuple[Any, dict[str, Any]]] = [
     (link_fault, {"fault": "loss", "interface": "w-b", "percent": "30%"}),
     (route_fault, {"fault": "override", "prefix": "10.2.0.0/16", "via": "10.254.0.0"}),
     (route_fault, {"fault": "blackhole", "prefix": "10.2.0.0/16"}),
+    (route_fault, {"fault": "unreachable", "prefix": "10.2.0.0/16"}),
+    (route_fault, {"fault": "prohibit", "prefix": "10.2.0.0/16"}),
+    (link_fault, {"fault": "mtu", "interface": "w-b", "mtu": 1400}),
+    (link_fault, {"fault": "delay", "interface": "w-b", "delay": "50ms", "jitter": "5ms", "distribution": "pareto"}),
+    (link_fault, {"fault": "loss", "interface": "w-a", "gemodel": ["1%", "10%"], "seed": 42}),
+    (link_fault, {"fault": "reorder", "interface": "w-a", "percent": 5, "delay": "10ms", "gap": 3}),
+    (
+        link_fault,
+        {
+            "fault": "impairment",
+            "interface": "w-a",
+            "loss": "1%",
+            "delay": {"delay": "20ms"},
+            "rate": "10mbit",
+            "duplicate": {"percent": 1, "correlation": 5},
+            "only": {"s_tag": 101, "c_tag": 100, "to": "10.2.0.0/24"},
+        },
+    ),
 ]
 
 
@@ -62,7 +80,7 @@ def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> 
     assert run.target.kernel.state() != before
     again = run(module, **options, lease="30s")
     assert (again["changed"], again["fault"]["injected_at"]) == (False, done["fault"]["injected_at"])
-    absent = {key: value for key, value in options.items() if key not in ("percent", "via")}
+    absent = {key: value for key, value in options.items() if key in ("fault", "interface", "prefix")}
     would = run(module, check=True, **absent, state="absent")
     assert would["changed"]
     assert run.target.kernel.state() != before
@@ -82,6 +100,13 @@ def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> 
             "state is present but all of the following are missing: lease",
         ),
         (link_fault, {"fault": "loss", "interface": "w-a", "lease": 5}, "loss needs the parameter percent"),
+        (link_fault, {"fault": "down", "interface": "w-a", "lease": 5, "percent": "5%"}, "unknown key percent"),
+        (link_fault, {"fault": "mtu", "interface": "w-a", "lease": 5, "mtu": 1500}, "is 1500 already: ask for less"),
+        (
+            link_fault,
+            {"fault": "mtu", "interface": "w-a", "lease": 5, "mtu": 1000},
+            "the kernel drops below an MTU of 1280",
+        ),
         (
             link_fault,
             {"fault": "loss", "interface": "w-a", "percent": 5, "lease": 5, "direction": "both"},

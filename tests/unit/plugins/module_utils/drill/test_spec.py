@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.conflicts import conflicts
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import Range, TrafficCheck
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
 
@@ -33,6 +35,74 @@ def test_faults_land_on_their_targets(lab: dict[str, Any], arguments: dict[str, 
         ("everything-4-osaka", "route_blackhole", {"prefix": "10.9.0.0/16"}, None),
         ("everything-5-osaka", "link_down", {"interface": "w-otemachi"}, "osaka-otemachi"),
     ]
+
+
+def _placed(lab: dict[str, Any], arguments: dict[str, Any], **entry: Any) -> list[tuple[Any, ...]]:
+    arguments["timeline"], arguments["probes"] = [{"at": 1, "for": 2, **entry}], []
+    return [
+        (fault.id.removeprefix("everything-1-"), fault.kind, fault.params) for fault in parse(arguments, lab).faults
+    ]
+
+
+def test_a_loop_is_two_overrides(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    found = _placed(lab, arguments, fault="route_loop", between=["hiroshima-r1", "osaka"], to="naist")
+    assert [(name, kind, params["prefix"]) for name, kind, params in found] == [
+        ("hiroshima-r1", "route_override", "10.3.0.0/24"),
+        ("osaka", "route_override", "10.3.0.0/24"),
+    ]
+    for (name, _kind, params), other in zip(found, ("osaka", "hiroshima-r1"), strict=True):
+        assert Places(lab).neighbour(name, other) == params["via"]
+
+
+def test_a_relay_is_all_its_circuits(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    found = _placed(lab, arguments, fault="relay_down", node="otemachi")
+    drill = parse(arguments, lab)
+    through = [Places(lab).ends(name) for name in lab["circuits"] if "otemachi" in Places(lab).ends(name)]
+    assert sorted((fault.target, fault.params["interface"]) for fault in drill.faults) == sorted(
+        end for ends in through for end in ends.items()
+    )
+    assert {kind for _name, kind, _params in found} == {"link_down"}
+    assert len({name for name, _kind, _params in found}) == len(found)
+
+
+def test_a_fault_comes_again(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    _placed(lab, arguments, fault="link_down", node="osaka", interface="w-otemachi", every="3s", times=3)
+    drill = parse(arguments, lab)
+    assert [(fault.id, fault.at, fault.ends) for fault in drill.faults] == [
+        ("everything-1-osaka", 1.0, 3.0),
+        ("everything-1-osaka-r2", 4.0, 6.0),
+        ("everything-1-osaka-r3", 7.0, 9.0),
+    ]
+    assert conflicts(drill.faults) == []
+
+
+def test_a_delay_can_be_the_whole_delay_of_a_circuit(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    entry = {"fault": "delay", "circuit": "hiroshima-kanazawa", "delay": "50ms", "from": "hiroshima"}
+    base = lab["circuits"]["hiroshima-kanazawa"]["delay_ms"]
+    [(_name, _kind, kept)] = _placed(lab, arguments, **entry)
+    [(_name, _kind, subtracted)] = _placed(lab, arguments, **entry, base="subtract")
+    assert (kept["delay"], subtracted["delay"]) == (0.05, pytest.approx(0.05 - base / 1000))
+
+
+def test_impairments_have_all_their_parameters(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    only = {"to": "kanazawa", "protocol": "udp", "port": 53}
+    [(_name, kind, params)] = _placed(
+        lab,
+        arguments,
+        fault="impairment",
+        circuit="hiroshima-osaka",
+        delay="20ms",
+        loss="3%",
+        only=only,
+        **{"from": "osaka"},
+    )
+    assert kind == "impairment"
+    assert params == {
+        "interface": "w-hiroshima-r1",
+        "loss": {"percent": 3.0},
+        "delay": {"delay": 0.02},
+        "only": {"to": "10.2.0.0/24", "protocol": "udp", "port": 53},
+    }
 
 
 def test_instants(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
@@ -76,7 +146,7 @@ def test_every_problem_is_told_at_once(lab: dict[str, Any]) -> None:
         ({"fault": "link_down", "from": "osaka", "node": "osaka", "interface": "w-otemachi"}, "no circuit is given"),
         ({"fault": "link_down", "node": "osaka", "interface": "w-otemach"}, "did you mean w-otemachi?"),
         ({"fault": "link_down", "circuit": "hiroshima-kanazawa", "percent": 3}, "there is no such key here"),
-        ({"fault": "loss", "circuit": "hiroshima-kanazawa"}, "percent: is missing"),
+        ({"fault": "loss", "circuit": "hiroshima-kanazawa"}, "loss needs the parameter percent"),
         ({"fault": "loss", "circuit": "hiroshima-kanazawa", "percent": "130%"}, "130% is more than 100%"),
         (
             {"fault": "route_override", "node": "hiroshima-r1", "to": "naist", "via": "naist"},

@@ -126,6 +126,18 @@ def test_total_loss_cuts_and_some_loss_does_not(lab: dict[str, Any]) -> None:
     assert [radius.cut for radius in radii(parse(arguments, lab), lab)] == [("naist-osaka",), ("naist-osaka",), (), ()]
 
 
+def test_a_total_loss_of_some_packets_cuts_nothing(lab: dict[str, Any]) -> None:
+    arguments = cuts("naist-osaka", "naist-otemachi")
+    for entry, more in zip(arguments["timeline"], ({"only": {"protocol": "udp"}}, {"rate": "1mbit"}), strict=True):
+        entry.update(fault="impairment", loss="100%", **more)
+    assert [radius.cut for radius in radii(parse(arguments, lab), lab)] == [
+        (),
+        ("naist-otemachi",),
+        ("naist-otemachi",),
+        (),
+    ]
+
+
 def test_programs_carry_the_targets_own_time(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
     drill = parse(arguments, lab)
     found = programs(drill, "everything-1", Places(lab), 1000.0, {"osaka": 0.25})

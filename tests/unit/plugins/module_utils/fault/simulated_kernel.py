@@ -23,7 +23,58 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NUMBERS = {"static": "4", "boot": "3", "bgp": "186", "kernel": "2"}
-_TYPES = {"blackhole": "6"}
+_TYPES = {"blackhole": "6", "unreachable": "7", "prohibit": "8"}
+_UNITS = {"%": 0.01, "us": 1e-6, "bit": 0.125}
+# The words of netem, how tc -j calls what follows them, and with which default for what isn't given.
+_NETEM: dict[str, tuple[str, dict[str, float]]] = {
+    "delay": ("delay", {"delay": 0, "jitter": 0, "correlation": 0}),
+    "loss": ("loss-random", {"loss": 0, "correlation": 0}),
+    "gemodel": ("loss-gemodel", {"p": 0, "r": 0.99, "1-h": 1, "1-k": 0}),
+    "state": ("loss-state", {"p13": 0, "p31": 0.99, "p32": 0, "p23": 1, "p14": 0}),
+    "corrupt": ("corrupt", {"corrupt": 0, "correlation": 0}),
+    "duplicate": ("duplicate", {"duplicate": 0, "correlation": 0}),
+    "reorder": ("reorder", {"reorder": 0, "correlation": 0}),
+    "rate": ("rate", {"rate": 0}),
+}
+_KEY_NUMBERS = ("vlan_id", "cvlan_id", "dst_port", "src_port")
+
+
+def netem_options(words: Sequence[str]) -> dict[str, Any]:
+    """Give what `tc -j` of iproute2 6.15 on Linux 7.2 prints for these arguments of netem."""
+    options: dict[str, Any] = {"seed": 4711, "gap": 0}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word in ("limit", "seed", "gap"):
+            options[word] = int(rest.pop(0))
+        elif word == "distribution":
+            assert rest.pop(0) in ("normal", "pareto", "paretonormal")
+        elif word != "loss" or rest[0] not in _NETEM:
+            name, found = _NETEM[word][0], dict(_NETEM[word][1])
+            for key in found:
+                if rest and rest[0][0].isdigit():
+                    found[key] = _quantity(rest.pop(0))
+            options[name] = found
+    if "reorder" in options:
+        options["gap"] = options["gap"] or 1
+    return options
+
+
+def _quantity(text: str) -> float:
+    unit = next(unit for unit in _UNITS if text.endswith(unit))
+    return float(text.removesuffix(unit)) * _UNITS[unit]
+
+
+def flower_keys(words: Sequence[str]) -> dict[str, Any]:
+    """Give the keys of a flower filter as `tc -j` prints them."""
+    keys: dict[str, Any] = {"eth_type": "ipv4"}
+    for key, value in zip(words[::2], words[1::2], strict=True):
+        if key == "ip_tos":
+            tos, mask = value.split("/")
+            keys.update(ip_tos=int(tos, 16), ip_tos_mask=mask.removeprefix("0x"))
+        else:
+            keys[key] = int(value) if key in _KEY_NUMBERS else value
+    return keys
 
 
 class SimulatedKernel:
@@ -32,15 +83,16 @@ class SimulatedKernel:
     def __init__(self) -> None:
         self.links: dict[str, dict[str, Any]] = {}
         self.qdiscs: dict[str, list[dict[str, Any]]] = {}
+        self.filters: dict[str, list[dict[str, Any]]] = {}
         self.routes: list[dict[str, Any]] = []
-        self.netem = True
+        self.able = {"netem", "flower"}
         self.ran: list[tuple[str, ...]] = []
         self.broken: Callable[[tuple[str, ...]], bool] = lambda _argv: False
 
     def state(self) -> Any:
         """Give all that a test compares."""
         routes = sorted(self.routes, key=lambda route: json.dumps(route, sort_keys=True))
-        return copy.deepcopy((self.links, self.qdiscs, routes))
+        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes))
 
     def add_link(self, name: str, *addresses: str) -> None:
         self.links[name] = {"up": True, "mtu": 1500, "addresses": list(addresses)}
@@ -51,6 +103,8 @@ class SimulatedKernel:
         self.ran.append(words)
         if self.broken(words):
             return Completed(2, "", "Error: simulated failure.")
+        if words[0] == "unshare":
+            return Completed(1, "\n".join(self.able), "")
         try:
             result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-6")])
         except ValueError as error:
@@ -61,9 +115,6 @@ class SimulatedKernel:
         match words:
             case ["ip", "-V"]:
                 return None
-            case ["unshare", *_rest]:
-                self._check(self.netem, "Error: Specified qdisc kind is unknown.")
-                return None
             case ["ip", "addr", "show", "dev", name]:
                 return [self._show_link(name)]
             case ["ip", "link", "show"]:
@@ -71,7 +122,7 @@ class SimulatedKernel:
             case ["ip", "link", "set", "dev", name, ("up" | "down") as admin]:
                 self._set(name, admin == "up")
             case ["ip", "link", "set", "dev", name, "mtu", mtu]:
-                self.links[name]["mtu"] = int(mtu)
+                self._set_mtu(name, int(mtu))
             case ["ip", "addr", "add", address, *_rest, "dev", name]:
                 self._check(address not in self.links[name]["addresses"], "RTNETLINK answers: File exists")
                 self.links[name]["addresses"].append(address)
@@ -89,6 +140,10 @@ class SimulatedKernel:
                 return []
             case ["tc", "qdisc", ("add" | "del") as action, "dev", name, *rest]:
                 self._qdisc(action, name, rest)
+            case ["tc", "filter", "show", "dev", name, "parent", handle]:
+                return [each for each in self.filters.get(name, ()) if each["parent"] == handle]
+            case ["tc", "filter", "add", "dev", name, "parent", handle, "protocol", protocol, "pref", number, *rest]:
+                self._filter(name, handle, protocol, int(number), rest)
             case _:
                 raise ValueError(f"not simulated: {' '.join(words)}")
         return None
@@ -108,7 +163,16 @@ class SimulatedKernel:
             found.append(
                 {"family": family, "local": str(address.ip), "prefixlen": address.network.prefixlen, "scope": "global"}
             )
-        return {"ifname": name, "flags": ["UP"] if link["up"] else [], "mtu": link["mtu"], "addr_info": found}
+        below = {"link": link["on"]} if "on" in link else {}
+        flags = ["UP"] if link["up"] else []
+        return {"ifname": name, **below, "flags": flags, "mtu": link["mtu"], "addr_info": found}
+
+    def _set_mtu(self, name: str, mtu: int) -> None:
+        """As the kernel does it: a VLAN's MTU goes down with that of the link below, but not up again."""
+        self.links[name]["mtu"] = mtu
+        for above, link in self.links.items():
+            if link.get("on") == name and link["mtu"] > mtu:
+                self._set_mtu(above, mtu)
 
     def _set(self, name: str, up: bool) -> None:
         self.links[name]["up"] = up
@@ -160,15 +224,27 @@ class SimulatedKernel:
         there = next((qdisc for qdisc in self.qdiscs[name] if place.items() <= qdisc.items()), None)
         if action == "del":
             self._check(there is not None and there["handle"] == rest[0], "Error: Specified handle mismatch.")
-            self.qdiscs[name] = [qdisc for qdisc in self.qdiscs[name] if qdisc is not there] or [default]
+            below = [qdisc for qdisc in self.qdiscs[name] if qdisc.get("parent", "").startswith(rest[0])]
+            gone = [there, *below]
+            self.qdiscs[name] = [qdisc for qdisc in self.qdiscs[name] if qdisc not in gone] or [default]
+            self.filters.pop(name, None)
             return
-        self._check(self.netem, "Error: Specified qdisc kind is unknown.")
+        kind = rest[1]
+        self._check(kind == "prio" or "netem" in self.able, "Error: Specified qdisc kind is unknown.")
         self._check(there is None or there["handle"] == "0:", "Error: Exclusivity flag on, cannot modify.")
-        loss = float(rest[rest.index("loss") + 1].removesuffix("%")) / 100
-        limit = int(rest[rest.index("limit") + 1])
-        options = {"limit": limit, "loss-random": {"loss": loss, "correlation": 0}}
-        netem = {"kind": "netem", "handle": rest[0], "dev": name, **place, "options": options, "packets": 7, "drops": 3}
-        self.qdiscs[name] = [qdisc for qdisc in self.qdiscs[name] if qdisc is not there] + [netem]
+        options = netem_options(rest[2:]) if kind == "netem" else {"bands": int(rest[3])}
+        made = {"kind": kind, "handle": rest[0], "dev": name, **place, "options": options, "packets": 7, "drops": 3}
+        self.qdiscs[name] = [qdisc for qdisc in self.qdiscs[name] if qdisc is not there] + [made]
+
+    def _filter(self, name: str, handle: str, protocol: str, number: int, words: list[str]) -> None:
+        self._check("flower" in self.able, "Error: TC classifier not found.")
+        self._check(
+            any(qdisc["handle"] == handle for qdisc in self.qdiscs[name]), "Error: Parent Qdisc doesn't exists."
+        )
+        kind, *keys, _classid, band = words
+        head = {"protocol": protocol, "pref": number, "kind": kind, "parent": handle}
+        options = {"handle": 1, "classid": band, "keys": flower_keys(keys)}
+        self.filters.setdefault(name, []).extend([head, {**head, "options": options}])
 
 
 class HandClock(Clock):
@@ -224,6 +300,8 @@ class SimulatedTarget:
         kernel = self.kernel = SimulatedKernel()
         kernel.add_link("w-a", "10.254.0.1/31", "2001:db8:a::1/64")
         kernel.add_link("w-b", "10.254.1.1/24")
+        kernel.add_link("s101.w-b")
+        kernel.links["s101.w-b"]["on"] = "w-b"
         kernel.qdiscs["w-b"] = [
             {"kind": "netem", "handle": "c1c:", "dev": "w-b", "root": True, "options": {"delay": {"delay": 0.004}}}
         ]

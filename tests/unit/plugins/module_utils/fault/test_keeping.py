@@ -24,7 +24,20 @@ LOSS_B: Asked = ("loss", {"interface": "w-b", "percent": 100})
 OVERRIDE = ("route_override", {"prefix": "10.2.0.0/16", "via": "10.254.0.0"})
 OVERRIDE6 = ("route_override", {"prefix": "2001:db8:9::/48", "via": "2001:db8:a::2"})
 BLACKHOLE = ("route_blackhole", {"prefix": "10.3.0.0/16"})
-FAULTS: list[Asked] = [DOWN_A, LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE]
+UNREACHABLE: Asked = ("route_unreachable", {"prefix": "10.4.0.0/16"})
+NARROW_B: Asked = ("mtu", {"interface": "w-b", "mtu": 1400})
+LATE_A: Asked = ("delay", {"interface": "w-a", "delay": "50ms", "jitter": "5ms", "distribution": "normal"})
+TAGGED_B: Asked = ("rate", {"interface": "w-b", "rate": "10mbit", "only": {"s_tag": 101, "c_tag": 100}})
+DNS_A: Asked = ("impairment", {
+    "interface": "w-a", "loss": "3%", "delay": {"delay": "20ms"}, "seed": 42,
+    "only": {"to": "10.2.0.0/24", "protocol": "udp", "port": 53, "dscp": "ef"},
+})  # fmt: skip
+FAULTS: list[Asked] = [
+    DOWN_A, LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B, LATE_A, TAGGED_B, DNS_A,
+]  # fmt: skip
+# What these change can carry no mark: only the journal knows of it.
+UNMARKED = ("link_down", "mtu")
+TOGETHER = [LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B]
 
 
 def fault(of: tuple[str, dict[str, Any]], name: str = "", lease: float = 20.0) -> Fault:
@@ -43,15 +56,33 @@ def target(tmp_path: Path) -> SimulatedTarget:
         (DOWN_A, ["ip link set dev w-a down"],
          ["ip link set dev w-a up", "ip addr add 2001:db8:a::1/64 dev w-a",
           "ip route add 10.9.0.0/16 via 10.254.0.0 dev w-a proto static metric 5"]),
-        (LOSS_A, ["tc qdisc add dev w-a root handle fa17: netem loss 30% limit 10000"],
+        (LOSS_A, ["tc qdisc add dev w-a root handle fa17: netem limit 10000 loss 30%"],
          ["tc qdisc del dev w-a root handle fa17:"]),
-        (LOSS_B, ["tc qdisc add dev w-b parent c1c:1 handle fa17: netem loss 100% limit 10000"],
+        (LOSS_B, ["tc qdisc add dev w-b parent c1c:1 handle fa17: netem limit 10000 loss 100%"],
          ["tc qdisc del dev w-b parent c1c:1 handle fa17:"]),
         (OVERRIDE, ["ip route add 10.2.0.0/16 via 10.254.0.0 dev w-a proto 187"],
          ["ip route del 10.2.0.0/16 via 10.254.0.0 dev w-a proto 187"]),
         (OVERRIDE6, ["ip route add 2001:db8:9::/48 via 2001:db8:a::2 dev w-a proto 187 metric 1"],
          ["ip route del 2001:db8:9::/48 via 2001:db8:a::2 dev w-a proto 187 metric 1"]),
         (BLACKHOLE, ["ip route add blackhole 10.3.0.0/16 proto 187"], ["ip route del blackhole 10.3.0.0/16 proto 187"]),
+        (UNREACHABLE, ["ip route add unreachable 10.4.0.0/16 proto 187"],
+         ["ip route del unreachable 10.4.0.0/16 proto 187"]),
+        (NARROW_B, ["ip link set dev w-b mtu 1400", "ip link set dev s101.w-b mtu 1400"],
+         ["ip link set dev w-b mtu 1500", "ip link set dev s101.w-b mtu 1500"]),
+        (LATE_A, ["tc qdisc add dev w-a root handle fa17: netem limit 10834 delay 50000us 5000us distribution normal"],
+         ["tc qdisc del dev w-a root handle fa17:"]),
+        (TAGGED_B,
+         [f"tc qdisc add dev w-b parent c1c:1 handle fa17: prio bands 2 priomap{16 * ' 0'}",
+          "tc qdisc add dev w-b parent fa17:2 handle fa18: netem limit 84 rate 10000000bit",
+          ("tc filter add dev w-b parent fa17: protocol 802.1ad pref 1 flower vlan_id 101 vlan_ethtype 802.1Q "
+          "cvlan_id 100 classid fa17:2")],
+         ["tc qdisc del dev w-b parent c1c:1 handle fa17:"]),
+        (DNS_A,
+         [f"tc qdisc add dev w-a root handle fa17: prio bands 2 priomap{16 * ' 0'}",
+          "tc qdisc add dev w-a parent fa17:2 handle fa18: netem limit 10000 delay 20000us loss 3% seed 42",
+          *(f"tc filter add dev w-a parent fa17: protocol ip pref {number} flower dst_ip 10.2.0.0/24 ip_proto udp "
+            f"ip_tos 0xb8/0xfc {port} 53 classid fa17:2" for number, port in ((1, "dst_port"), (2, "src_port")))],
+         ["tc qdisc del dev w-a root handle fa17:"]),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )  # fmt: skip
@@ -79,10 +110,11 @@ def test_receipt_tells_what_was_asked_installed_and_measured(target: SimulatedTa
     assert receipt["asked"] == {"interface": "w-b", "percent": 100.0}
     assert receipt["installed"] == {
         "parent": "c1c:1",
-        "netem": {"loss_percent": 100.0, "limit": 10000},
+        "netem": {"limit": 10000, "loss_percent": 100.0, "seed": 4711},
+        "filters": [],
         "foreign": None,
     }
-    assert receipt["before"] == receipt["after"] == {"parent": "c1c:1", "netem": None, "foreign": None}
+    assert receipt["before"] == receipt["after"] == {"parent": "c1c:1", "netem": None, "filters": [], "foreign": None}
     assert receipt["measured"] == {"packets": 10, "lost": 3, "loss_percent": 30.0}
     assert (receipt["state"], receipt["undone_by"], receipt["error"]) == ("undone", "module", None)
 
@@ -157,12 +189,12 @@ def test_multiqueue_default_is_the_kernels_default(target: SimulatedTarget) -> N
         {"kind": "fq_codel", "handle": "0:", "dev": "w-a", "parent": ":1", "options": {}},
     ]
     assert target.keeper.examine(fault(LOSS_A)).before == {
-        "qdisc:w-a": {"parent": "root", "netem": None, "foreign": None}
+        "qdisc:w-a": {"parent": "root", "netem": None, "filters": [], "foreign": None}
     }
 
 
 def test_missing_capability_is_named(target: SimulatedTarget) -> None:
-    target.kernel.netem = False
+    target.kernel.able = set()
     with pytest.raises(OkiagariError, match="lacks the capability 'netem' of the back-end 'linux'"):
         target.keeper.inject(fault(LOSS_A))
 
@@ -241,10 +273,10 @@ def test_records_of_an_earlier_boot_are_over(target: SimulatedTarget) -> None:
 
 
 def test_undo_is_newest_first(target: SimulatedTarget) -> None:
-    for each in FAULTS[1:]:
+    for each in TOGETHER:
         target.keeper.inject(fault(each))
     names = [record.fault.id for record in target.keeper.undo([fault(each).id for each in FAULTS], "module")]
-    assert names == [fault(each).id for each in reversed(FAULTS[1:])]
+    assert names == [fault(each).id for each in reversed(TOGETHER)]
 
 
 steps = st.lists(
@@ -272,7 +304,7 @@ def test_any_sequence_ends_in_the_state_before(sequence: list[tuple[str, Any]]) 
                 target.keeper.expire(name, f"okiagari-lease-{name}")
             elif action == "heal":
                 target.keeper.heal()
-            elif each[0] != "link_down":
+            elif each[0] not in UNMARKED:
                 (target.places.journal / f"{name}.json").unlink(missing_ok=True)
         assert target.keeper.heal()["left"] == []
         assert target.kernel.state() == before

@@ -22,6 +22,17 @@ def fault(kind: str, lease: Any = 20, **params: Any) -> dict[str, Any]:
     [
         (fault("link_down", interface="w-osaka"), {"interface": "w-osaka"}, "link:w-osaka"),
         (fault("loss", interface="w-osaka", percent="30%"), {"interface": "w-osaka", "percent": 30.0}, "qdisc:w-osaka"),
+        (fault("loss", interface="a", gemodel=["1%", 10]), {"interface": "a", "gemodel": [1.0, 10.0]}, "qdisc:a"),
+        (fault("delay", interface="a", delay="50ms", jitter="5ms", correlation=25, distribution="pareto"),
+         {"interface": "a", "delay": 0.05, "jitter": 0.005, "correlation": 25.0, "distribution": "pareto"}, "qdisc:a"),
+        (fault("impairment", interface="a", loss="3%", delay="20ms", rate={"rate": "10mbit"}, seed=7),
+         {"interface": "a", "loss": {"percent": 3.0}, "delay": {"delay": 0.02}, "rate": {"rate": 10**7}, "seed": 7},
+         "qdisc:a"),
+        (fault("corrupt", interface="a", percent=1, only={"to": "2001:DB8::/32", "protocol": "tcp", "port": "80",
+                                                          "dscp": "AF41", "s_tag": 101, "c_tag": "7"}),
+         {"interface": "a", "percent": 1.0, "only": {"to": "2001:db8::/32", "protocol": "tcp", "port": 80, "dscp": 34,
+                                                     "s_tag": 101, "c_tag": 7}}, "qdisc:a"),
+        (fault("mtu", interface="a", mtu="1400"), {"interface": "a", "mtu": 1400}, "link:a"),
         (fault("route_override", prefix="10.2.0.0/16", via="10.254.0.3"),
          {"prefix": "10.2.0.0/16", "via": "10.254.0.3"}, "route:10.2.0.0/16"),
         (fault("route_blackhole", prefix="10.2.0.1"), {"prefix": "10.2.0.1/32"}, "route:10.2.0.1/32"),
@@ -40,7 +51,7 @@ def test_parameters_are_typed_and_claimed(asked: dict[str, Any], params: dict[st
     [
         (fault("los", interface="a", percent=1), ["did you mean loss?"]),
         (fault("loss", interfaces="a", percent=1), ["did you mean interface?", "loss needs the parameter interface"]),
-        (fault("loss", interface="a", percent=0), ["percent: a loss of 0 % is no fault"]),
+        (fault("loss", interface="a", percent=0), ["percent: 0 % of the packets is no fault"]),
         (
             fault("loss", interface="a/b", percent=101),
             ["interface: 'a/b' is not the name", "percent: 101 is more than 100%"],
@@ -53,6 +64,45 @@ def test_parameters_are_typed_and_claimed(asked: dict[str, Any], params: dict[st
         ({**fault("link_down", interface="a"), "id": "../x"}, ["'../x' is not an id"]),
         ({**fault("link_down", interface="a"), "leases_s": 1}, ["unknown key leases_s", "did you mean lease_s?"]),
         ({**fault("link_down"), "params": [1]}, ["the parameters of link_down are not a mapping"]),
+        (fault("loss", interface="a"), ["loss needs the parameter percent; or a model: gemodel or states"]),
+        (fault("loss", interface="a", percent=1, gemodel=[1]), ["one model at a time: percent or gemodel"]),
+        (
+            fault("loss", interface="a", states=[1, 2, 3, 4, 5, 6]),
+            ["states: is not a list of 1 to 5 percentages: p13,"],
+        ),
+        (fault("loss", interface="a", gemodel=[1], correlation=5), ["correlation is for the loss of a percent"]),
+        (fault("delay", interface="a", delay="5ms", jitter="6ms"), ["a jitter of 0.006 s is more than the delay"]),
+        (
+            fault("delay", interface="a", delay="50", distribution="normal"),
+            ["a delay of 50 s is not between 1us and 10s"],
+        ),
+        (fault("delay", interface="a", delay="5ms", distribution="norml"), ["did you mean normal?"]),
+        (fault("delay", interface="a", delay="5ms", correlation=1), ["correlation is for a jitter, and there is none"]),
+        (fault("rate", interface="a", rate="10mbits"), ["unknown unit mbits", "did you mean mbit?"]),
+        (fault("reorder", interface="a", percent=5), ["reorder needs the parameter delay"]),
+        (fault("impairment", interface="a"), ["needs at least one of loss, delay, rate, corrupt, duplicate, reorder"]),
+        (
+            fault("impairment", interface="a", loss={"percnt": 1}, delay="0s", rate="1kbit"),
+            ["loss: unknown key percnt", "delay: delay: a delay of 0 s", "rate: rate: a rate of 1000 bit/s"],
+        ),
+        (
+            fault("impairment", interface="a", delay="1ms", reorder={"percent": 5, "delay": "2ms"}),
+            ["a delay of its own"],
+        ),
+        (
+            fault(
+                "loss", interface="a", percent=1, only={"to": "10.2.0.1/16", "port": 53, "c_tag": 5000, "dscp": "eff"}
+            ),
+            [
+                "to: '10.2.0.1/16' is not a prefix",
+                "c_tag: is not a whole number from 1 to 4094",
+                "did you mean ef?",
+                "a port needs the protocol: tcp, udp, sctp",
+            ],
+        ),
+        (fault("rate", interface="a", rate="1mbit", only={"c_tag": 5}), ["c_tag needs the s_tag"]),
+        (fault("rate", interface="a", rate="1mbit", only={}), ["only: is not a mapping with one of to, protocol"]),
+        (fault("mtu", interface="a", mtu=60), ["mtu: is not a whole number from 68 to 65535"]),
         ("loss", ["is not a mapping"]),
         ({}, ["None is not an id", "a NoneType is not a duration", "None is not a kind of fault"]),
     ],

@@ -188,23 +188,23 @@ HTB = {"kind": "htb", "handle": "c1c:", "root": True}
     ],
 )
 def test_leaf_of_a_circuit_emulation_with_classes(classes: list[dict[str, Any]], parent: str | None) -> None:
-    entry = qdisc_entry([HTB], lambda: classes)
+    entry = qdisc_entry([HTB], lambda: classes, list)
     assert entry["parent"] == parent
     assert bool(entry["foreign"]) is (parent is None)
 
 
 def test_no_qdisc_is_shown_for_a_link_that_was_never_up() -> None:
-    assert qdisc_entry([], list) == {"parent": "root", "netem": None, "foreign": None}
+    assert qdisc_entry([], list, list) == {"parent": "root", "netem": None, "filters": [], "foreign": None}
 
 
 def test_measured_share_is_of_what_the_qdisc_was_given() -> None:
-    assert measured([{"handle": "fa17:", "packets": 700, "drops": 300}]) == {
+    assert measured([{"kind": "netem", "handle": "fa17:", "packets": 700, "drops": 300}]) == {
         "packets": 1000,
         "lost": 300,
         "loss_percent": 30.0,
     }
-    assert measured([{"handle": "fa17:", "packets": 0, "drops": 0}])["loss_percent"] is None
-    assert measured([{"handle": "c1c:"}]) == {}
+    assert measured([{"kind": "netem", "handle": "fa17:", "packets": 0, "drops": 0}])["loss_percent"] is None
+    assert measured([{"kind": "netem", "handle": "c1c:"}]) == {}
 
 
 def test_systemd_command_lines() -> None:

@@ -48,7 +48,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def test_hello_names_what_is_missing(program: Program) -> None:
     assert program("hello")["missing"] == []
-    program.target.kernel.netem = False
+    program.target.kernel.able = {"flower"}
     assert program("hello")["missing"] == ["netem"]
 
 

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a kind of fault is: its parameters, what it needs and claims, and what it makes of the claimed state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from ..errors import BadInput, BadValue
+from ..suggest import nearest
+from .model import Problems, State
+
+Reader = Callable[[object], Any]
+
+
+class Kind(ABC):
+    """One kind of fault, in the words of the state that back-ends read and render.
+
+    Its undo is the claimed state as it was before, and it is verified by reading that state back: the back-end has
+    nothing left to do on the way to `want`.
+    """
+
+    name: ClassVar[str]
+    capability: ClassVar[str]
+    parameters: ClassVar[Mapping[str, Reader]]
+    optional: ClassVar[Mapping[str, Reader]] = {}
+
+    @classmethod
+    def parse(cls, where: str, params: object) -> dict[str, Any]:
+        """Give `params` typed and complete. Raises `BadInput` with all that is wrong; `where` names the fault."""
+        typed = read(where, cls.name, params, cls.parameters, cls.optional)
+        problems = Problems()
+        for message in cls.contradictions(typed):
+            problems.add(where, message)
+        problems.raise_if_any()
+        return typed
+
+    @classmethod
+    def contradictions(cls, params: Mapping[str, Any]) -> Iterable[str]:  # noqa: ARG003
+        """Say what is wrong with typed parameters taken together."""
+        return ()
+
+    @classmethod
+    def needs(cls, params: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG003
+        """Give the capabilities that a target must have for a fault with these parameters."""
+        return (cls.capability,)
+
+    @classmethod
+    def cuts(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Say whether nothing at all gets through the link any more."""
+        return False
+
+    @classmethod
+    @abstractmethod
+    def claim(cls, params: Mapping[str, Any]) -> str:
+        """Give the state entry that this fault alone may change, such as `link:w-osaka`."""
+
+    @classmethod
+    def reads(cls, params: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG003
+        """Give further state entries that `refuse` and `want` look at."""
+        return ()
+
+    @classmethod
+    @abstractmethod
+    def refuse(cls, params: Mapping[str, Any], have: State) -> str | None:
+        """Say in one sentence why this fault must not be injected into `have`, or give None."""
+
+    @classmethod
+    @abstractmethod
+    def want(cls, params: Mapping[str, Any], have: State) -> State:
+        """Give the claimed entry as it is under the fault."""
+
+
+def read(
+    where: str, name: str, params: object, needed: Mapping[str, Reader], optional: Mapping[str, Reader]
+) -> dict[str, Any]:
+    """Give the parameters of the kind `name` typed. Raises `BadInput` with all that is wrong at `where`."""
+    problems = Problems()
+    if not isinstance(params, Mapping):
+        problems.add(where, f"the parameters of {name} are not a mapping")
+        raise BadInput(problems.found)
+    problems.unknown_keys(where, params, (*needed, *optional))
+    typed: dict[str, Any] = {}
+    for key, convert in {**needed, **optional}.items():
+        if params.get(key) is None:
+            if key in needed:
+                problems.add(where, f"{name} needs the parameter {key}")
+            continue
+        try:
+            typed[key] = convert(params[key])
+        except BadValue as error:
+            problems.add(where, f"{key}: {error.message}", error.suggestion)
+        except BadInput as error:
+            for each in error.problems:
+                problems.add(where, f"{key}: {each.message}", each.suggestion)
+    problems.raise_if_any()
+    return typed
+
+
+def missing_interface(params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+    """Say that the fault's interface doesn't exist, if so, with the nearest name that does."""
+    if "missing" not in entry:
+        return None
+    near = nearest(params["interface"], entry["missing"])
+    return f"there is no interface {params['interface']} on this target" + (f"; did you mean {near}?" if near else "")

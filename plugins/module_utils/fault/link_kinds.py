@@ -1,0 +1,85 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds that concern a whole link: it is down, or too narrow for its packets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..values import whole
+from .kind import Kind, missing_interface
+from .parameters import interface
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .model import State
+
+_LEAST_FOR_IPV6 = 1280
+
+
+class LinkDown(Kind):
+    """The interface is administratively down."""
+
+    name = "link_down"
+    capability = "link"
+    parameters: ClassVar = {"interface": interface}
+
+    @classmethod
+    def cuts(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        return True
+
+    @classmethod
+    def claim(cls, params: Mapping[str, Any]) -> str:
+        return f"link:{params['interface']}"
+
+    @classmethod
+    def refuse(cls, params: Mapping[str, Any], have: State) -> str | None:
+        link = have[cls.claim(params)]
+        if missing := missing_interface(params, link):
+            return missing
+        if link["admin"] != "up":
+            return f"{params['interface']} is already down, and not by Okiagari: set it up or choose another interface"
+        return None
+
+    @classmethod
+    def want(cls, params: Mapping[str, Any], have: State) -> State:
+        # The kernel keeps IPv4 addresses on a link that is down, and takes the IPv6 ones and the routes with it.
+        addresses = [address for address in have[cls.claim(params)]["addresses"] if ":" not in address.split()[0]]
+        return {cls.claim(params): {"admin": "down", "addresses": addresses, "routes": []}}
+
+
+class Mtu(Kind):
+    """The interface, and each VLAN above it, takes packets of at most `mtu` bytes.
+
+    As when somebody swaps a circuit for one without jumbo frames, or a tunnel takes its share: what is longer and may
+    not be fragmented is lost.
+    """
+
+    name = "mtu"
+    capability = "link"
+    parameters: ClassVar = {"interface": interface, "mtu": whole(68, 65535)}
+
+    @classmethod
+    def claim(cls, params: Mapping[str, Any]) -> str:
+        return f"link:{params['interface']}"
+
+    @classmethod
+    def refuse(cls, params: Mapping[str, Any], have: State) -> str | None:
+        link, name, mtu = have[cls.claim(params)], params["interface"], params["mtu"]
+        if missing := missing_interface(params, link):
+            return missing
+        if link["admin"] != "up":
+            return f"{name} is down: set it up or choose another interface"
+        if mtu >= link["mtu"]:
+            return f"the MTU of {name} is {link['mtu']} already: ask for less"
+        if mtu < _LEAST_FOR_IPV6 and any(":" in address for address in link["addresses"]):
+            return f"{name} has IPv6 addresses, which the kernel drops below an MTU of {_LEAST_FOR_IPV6}: ask for more"
+        return None
+
+    @classmethod
+    def want(cls, params: Mapping[str, Any], have: State) -> State:
+        link = have[cls.claim(params)]
+        above = {name: min(mtu, params["mtu"]) for name, mtu in link["above"].items()}
+        return {cls.claim(params): {**link, "mtu": params["mtu"], "above": above}}

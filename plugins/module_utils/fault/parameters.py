@@ -1,0 +1,86 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parameters of faults, from what people write to plain values. Each reader raises `BadValue` for all else."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+from ..errors import BadValue
+from ..units import bits_per_second, percent, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INTERFACE = re.compile(r"[^\s/:]{1,15}")
+
+
+def interface(value: object) -> str:
+    """Give the name of an interface as Linux allows it."""
+    if (
+        isinstance(value, str)
+        and _INTERFACE.fullmatch(value)
+        and value not in (".", "..")
+        and not value.startswith("-")
+    ):
+        return value
+    raise BadValue(f"{value!r} is not the name of an interface")
+
+
+def prefix(value: object) -> str:
+    """Give a prefix of either family, its host bits zero."""
+    try:
+        return str(ipaddress.ip_network(str(value)))
+    except ValueError:
+        pass
+    try:
+        suggestion = str(ipaddress.ip_network(str(value), strict=False))
+    except ValueError:
+        suggestion = None
+    raise BadValue(f"{value!r} is not a prefix such as 10.2.0.0/16", suggestion)
+
+
+def address(value: object) -> str:
+    """Give an address of either family."""
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError:
+        raise BadValue(f"{value!r} is not an address such as 10.254.0.3") from None
+
+
+def share(value: object) -> float:
+    """Give a share in percent, above 0."""
+    found = percent(value)
+    if found == 0:
+        raise BadValue("0 % of the packets is no fault")
+    return found
+
+
+def delay(value: object) -> float:
+    """Give a delay in seconds, from a microsecond to 10 s."""
+    found = seconds(value)
+    if not 1e-6 <= found <= 10:
+        raise BadValue(f"a delay of {found:g} s is not between 1us and 10s")
+    return found
+
+
+def rate(value: object) -> int:
+    """Give a rate in bits per second, from 8 kbit/s (a packet of 1500 bytes takes 1.5 s then) to 100 Gbit/s."""
+    found = bits_per_second(value)
+    if not 8_000 <= found <= 100_000_000_000:
+        raise BadValue(f"a rate of {found} bit/s is not between 8kbit and 100gbit")
+    return found
+
+
+def shares(*names: str) -> Callable[[object], list[float]]:
+    """Make a reader of a list of up to so many shares in percent, the first of them above 0."""
+
+    def read(value: object) -> list[float]:
+        if not isinstance(value, list) or not 1 <= len(value) <= len(names):
+            raise BadValue(f"is not a list of 1 to {len(names)} percentages: {', '.join(names)}")
+        return [share(value[0]), *(percent(item) for item in value[1:])]
+
+    return read

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on a node of the lab: what netem is asked for against what numbered packets show on the wire.
+
+Two network namespaces with a veth pair between them, the real Linux back-end, and one clock for both ends. Prints one
+JSON line a measurement. Called with the path of the target program: `python3 fidelity_rig.py PROGRAM [KIND ...]`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+NEAR, FAR = "okiagari-near", "okiagari-far"
+INTERFACE = "f-near"
+ADDRESS = ("10.199.0.2", 18699)
+HEADERS = 14 + 20 + 8
+PAYLOAD = 1200
+"""Bytes. A wrong bit in the sender's Ethernet address is the only one that nobody notices; so packets are long."""
+_CLONE_NEWNET = 0x40000000
+
+PROBES = {
+    "delay": (200, 100.0),
+    "jitter": (1000, 200.0),
+    "loss": (4000, 1000.0),
+    "corrupt": (4000, 1000.0),
+    "duplicate": (4000, 1000.0),
+    "reorder": (2000, 200.0),
+}
+"""Packets, and packets a second."""
+
+ASKED: dict[str, list[dict[str, Any]]] = {
+    "delay": [{"delay": f"{ms}ms"} for ms in (1, 2, 5, 10, 20, 50, 100, 200, 300, 500)],
+    "jitter": [
+        {"delay": "60ms", "jitter": f"{ms}ms", "distribution": "normal"} for ms in (0.5, 1, 2, 3, 4, 5, 8, 10, 15, 20)
+    ],
+    "loss": [{"percent": share} for share in (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 80)],
+    "corrupt": [{"percent": share} for share in (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 80)],
+    "duplicate": [{"percent": share} for share in (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 80)],
+    "reorder": [{"percent": share, "delay": "20ms"} for share in (0.5, 1, 2, 5, 10, 15, 20, 25, 30, 50)],
+    "rate": [{"rate": f"{kbit}kbit"} for kbit in (64, 128, 256, 512, 1000, 2000, 5000, 10000, 20000, 50000)],
+}
+
+
+class InNamespace:
+    """A runner of commands in the near namespace."""
+
+    def run(self, argv: Any, input: str | None = None, timeout: float = 10.0) -> Any:  # noqa: A002
+        from okiagari.target.system import SubprocessRunner  # type: ignore[import-not-found]
+
+        return SubprocessRunner().run(("ip", "netns", "exec", NEAR, *argv), input, timeout)
+
+
+class Receiver(threading.Thread):
+    """Takes numbered packets: `seen` is number, time sent, time received, and whether the payload is whole."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._socket = _socket_in(FAR)
+        self._socket.bind(ADDRESS)
+        self._socket.settimeout(0.2)
+        self.seen: list[tuple[int, float, float, bool]] = []
+        self.bytes = 0
+        self.first = self.last = 0.0
+        self.stopped = False
+
+    def run(self) -> None:
+        while not self.stopped:
+            try:
+                data = self._socket.recv(2048)
+            except TimeoutError:
+                continue
+            now = time.monotonic()
+            self.last = now
+            if not self.first:
+                self.first = now
+            else:
+                self.bytes += len(data) + HEADERS
+            number, sent = struct.unpack_from("!Qd", data)
+            self.seen.append((number, sent, now, data[16:] == bytes(len(data) - 16)))
+
+    def finish(self) -> None:
+        self.stopped = True
+        self.join()
+        self._socket.close()
+
+
+def _socket_in(namespace: str) -> socket.socket:
+    """Make a UDP socket that lives in a namespace; the thread comes back to where it was."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    home, there = os.open("/proc/thread-self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        if libc.setns(there, _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        libc.setns(home, _CLONE_NEWNET)
+    finally:
+        os.close(home)
+        os.close(there)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+    return made
+
+
+def run(kind: str) -> Receiver:
+    """Send what the kind is measured with, and give what came."""
+    receiver = Receiver()
+    receiver.start()
+    sender = _socket_in(NEAR)
+    if kind == "rate":
+        end, number = time.monotonic() + 3.0, 0
+        while time.monotonic() < end:
+            sender.sendto(struct.pack("!Qd", number, time.monotonic()) + bytes(984), ADDRESS)
+            number += 1
+            time.sleep(0 if number % 20 else 0.001)
+    else:
+        count, rate = PROBES[kind]
+        start = time.monotonic()
+        for number in range(count):
+            while (left := start + number / rate - time.monotonic()) > 0:
+                time.sleep(left)
+            sender.sendto(struct.pack("!Qd", number, time.monotonic()) + bytes(PAYLOAD), ADDRESS)
+        time.sleep(1.0)
+    sender.close()
+    receiver.finish()
+    return receiver
+
+
+def value_of(kind: str, receiver: Receiver, base_ms: float) -> float:
+    """Give what the packets show, in the unit that was asked for."""
+    late = [1000 * (received - sent) for _number, sent, received, _whole in receiver.seen]
+    if kind == "delay":
+        return statistics.median(late) - base_ms
+    if kind == "jitter":
+        return statistics.stdev(late)
+    if kind == "rate":
+        return 8 * receiver.bytes / (receiver.last - receiver.first) / 1000
+    count = PROBES[kind][0]
+    whole = [number for number, _sent, _received, whole in receiver.seen if whole and number < count]
+    if kind in ("loss", "corrupt"):
+        return 100 * (1 - len(set(whole)) / count)
+    if kind == "duplicate":
+        return 100 * (len(whole) - len(set(whole))) / count
+    early = sum(1 for late_ms in late if late_ms < base_ms + 10)
+    return 100 * early / count
+
+
+def quantity(kind: str, asked: dict[str, Any]) -> float:
+    """Give the number that `value_of` is compared with."""
+    text = str(asked[{"jitter": "jitter", "delay": "delay", "rate": "rate"}.get(kind, "percent")])
+    return float(text.rstrip("kmbits"))
+
+
+def main() -> None:
+    sys.path.insert(0, sys.argv[1])
+    subprocess.run(["modprobe", "veth"], check=False)
+    for namespace in (NEAR, FAR):
+        subprocess.run(["ip", "netns", "add", namespace], check=True)
+    try:
+        for argv in (
+            f"ip link add {INTERFACE} netns {NEAR} type veth peer name f-far netns {FAR}",
+            f"ip -n {NEAR} addr add 10.199.0.1/24 dev {INTERFACE}",
+            f"ip -n {FAR} addr add {ADDRESS[0]}/24 dev f-far",
+            f"ip -n {NEAR} link set {INTERFACE} up",
+            f"ip -n {FAR} link set f-far up",
+        ):
+            subprocess.run(argv.split(), check=True)
+        measure(sys.argv[2:] or list(ASKED))
+    finally:
+        for namespace in (NEAR, FAR):
+            subprocess.run(["ip", "netns", "del", namespace], check=False)
+
+
+def measure(kinds: list[str]) -> None:
+    # The program is a zip file, known only to its caller.
+    from okiagari.fault.backend import converge  # type: ignore[import-not-found]
+    from okiagari.fault.kinds import KINDS  # type: ignore[import-not-found]
+    from okiagari.fault.linux import LinuxBackend  # type: ignore[import-not-found]
+
+    backend = LinuxBackend(InNamespace())
+    base = statistics.median(1000 * (received - sent) for _number, sent, received, _whole in run("delay").seen)
+    for kind in kinds:
+        fault = KINDS["delay" if kind == "jitter" else kind]
+        for asked in ASKED[kind]:
+            params = fault.parse("fidelity", {"interface": INTERFACE, **asked})
+            claim = fault.claim(params)
+            before = backend.gather([claim])
+            converge(backend, fault.want(params, before))
+            try:
+                found = value_of(kind, run(kind), base)
+            finally:
+                converge(backend, before)
+            line = {"kind": kind, "asked": quantity(kind, asked), "measured": round(found, 4), "params": asked}
+            print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
