@@ -24,6 +24,16 @@ from typing import Any
 NEAR, FAR = "okiagari-near", "okiagari-far"
 INTERFACE = "f-near"
 ADDRESS = ("10.199.0.2", 18699)
+DEVICES = f"""
+link set {INTERFACE} up
+addr add 10.199.0.NUMBER/24 dev {INTERFACE}
+link add link {INTERFACE} name s101 up type vlan protocol 802.1ad id 101
+link add link s101 name c100 up type vlan id 100
+link add link s101 name c200 up type vlan id 200
+addr add 10.200.0.NUMBER/24 dev c100
+addr add 10.201.0.NUMBER/24 dev c200
+addr add 10.202.0.NUMBER/24 dev s101
+"""
 HEADERS = 14 + 20 + 8
 PAYLOAD = 1200
 """Bytes. A wrong bit in the sender's Ethernet address is the only one that nobody notices; so packets are long."""
@@ -48,8 +58,30 @@ ASKED: dict[str, list[dict[str, Any]]] = {
     "corrupt": [{"percent": share} for share in (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 80)],
     "duplicate": [{"percent": share} for share in (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 80)],
     "reorder": [{"percent": share, "delay": "20ms"} for share in (0.5, 1, 2, 5, 10, 15, 20, 25, 30, 50)],
-    "rate": [{"rate": f"{kbit}kbit"} for kbit in (64, 128, 256, 512, 1000, 2000, 5000, 10000, 20000, 50000)],
+    "rate": [{"rate": f"{kbit}kbit"} for kbit in (64, 128, 256, 512, 1000, 2000, 3000, 5000, 7000, 10000)],
 }
+
+
+SCOPES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({"to": "10.199.0.3/32"}, {"address": "10.199.0.3"}, {}),
+    ({"to": "10.199.0.0/24", "protocol": "udp", "port": 18701}, {"port": 18701}, {}),
+    ({"dscp": "ef"}, {"tos": 0xB8}, {"tos": 0x28}),
+    ({"s_tag": 101}, {"address": "10.200.0.2"}, {}),
+    ({"s_tag": 101, "to": "10.202.0.0/24"}, {"address": "10.202.0.2"}, {"address": "10.200.0.2"}),
+    ({"s_tag": 101, "c_tag": 100}, {"address": "10.200.0.2"}, {"address": "10.201.0.2"}),
+    ({"s_tag": 101, "c_tag": 100, "to": "10.200.0.3/32"}, {"address": "10.200.0.3"}, {"address": "10.200.0.2"}),
+    (
+        {"s_tag": 101, "c_tag": 100, "protocol": "udp", "port": 18701, "dscp": 46},
+        {"address": "10.200.0.2", "port": 18701, "tos": 0xB8},
+        {"address": "10.200.0.2", "port": 18701},
+    ),
+    (
+        {"s_tag": 101, "c_tag": 100, "protocol": "udp", "port": 18701},
+        {"address": "10.200.0.3", "port": 18701},
+        {"address": "10.200.0.3"},
+    ),
+]
+"""Which packets are lost, a stream that these are, and one that they are not."""
 
 
 class InNamespace:
@@ -64,10 +96,10 @@ class InNamespace:
 class Receiver(threading.Thread):
     """Takes numbered packets: `seen` is number, time sent, time received, and whether the payload is whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, to: tuple[str, int] = ADDRESS) -> None:
         super().__init__(daemon=True)
         self._socket = _socket_in(FAR)
-        self._socket.bind(ADDRESS)
+        self._socket.bind(to)
         self._socket.settimeout(0.2)
         self.seen: list[tuple[int, float, float, bool]] = []
         self.bytes = 0
@@ -135,13 +167,31 @@ def run(kind: str) -> Receiver:
     return receiver
 
 
+def arrived(address: str = ADDRESS[0], port: int = ADDRESS[1], tos: int = 0, count: int = 50) -> int:
+    """Send so many packets of one stream, and give how many came."""
+    receiver = Receiver((address, port))
+    receiver.start()
+    sender = _socket_in(NEAR)
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+    for number in range(count):
+        sender.sendto(struct.pack("!Qd", number, time.monotonic()), (address, port))
+        time.sleep(0.002)
+    time.sleep(0.3)
+    sender.close()
+    receiver.finish()
+    return len(receiver.seen)
+
+
 def value_of(kind: str, receiver: Receiver, base_ms: float) -> float:
     """Give what the packets show, in the unit that was asked for."""
     late = [1000 * (received - sent) for _number, sent, received, _whole in receiver.seen]
     if kind == "delay":
         return statistics.median(late) - base_ms
     if kind == "jitter":
-        return statistics.stdev(late)
+        # The middle half of a normal distribution is 1.349 of its deviations wide. A node that gets no processor for a
+        # moment makes some packets late, which would count a lot in the deviation itself.
+        low, _median, high = statistics.quantiles(late, n=4)
+        return (high - low) / 1.349
     if kind == "rate":
         return 8 * receiver.bytes / (receiver.last - receiver.first) / 1000
     count = PROBES[kind][0]
@@ -166,15 +216,16 @@ def main() -> None:
     for namespace in (NEAR, FAR):
         subprocess.run(["ip", "netns", "add", namespace], check=True)
     try:
-        for argv in (
-            f"ip link add {INTERFACE} netns {NEAR} type veth peer name f-far netns {FAR}",
-            f"ip -n {NEAR} addr add 10.199.0.1/24 dev {INTERFACE}",
-            f"ip -n {FAR} addr add {ADDRESS[0]}/24 dev f-far",
-            f"ip -n {NEAR} link set {INTERFACE} up",
-            f"ip -n {FAR} link set f-far up",
-        ):
-            subprocess.run(argv.split(), check=True)
-        measure(sys.argv[2:] or list(ASKED))
+        subprocess.run(
+            f"ip link add {INTERFACE} netns {NEAR} type veth peer name {INTERFACE} netns {FAR}".split(), check=True
+        )
+        for namespace, number in ((NEAR, 1), (FAR, 2)):
+            lines = DEVICES.replace("NUMBER", str(number))
+            subprocess.run(["ip", "-n", namespace, "-batch", "-"], input=lines, text=True, check=True)
+        asked = sys.argv[2:] or [*ASKED, "only"]
+        measure([kind for kind in asked if kind in ASKED])
+        if "only" in asked:
+            scopes()
     finally:
         for namespace in (NEAR, FAR):
             subprocess.run(["ip", "netns", "del", namespace], check=False)
@@ -201,6 +252,29 @@ def measure(kinds: list[str]) -> None:
                 converge(backend, before)
             line = {"kind": kind, "asked": quantity(kind, asked), "measured": round(found, 4), "params": asked}
             print(json.dumps(line), flush=True)
+
+
+def scopes() -> None:
+    """Lose all packets of one stream, and see whether all of it and nothing of the other is lost."""
+    from okiagari.fault.backend import converge  # type: ignore[import-not-found]
+    from okiagari.fault.kinds import KINDS  # type: ignore[import-not-found]
+    from okiagari.fault.linux import LinuxBackend  # type: ignore[import-not-found]
+
+    backend = LinuxBackend(InNamespace())
+    for device, address in ((INTERFACE, "10.199.0.3/24"), ("c100", "10.200.0.3/24")):
+        subprocess.run(["ip", "-n", FAR, "addr", "add", address, "dev", device], check=True)
+    for only, struck, spared in SCOPES:
+        params = KINDS["loss"].parse("fidelity", {"interface": INTERFACE, "percent": 100, "only": only})
+        claim = KINDS["loss"].claim(params)
+        before = backend.gather([claim])
+        reached = arrived(**struck), arrived(**spared)
+        converge(backend, KINDS["loss"].want(params, before))
+        try:
+            found = arrived(**struck), arrived(**spared)
+        finally:
+            converge(backend, before)
+        line = {"kind": "only", "only": only, "before": reached, "struck": found[0], "spared": found[1]}
+        print(json.dumps({**line, "after": (arrived(**struck), arrived(**spared))}), flush=True)
 
 
 if __name__ == "__main__":

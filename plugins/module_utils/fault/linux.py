@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
-from . import flower, netem, routes
+from . import classify, netem, routes
 from .backend import Backend, Leftover, Op
 from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL, SCOPED_HANDLE
 
@@ -136,7 +136,7 @@ class LinuxBackend(Backend):
         return qdisc_entry(
             found,
             lambda: json_output(self._runner, ("tc", "-j", "class", "show", "dev", name)),
-            lambda: json_output(self._runner, ("tc", "-j", "filter", "show", "dev", name, "parent", FAULT_HANDLE)),
+            lambda: output(self._runner, ("tc", "-j", "filter", "show", "dev", name, "parent", FAULT_HANDLE)),
         )
 
     def _route(self, prefix: str) -> Entry:
@@ -168,9 +168,7 @@ class LinuxBackend(Backend):
         return {"missing": names}
 
 
-def qdisc_entry(
-    qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Shown], filters: Callable[[], Shown]
-) -> Entry:
+def qdisc_entry(qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Shown], filters: Callable[[], str]) -> Entry:
     """Give the state of one interface's egress: our netem, where it is or would go, or what foreign thing is there.
 
     `netem` is None where nothing of ours stands, and empty where it is incomplete. `filters` says which packets it
@@ -183,7 +181,7 @@ def qdisc_entry(
         return {
             "parent": _place(ours),
             "netem": netem.read(found.get("options", {})) if found else {},
-            "filters": flower.read(filters()) if scoped else [],
+            "filters": classify.read(filters()) if scoped else [],
             "foreign": None,
         }
     root = next((qdisc for qdisc in qdiscs if qdisc.get("root")), None)
@@ -228,8 +226,8 @@ def qdisc_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> lis
     removal = [] if have["netem"] is None else [_qdisc_del(dev, have["parent"])]
     if want["netem"] is None:
         return removal
-    filters = flower.filters(want["only"]) if want["only"] else []
-    if removal and netem.agrees(have["netem"], want["netem"]) and flower.same(have["filters"], filters):
+    filters = classify.filters(want["only"]) if want["only"] else []
+    if removal and netem.agrees(have["netem"], want["netem"]) and classify.same(have["filters"], filters):
         return []
     place = ("root",) if have["parent"] == "root" else ("parent", have["parent"])
     ours = ("tc", "qdisc", "add", "dev", dev, *place, "handle", FAULT_HANDLE)
@@ -241,9 +239,11 @@ def qdisc_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> lis
     return [*removal, (*ours, *_BANDS), scoped, *(_filter_add(dev, band, *each) for each in enumerate(filters, 1))]
 
 
-def _filter_add(dev: str, band: str, number: int, wanted: flower.Filter) -> Op:
-    where = ("dev", dev, "parent", FAULT_HANDLE, "protocol", wanted["protocol"], "pref", str(number))
-    return ("tc", "filter", "add", *where, *flower.words(wanted), "classid", band)
+def _filter_add(dev: str, band: str, number: int, wanted: classify.Filter) -> Op:
+    chain = ("chain", str(wanted["chain"])) if "chain" in wanted else ()
+    where = ("dev", dev, "parent", FAULT_HANDLE, *chain, "protocol", wanted["protocol"], "pref", str(number))
+    then = ("action", "goto", "chain", str(wanted["goto"])) if "goto" in wanted else ("classid", band)
+    return ("tc", "filter", "add", *where, *classify.words(wanted), *then)
 
 
 def _qdisc_del(dev: str, place: str) -> Op:

@@ -77,6 +77,27 @@ def flower_keys(words: Sequence[str]) -> dict[str, Any]:
     return keys
 
 
+def u32_matches(words: Sequence[str]) -> list[dict[str, Any]]:
+    """Give what a u32 filter matches, as `tc -j` prints each."""
+    pairs = zip(words[2::6], words[3::6], words[5::6], strict=True)
+    return [{"value": f"{int(value, 16):x}", "mask": f"{int(mask, 16):x}", "off": int(at)} for value, mask, at in pairs]
+
+
+def _printed(result: Any) -> str:
+    """As `tc` prints it: with one key `match` for each, which is no good JSON."""
+    if not isinstance(result, list):
+        return json.dumps(result)
+    return "[" + ",".join(_object(each) for each in result) + "]"
+
+
+def _object(item: Any) -> str:
+    matches = item.get("options", {}).get("match") if isinstance(item, dict) else None
+    if matches is None:
+        return json.dumps(item)
+    options = ",".join(f'"match":{json.dumps(match)}' for match in matches)
+    return json.dumps({**item, "options": "OPTIONS"}).replace('"OPTIONS"', "{" + options + "}")
+
+
 class SimulatedKernel:
     """A `Runner` whose commands act on dictionaries. `ran` is every command, `broken` makes commands fail."""
 
@@ -109,7 +130,7 @@ class SimulatedKernel:
             result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-6")])
         except ValueError as error:
             return Completed(1, "", str(error))
-        return Completed(0, "" if result is None else json.dumps(result), "")
+        return Completed(0, "" if result is None else _printed(result), "")
 
     def _run(self, words: list[str]) -> Any:  # noqa: C901 -- one case a command
         match words:
@@ -142,8 +163,8 @@ class SimulatedKernel:
                 self._qdisc(action, name, rest)
             case ["tc", "filter", "show", "dev", name, "parent", handle]:
                 return [each for each in self.filters.get(name, ()) if each["parent"] == handle]
-            case ["tc", "filter", "add", "dev", name, "parent", handle, "protocol", protocol, "pref", number, *rest]:
-                self._filter(name, handle, protocol, int(number), rest)
+            case ["tc", "filter", "add", "dev", name, "parent", handle, *rest]:
+                self._filter(name, handle, rest)
             case _:
                 raise ValueError(f"not simulated: {' '.join(words)}")
         return None
@@ -236,15 +257,22 @@ class SimulatedKernel:
         made = {"kind": kind, "handle": rest[0], "dev": name, **place, "options": options, "packets": 7, "drops": 3}
         self.qdiscs[name] = [qdisc for qdisc in self.qdiscs[name] if qdisc is not there] + [made]
 
-    def _filter(self, name: str, handle: str, protocol: str, number: int, words: list[str]) -> None:
+    def _filter(self, name: str, handle: str, words: list[str]) -> None:
         self._check("flower" in self.able, "Error: TC classifier not found.")
         self._check(
             any(qdisc["handle"] == handle for qdisc in self.qdiscs[name]), "Error: Parent Qdisc doesn't exists."
         )
-        kind, *keys, _classid, band = words
-        head = {"protocol": protocol, "pref": number, "kind": kind, "parent": handle}
-        options = {"handle": 1, "classid": band, "keys": flower_keys(keys)}
-        self.filters.setdefault(name, []).extend([head, {**head, "options": options}])
+        chain = int(words[1]) if words[0] == "chain" else 0
+        protocol, pref, kind, *rest = words[words.index("protocol") + 1 :: 2][:2] + words[words.index("pref") + 2 :]
+        head = {"protocol": protocol, "pref": int(pref), "kind": kind, "parent": handle, "chain": chain}
+        if rest[-4:-1] == ["action", "goto", "chain"]:
+            then: dict[str, Any] = {"actions": [{"control_action": {"type": "goto", "chain": int(rest[-1])}}]}
+            rest = rest[:-4]
+        else:
+            then = {"classid": rest[-1]}
+            rest = rest[:-2]
+        what = {"keys": flower_keys(rest)} if kind == "flower" else {"match": u32_matches(rest)}
+        self.filters.setdefault(name, []).extend([head, {**head, "options": {**what, **then}}])
 
 
 class HandClock(Clock):

@@ -75,7 +75,10 @@ def target(tmp_path: Path) -> SimulatedTarget:
          [f"tc qdisc add dev w-b parent c1c:1 handle fa17: prio bands 2 priomap{16 * ' 0'}",
           "tc qdisc add dev w-b parent fa17:2 handle fa18: netem limit 84 rate 10000000bit",
           ("tc filter add dev w-b parent fa17: protocol 802.1ad pref 1 flower vlan_id 101 vlan_ethtype 802.1Q "
-          "cvlan_id 100 classid fa17:2")],
+           "cvlan_id 100 classid fa17:2"),
+          "tc filter add dev w-b parent fa17: protocol 802.1ad pref 2 flower vlan_id 101 action goto chain 1",
+          ("tc filter add dev w-b parent fa17: chain 1 protocol 802.1ad pref 3 u32 "
+           "match u32 0x00640000 0x0fff0000 at -4 match u32 0x00008100 0x0000ffff at -8 classid fa17:2")],
          ["tc qdisc del dev w-b parent c1c:1 handle fa17:"]),
         (DNS_A,
          [f"tc qdisc add dev w-a root handle fa17: prio bands 2 priomap{16 * ' 0'}",

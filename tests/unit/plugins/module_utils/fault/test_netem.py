@@ -1,14 +1,15 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""netem and flower: what tc is told, and what it prints. The printed texts are those of iproute2 6.15 on Linux 7.2."""
+"""netem and filters: what tc is told, and what it prints. The printed texts are those of iproute2 6.15 on Linux 7.2."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.fault import flower, netem
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault import classify, netem
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.match import only
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import netem_options
@@ -88,47 +89,90 @@ def test_the_queue_holds_what_is_under_way(asked: dict[str, Any], limit: int) ->
     assert netem.with_limit(asked)["limit"] == limit
 
 
+BETWEEN = "match u32 0x00640000 0x0fff0000 at -4 match u32 0x00008100 0x0000ffff at -8"
+BETWEEN_IP = "match u32 0x00640800 0x0fffffff at -4 match u32 0x00008100 0x0000ffff at -8"
+BETWEEN_IPV6 = "match u32 0x006486dd 0x0fffffff at -4 match u32 0x00008100 0x0000ffff at -8"
+NESTED = "flower vlan_id 101 vlan_ethtype 802.1Q cvlan_id 100"
+HANDED_OVER = ("802.1ad", "flower vlan_id 101")
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({"s_tag": 101}, [("802.1ad", "vlan_id 101")]),
-        ({"s_tag": 101, "c_tag": 100}, [("802.1ad", "vlan_id 101 vlan_ethtype 802.1Q cvlan_id 100")]),
-        ({"to": "10.2.0.0/24"}, [("ip", "dst_ip 10.2.0.0/24")]),
-        ({"to": "10.2.0.1"}, [("ip", "dst_ip 10.2.0.1")]),
-        ({"to": "0.0.0.0/0", "protocol": "icmp"}, [("ip", "ip_proto icmp")]),
-        ({"to": "2001:db8::/32", "protocol": "icmp"}, [("ipv6", "dst_ip 2001:db8::/32 ip_proto icmpv6")]),
-        ({"dscp": "cs0"}, [("ip", "ip_tos 0x00/0xfc"), ("ipv6", "ip_tos 0x00/0xfc")]),
+        ({"s_tag": 101}, [("802.1ad", "flower vlan_id 101")]),
+        ({"s_tag": 101, "c_tag": 100}, [("802.1ad", NESTED), HANDED_OVER, ("802.1ad", f"u32 {BETWEEN}")]),
+        ({"to": "10.2.0.0/24"}, [("ip", "flower dst_ip 10.2.0.0/24")]),
+        ({"to": "10.2.0.1"}, [("ip", "flower dst_ip 10.2.0.1")]),
+        ({"to": "0.0.0.0/0", "protocol": "icmp"}, [("ip", "flower ip_proto icmp")]),
+        ({"to": "2001:db8::/32", "protocol": "icmp"}, [("ipv6", "flower dst_ip 2001:db8::/32 ip_proto icmpv6")]),
+        ({"dscp": "cs0"}, [("ip", "flower ip_tos 0x00/0xfc"), ("ipv6", "flower ip_tos 0x00/0xfc")]),
         ({"to": "10.2.0.0/24", "protocol": "tcp", "port": 80},
-         [("ip", "dst_ip 10.2.0.0/24 ip_proto tcp dst_port 80"),
-          ("ip", "dst_ip 10.2.0.0/24 ip_proto tcp src_port 80")]),
-        ({"s_tag": 101, "c_tag": 100, "to": "10.2.0.0/24", "dscp": 46},
-         [("802.1ad", ("vlan_id 101 vlan_ethtype 802.1Q cvlan_id 100 cvlan_ethtype ip dst_ip 10.2.0.0/24 "
-                      "ip_tos 0xb8/0xfc"))]),
-        ({"s_tag": 101, "to": "10.2.0.0/24"}, [("802.1ad", "vlan_id 101 vlan_ethtype ip dst_ip 10.2.0.0/24")]),
+         [("ip", f"flower dst_ip 10.2.0.0/24 ip_proto tcp {port} 80") for port in ("dst_port", "src_port")]),
+        ({"s_tag": 101, "to": "10.2.0.0/24"}, [("802.1ad", "flower vlan_id 101 vlan_ethtype ip dst_ip 10.2.0.0/24")]),
+        ({"s_tag": 101, "c_tag": 100, "to": "10.2.0.0/24", "protocol": "udp", "port": 53, "dscp": 46},
+         [*(("802.1ad", f"{NESTED} cvlan_ethtype ip dst_ip 10.2.0.0/24 ip_proto udp ip_tos 0xb8/0xfc {port} 53")
+            for port in ("dst_port", "src_port")),
+          HANDED_OVER,
+          *(("802.1ad",
+             (f"u32 {BETWEEN_IP} match u32 0x0a020000 0xffffff00 at 16 match u32 0x00110000 0x00ff0000 at 8 "
+             f"match u32 0x00b80000 0x00fc0000 at 0 match u32 {port} at 20"))
+            for port in ("0x00000035 0x0000ffff", "0x00350000 0xffff0000"))]),
+        ({"s_tag": 101, "c_tag": 100, "to": "2001:db8::/32", "protocol": "icmp", "dscp": "ef"},
+         [("802.1ad", f"{NESTED} cvlan_ethtype ipv6 dst_ip 2001:db8::/32 ip_proto icmpv6 ip_tos 0xb8/0xfc"),
+          HANDED_OVER,
+          ("802.1ad", (f"u32 {BETWEEN_IPV6} match u32 0x20010db8 0xffffffff at 24 match u32 0x00003a00 0x0000ff00 at 4 "
+                      "match u32 0x0b800000 0x0fc00000 at 0"))]),
     ],
 )  # fmt: skip
 def test_filters_catch_what_is_described(asked: dict[str, Any], told: list[tuple[str, str]]) -> None:
-    found = flower.filters(only(asked))
-    assert [(each["protocol"], " ".join(flower.words(each)).removeprefix("flower ")) for each in found] == told
+    found = classify.filters(only(asked))
+    assert [(each["protocol"], " ".join(classify.words(each))) for each in found] == told
+
+
+def test_u32_matches_are_where_the_headers_have_them() -> None:
+    """Against headers made by hand: IPv6, traffic class of EF, UDP, to port 53 of 2001:db8::7."""
+    header = bytes.fromhex("6b80000000101140") + bytes(16) + bytes.fromhex("20010db8" + 22 * "0" + "07")
+    frame = bytes.fromhex("02118100006486dd") + header + bytes.fromhex("c001003500100000")
+    asked = {"s_tag": 5, "c_tag": 100, "to": "2001:db8::7/128", "protocol": "udp", "port": 53, "dscp": 46}
+    there, back = (each["match"] for each in classify.filters(only(asked)) if "match" in each)
+
+    def matches(match: list[Any]) -> bool:
+        return all(int.from_bytes(frame[8 + at : 12 + at], "big") & mask == value for value, mask, at in match)
+
+    assert (matches(there), matches(back)) == (True, False)
+    assert not any(matches(each["match"]) for each in classify.filters(only({**asked, "c_tag": 99})) if "match" in each)
+
+
+PRINTED_FILTERS = """[{"protocol":"802.1ad","pref":2,"kind":"flower","chain":0},
+{"protocol":"802.1ad","pref":2,"kind":"flower","chain":0,"options":{"handle":1,"keys":{"vlan_id":101},"not_in_hw":true,
+"actions":[{"order":1,"kind":"gact","control_action":{"type":"goto","chain":1},"prob":{"random_type":"none",
+"control_action":{"type":"pass"},"val":0},"index":1,"ref":1,"bind":1}]}},
+{"protocol":"802.1ad","pref":1,"kind":"flower","chain":0,"options":{"handle":1,"classid":"fa17:2","keys":{"vlan_id":101,
+"vlan_ethtype":"802.1Q","cvlan_id":100,"cvlan_ethtype":"ip","eth_type":"ipv4","ip_tos":184,"ip_tos_mask":"fc",
+"dst_ip":"10.2.0.0/24"},"not_in_hw":true}},
+{"protocol":"802.1ad","pref":3,"kind":"u32","chain":1,"options":{"fh":"800:","ht_divisor":1}},
+{"protocol":"802.1ad","pref":3,"kind":"u32","chain":1,"options":{"fh":"800::800","order":2048,"key_ht":"800","bkt":"0",
+"flowid":"fa17:2","not_in_hw":true,"match":{"value":"640800","mask":"fffffff","offmask":"","off":-4},
+"match":{"value":"8100","mask":"ffff","offmask":"","off":-8},
+"match":{"value":"a020000","mask":"ffffff00","offmask":"","off":16},
+"match":{"value":"b80000","mask":"fc0000","offmask":"","off":0}}}]"""
 
 
 def test_filters_are_recognised_as_tc_prints_them() -> None:
-    printed = [
-        {"protocol": "802.1ad", "pref": 1, "kind": "flower", "chain": 0},
-        {"protocol": "802.1ad", "pref": 1, "kind": "flower", "chain": 0,
-         "options": {"handle": 1, "classid": "fa17:2", "not_in_hw": True, "keys": {
-             "vlan_id": 101, "vlan_ethtype": "ip", "eth_type": "ipv4", "ip_proto": "udp", "ip_tos": 184,
-             "ip_tos_mask": "fc", "dst_ip": "10.2.0.0/24", "dst_port": 53}}},
-        {"protocol": "802.1ad", "pref": 2, "kind": "flower", "chain": 0,
-         "options": {"handle": 1, "classid": "fa17:2", "not_in_hw": True, "keys": {
-             "vlan_id": 101, "vlan_ethtype": "ip", "eth_type": "ipv4", "ip_proto": "udp", "ip_tos": 184,
-             "ip_tos_mask": "fc", "dst_ip": "10.2.0.0/24", "src_port": 53}}},
-    ]  # fmt: skip
-    asked = {"s_tag": 101, "to": "10.2.0.0/24", "protocol": "udp", "port": 53, "dscp": "ef"}
-    wanted = flower.filters(only(asked))
-    assert flower.same(flower.read(printed), wanted)
-    assert not flower.same(flower.read(printed[:2]), wanted)
-    assert not flower.same([], wanted)
+    wanted = classify.filters(only({"s_tag": 101, "c_tag": 100, "to": "10.2.0.0/24", "dscp": "ef"}))
+    found = classify.read(PRINTED_FILTERS)
+    assert classify.same(found, wanted)
+    assert not classify.same(found[:2], wanted)
+    assert not classify.same([], wanted)
+    assert classify.read("") == []
+
+
+@pytest.mark.parametrize(
+    "shown", ["[{", "[1]", '[{"options": {"keys": 5}}]', '[{"options": {"match": {"value": "x"}}}]', "7"]
+)
+def test_filters_that_tc_never_prints_are_one_clear_error(shown: str) -> None:
+    with pytest.raises(OkiagariError, match="tc filter show: its output can't be read"):
+        classify.read(shown)
 
 
 shares = st.floats(0.001, 100).map(lambda value: round(value, 3))
