@@ -8,28 +8,41 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: route_fault
-short_description: Force a route over another next hop or nowhere, for a while
+short_description: Force a route or disturb BGP, for a while
 version_added: 0.1.0
 author:
   - Okiagari contributors (@okiagari)
 description:
-  - Puts a route into the target's main table that wins over those of the routing daemons, with a lease after which the
-    target removes it by itself. The daemons' own routes are not touched.
+  - Puts a route into the target's main table that wins over those of the routing daemons, whose own routes are not
+    touched; or changes the running configuration of FRR's BGP, never its files.
+  - The fault has a lease after which the target undoes it by itself.
   - Before anything is changed the prior state is written to the target's journal and the lease is armed.
 options:
   fault:
     description:
       - V(override) sends packets to another next hop. The others drop them, V(blackhole) without an answer,
         V(unreachable) telling their senders that the host is unreachable, V(prohibit) that it is forbidden.
+      - V(bgp_shutdown) shuts the session to O(neighbor), V(bfd_off) leaves it without BFD, V(local_preference) gives
+        its routes O(preference). V(prefix_withdrawn) takes back a prefix that the target itself announces.
     type: str
-    choices: [override, blackhole, unreachable, prohibit]
+    choices:
+      [override, blackhole, unreachable, prohibit, bgp_shutdown, bfd_off, local_preference, prefix_withdrawn]
     required: true
   prefix:
-    description: The destinations concerned, such as V(10.2.0.0/16) or V(2001:db8::/32).
+    description:
+      - The destinations concerned, such as V(10.2.0.0/16) or V(2001:db8::/32). Needed but for the faults of a session.
     type: str
-    required: true
   via:
     description: The next hop of O(fault=override), the address of a direct neighbour.
+    type: str
+  neighbor:
+    description: The address of the BGP neighbour whose session the fault concerns.
+    type: str
+  preference:
+    description: The local preference with O(fault=local_preference); 100 is common.
+    type: int
+  vrf:
+    description: The VRF that the session or the prefix is in, if it isn't the default one.
     type: str
 extends_documentation_fragment: [okiagari.testbed.fault]
 """
@@ -138,19 +151,28 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.errors import OkiagariError
 from ..module_utils.target.edge import LEASE_SPEC, FaultResource
 
-SPEC: dict[str, Any] = {
-    "fault": {"type": "str", "choices": ["override", "blackhole", "unreachable", "prohibit"], "required": True},
-    "prefix": {"type": "str", "required": True},
+_FORCED = ["override", "blackhole", "unreachable", "prohibit"]
+FAULTS = [*_FORCED, "bgp_shutdown", "bfd_off", "local_preference", "prefix_withdrawn"]
+PARAMETERS: dict[str, Any] = {
+    "prefix": {"type": "str"},
     "via": {"type": "str"},
+    "neighbor": {"type": "str"},
+    "preference": {"type": "int"},
+    "vrf": {"type": "str"},
+}
+SPEC: dict[str, Any] = {
+    "fault": {"type": "str", "choices": FAULTS, "required": True},
+    **PARAMETERS,
     **LEASE_SPEC,
 }
 
 
 def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=[("state", "present", ("lease",))])
-    params = {name: module.params[name] for name in ("prefix", "via")}
+    fault = module.params["fault"]
+    kind = f"route_{fault}" if fault in _FORCED else fault
     try:
-        result = FaultResource(module, f"route_{module.params['fault']}", params).reconcile()
+        result = FaultResource(module, kind, {name: module.params[name] for name in PARAMETERS}).reconcile()
     except OkiagariError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

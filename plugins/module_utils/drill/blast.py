@@ -87,9 +87,11 @@ def _on(fault: Fault, instant: float) -> bool:
 
 
 def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
-    """The edge that a fault makes useless. A way that works in one direction only counts as none."""
+    """The edge that a fault makes useless: a circuit or a segment. One that works one way only counts as none."""
     if not KINDS[fault.kind].cuts(fault.params):
         return ()
+    if fault.circuit:
+        return (fault.circuit,)
     interfaces = testbed["nodes"][fault.target]["interfaces"]
     interface = next(item for item in interfaces if item["name"] == fault.params["interface"])
-    return (interface.get("circuit") or interface["segment"],)
+    return (interface["segment"],)

@@ -34,6 +34,7 @@ class Placed:
 COMMON_KEYS = ("fault", "at", "for", "every", "times")
 _ON_INTERFACE = ("circuit", "from", "node", "interface")
 _ON_ROUTE = ("node", "to")
+_ON_SESSION = ("node", "neighbor", "vrf")
 
 
 def keys_of(fault: str) -> tuple[str, ...]:
@@ -142,6 +143,33 @@ def _route_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
     return placer
 
 
+def _session_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
+    """A fault of a node's BGP session to a neighbour, which is named as in `Places.neighbours`."""
+
+    def placer(entry: Reader, places: Places) -> list[Placed]:
+        own = {key: convert for key, convert in KINDS[kind].parameters.items() if key != "neighbor"}
+        params = {key: entry.need(key, convert) for key, convert in own.items()}
+        params.update({key: entry.maybe(key, convert) for key, convert in KINDS[kind].optional.items()})
+        node = entry.need("node", places.node)
+        if node is None:
+            return []
+        neighbor = entry.need("neighbor", lambda value: places.neighbour(node, value))
+        if neighbor is None:
+            return []
+        given = {key: value for key, value in params.items() if value is not None}
+        return [Placed(kind, node, {"neighbor": neighbor, **given}, places.circuit_to(node, neighbor))]
+
+    return placer
+
+
+def _prefix_withdrawn(entry: Reader, places: Places) -> list[Placed]:
+    node, prefix = entry.need("node", places.node), entry.need("to", places.prefix)
+    vrf = entry.maybe("vrf", KINDS["prefix_withdrawn"].optional["vrf"])
+    if node is None or prefix is None:
+        return []
+    return [Placed("prefix_withdrawn", node, {"prefix": prefix, **({} if vrf is None else {"vrf": vrf})})]
+
+
 def _route_loop(entry: Reader, places: Places) -> list[Placed]:
     """Two neighbours send what is meant for a prefix to each other, until its hops are used up."""
     between, prefix = entry.need("between", one_or_more(places.node)), entry.need("to", places.prefix)
@@ -178,6 +206,10 @@ _FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed
     },
     "route_override": ((*_ON_ROUTE, "via"), _route_override),
     **{kind: (_ON_ROUTE, _route_fault(kind)) for kind in ("route_blackhole", "route_unreachable", "route_prohibit")},
+    "bgp_shutdown": (_ON_SESSION, _session_fault("bgp_shutdown")),
+    "bfd_off": (_ON_SESSION, _session_fault("bfd_off")),
+    "local_preference": ((*_ON_SESSION, "preference"), _session_fault("local_preference")),
+    "prefix_withdrawn": ((*_ON_ROUTE, "vrf"), _prefix_withdrawn),
     "route_loop": (("between", "to"), _route_loop),
     "relay_down": (("node",), _relay_down),
 }

@@ -99,6 +99,13 @@ class Places:
             raise BadValue(f"several circuits lead from {node} to {value}; name the circuit")
         return found[0]
 
+    def circuit_to(self, node: str, neighbour: str) -> str | None:
+        """The circuit by which a node reaches the address of a direct neighbour."""
+        for interface in self.nodes[node]["interfaces"]:
+            if interface["kind"] == "wan" and _bare(interface["peer_address"]) == neighbour:
+                return str(interface["circuit"])
+        return None
+
     def walk(self, source: str, hops: list[Any]) -> list[str | None]:
         """The nodes that a path goes through, beginning with its source; None for an address that is nobody's."""
         return [source, *(self.owners.get(_bare(hop)) if hop else None for hop in hops)]

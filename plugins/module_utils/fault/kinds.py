@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BadInput
 from ..suggest import nearest
+from .bgp_kinds import BfdOff, BgpShutdown, LocalPreference, PrefixWithdrawn
 from .link_kinds import LinkDown, Mtu
 from .model import Problems
 from .netem_kinds import Corrupt, Delay, Duplicate, Loss, Rate, Reorder, Several
@@ -31,6 +32,10 @@ _ALL: tuple[type[Kind], ...] = (
     RouteBlackhole,
     RouteUnreachable,
     RouteProhibit,
+    BgpShutdown,
+    BfdOff,
+    LocalPreference,
+    PrefixWithdrawn,
 )
 KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in _ALL}
 

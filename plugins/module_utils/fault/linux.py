@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
-from . import classify, netem, routes
+from . import classify, frr, netem, routes
 from .backend import Backend, Leftover, Op
 from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL, SCOPED_HANDLE
 
@@ -46,6 +46,8 @@ class LinuxBackend(Backend):
             able = set()
             if self._runner.run(("ip", "-V")).rc == 0:
                 able |= {"link", "route"}
+            if self._runner.run(("test", "-S", frr.SOCKET)).rc == 0:
+                able.add("bgp")
             able |= set(self._runner.run(_TRY).out.split()) & {"netem", "flower"}
             self._capabilities = frozenset(able)
         return self._capabilities
@@ -56,6 +58,8 @@ class LinuxBackend(Backend):
             "qdisc": self._qdisc,
             "route": self._route,
             "nexthop": self._nexthop,
+            "session": self._session,
+            "network": self._network,
         }
         state: State = {}
         for entry in entries:
@@ -64,7 +68,7 @@ class LinuxBackend(Backend):
         return state
 
     def render(self, have: State, want: State) -> list[Op]:
-        writers = {"link": link_ops, "qdisc": qdisc_ops, "route": route_ops}
+        writers = {"link": link_ops, "qdisc": qdisc_ops, "route": route_ops, "session": frr_ops, "network": frr_ops}
         ops: list[Op] = []
         for entry, wanted in want.items():
             resource, _colon, name = entry.partition(":")
@@ -107,7 +111,29 @@ class LinuxBackend(Backend):
                         "route", f"route:{routes.prefix_of(route)}", words, (("ip", "route", "del", *words.split()),)
                     )
                 )
+        if "bgp" in self.capabilities():
+            found += frr_leftovers(frr.parse(output(self._runner, frr.SHOW)))
         return found
+
+    def _session(self, name: str) -> Entry:
+        neighbor, _at, vrf = name.partition("@")
+        lines = frr.parse(output(self._runner, frr.SHOW))
+        block = frr.router(lines, vrf)
+        known = frr.neighbors(lines, block) if block else []
+        own = frr.of_neighbor(lines, block, neighbor) if block else []
+        return {"router": block, "lines": [list(line) for line in own], "neighbors": known}
+
+    def _network(self, name: str) -> Entry:
+        prefix, _at, vrf = name.partition("@")
+        lines = frr.parse(output(self._runner, frr.SHOW))
+        block = frr.router(lines, vrf)
+        every = [line for line in lines if line[0] == block and line[-1].startswith("network ")]
+        own = frr.of_network(lines, block, prefix) if block else []
+        return {
+            "router": block,
+            "lines": [list(line) for line in own],
+            "networks": [line[-1].split()[1] for line in every],
+        }
 
     def _link(self, name: str) -> Entry:
         found = self._try("ip", "-j", "addr", "show", "dev", name)
@@ -325,6 +351,22 @@ def route_entry(found: Sequence[Mapping[str, Any]]) -> Entry:
         elif int(route.get("metric", 0)) <= METRICS[routes.family(route)]:
             others.append(routes.text(route))
     return {"ours": ours, "others": others}
+
+
+def frr_ops(_name: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
+    """Give the vtysh that leads to the wanted lines; one for all of them, since each costs a moment."""
+    way = frr.way([tuple(line) for line in have["lines"]], [tuple(line) for line in want["lines"]])
+    return [way] if way else []
+
+
+def frr_leftovers(lines: Sequence[frr.Line]) -> list[Leftover]:
+    """Give what carries our mark in FRR's running configuration, the last first: what is used goes after its use."""
+    ours = frr.marked(lines)
+    return [
+        Leftover("bgp", f"bgp:{line[-1]}", " / ".join(line), (frr.way([line], []),))
+        for line in reversed(ours)
+        if line[:-1] not in ours
+    ]
 
 
 def route_ops(prefix: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:

@@ -9,6 +9,7 @@ FAULT_HANDLE = "fa17:"
 SCOPED_HANDLE = "fa18:"
 CIRCUIT_HANDLE = "c1c:"
 ROUTE_PROTOCOL = 187
+FRR_MARK = "okiagari-fault"
 LEASE_PREFIX = "okiagari-lease-"
 DRILL_PREFIX = "okiagari-drill-"
 

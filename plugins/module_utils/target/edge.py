@@ -104,7 +104,7 @@ class FaultResource:
 
     def _default_id(self) -> str:
         # Only what the fault claims counts, so that state=absent needs no more than that.
-        claimed = {key: self._params[key] for key in ("interface", "prefix") if key in self._params}
+        claimed = {key: self._params[key] for key in ("interface", "prefix", "neighbor", "vrf") if key in self._params}
         digest = hashlib.sha256(repr((self._kind.name, sorted(claimed.items()))).encode()).hexdigest()
         return f"{self._kind.name}-{digest[:8]}"
 

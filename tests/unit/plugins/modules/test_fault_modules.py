@@ -47,6 +47,10 @@ CASES: list[tuple[Any, dict[str, Any]]] = [
     (route_fault, {"fault": "blackhole", "prefix": "10.2.0.0/16"}),
     (route_fault, {"fault": "unreachable", "prefix": "10.2.0.0/16"}),
     (route_fault, {"fault": "prohibit", "prefix": "10.2.0.0/16"}),
+    (route_fault, {"fault": "bgp_shutdown", "neighbor": "10.254.0.0"}),
+    (route_fault, {"fault": "bfd_off", "neighbor": "10.254.0.0", "vrf": "storage"}),
+    (route_fault, {"fault": "local_preference", "neighbor": "10.254.1.2", "preference": 50}),
+    (route_fault, {"fault": "prefix_withdrawn", "prefix": "10.1.0.0/24"}),
     (link_fault, {"fault": "mtu", "interface": "w-b", "mtu": 1400}),
     (link_fault, {"fault": "delay", "interface": "w-b", "delay": "50ms", "jitter": "5ms", "distribution": "pareto"}),
     (link_fault, {"fault": "loss", "interface": "w-a", "gemodel": ["1%", "10%"], "seed": 42}),
@@ -80,7 +84,9 @@ def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> 
     assert run.target.kernel.state() != before
     again = run(module, **options, lease="30s")
     assert (again["changed"], again["fault"]["injected_at"]) == (False, done["fault"]["injected_at"])
-    absent = {key: value for key, value in options.items() if key in ("fault", "interface", "prefix")}
+    absent = {
+        key: value for key, value in options.items() if key in ("fault", "interface", "prefix", "neighbor", "vrf")
+    }
     would = run(module, check=True, **absent, state="absent")
     assert would["changed"]
     assert run.target.kernel.state() != before

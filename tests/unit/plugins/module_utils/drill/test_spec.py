@@ -65,6 +65,21 @@ def test_a_relay_is_all_its_circuits(lab: dict[str, Any], arguments: dict[str, A
     assert len({name for name, _kind, _params in found}) == len(found)
 
 
+def test_faults_of_sessions_name_the_neighbour(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    there = otemachi(lab)
+    [shut] = _placed(lab, arguments, fault="bgp_shutdown", node="hiroshima-r1", neighbor="otemachi")
+    assert shut == ("hiroshima-r1", "bgp_shutdown", {"neighbor": there})
+    assert [fault.circuit for fault in parse(arguments, lab).faults] == ["hiroshima-otemachi"]
+    [less] = _placed(
+        lab, arguments, fault="local_preference", node="hiroshima-r1", neighbor="hiroshima-otemachi", preference=50
+    )
+    assert less == ("hiroshima-r1", "local_preference", {"neighbor": there, "preference": 50})
+    [off] = _placed(lab, arguments, fault="bfd_off", node="hiroshima-r1", neighbor="otemachi", vrf="storage")
+    assert off == ("hiroshima-r1", "bfd_off", {"neighbor": there, "vrf": "storage"})
+    [withdrawn] = _placed(lab, arguments, fault="prefix_withdrawn", node="hiroshima-r1", to="hiroshima")
+    assert withdrawn == ("hiroshima-r1", "prefix_withdrawn", {"prefix": "10.1.0.0/24"})
+
+
 def test_a_fault_comes_again(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
     _placed(lab, arguments, fault="link_down", node="osaka", interface="w-otemachi", every="3s", times=3)
     drill = parse(arguments, lab)

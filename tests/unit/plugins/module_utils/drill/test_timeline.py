@@ -138,6 +138,17 @@ def test_a_total_loss_of_some_packets_cuts_nothing(lab: dict[str, Any]) -> None:
     ]
 
 
+def test_a_shut_session_cuts_its_circuit_and_one_of_a_vrf_does_not(lab: dict[str, Any]) -> None:
+    arguments = cuts("naist-osaka", "naist-otemachi")
+    arguments["timeline"] = [
+        {"at": 5 * number, "for": 20, "fault": "bgp_shutdown", "node": "naist-r1", "neighbor": neighbor, **more}
+        for number, (neighbor, more) in enumerate([("osaka", {}), ("otemachi", {"vrf": "storage"})], 1)
+    ]
+    assert [radius.cut for radius in radii(parse(arguments, lab), lab)] == [
+        ("naist-osaka",), ("naist-osaka",), (), (),
+    ]  # fmt: skip
+
+
 def test_programs_carry_the_targets_own_time(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
     drill = parse(arguments, lab)
     found = programs(drill, "everything-1", Places(lab), 1000.0, {"osaka": 0.25})

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault import frr
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux import LinuxBackend
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.keeper import Keeper
@@ -77,6 +78,37 @@ def flower_keys(words: Sequence[str]) -> dict[str, Any]:
     return keys
 
 
+RUNNING = """frr version 10.3
+frr defaults datacenter
+!
+router bgp 65001
+ bgp router-id 10.255.0.1
+ neighbor 10.254.0.0 remote-as 65101
+ neighbor 10.254.0.0 bfd
+ neighbor 10.254.0.0 bfd profile circuit
+ neighbor 10.254.1.2 remote-as 65102
+ !
+ address-family ipv4 unicast
+  network 10.1.0.0/24
+  network 10.255.0.1/32
+ exit-address-family
+exit
+!
+router bgp 65001 vrf storage
+ neighbor 10.254.0.0 remote-as 65101
+ neighbor 10.254.0.0 bfd
+exit
+!
+end
+"""
+
+
+def _running(lines: Sequence[frr.Line], under: frr.Line = ()) -> str:
+    """Print lines as FRR does: what stands in a context below it, one space further in, and route-maps first."""
+    own = sorted((line for line in lines if line[:-1] == under), key=lambda line: not line[-1].startswith("route-map "))
+    return "".join(f"{' ' * len(under)}{line[-1]}\n{_running(lines, line)}" for line in own)
+
+
 def u32_matches(words: Sequence[str]) -> list[dict[str, Any]]:
     """Give what a u32 filter matches, as `tc -j` prints each."""
     pairs = zip(words[2::6], words[3::6], words[5::6], strict=True)
@@ -106,14 +138,15 @@ class SimulatedKernel:
         self.qdiscs: dict[str, list[dict[str, Any]]] = {}
         self.filters: dict[str, list[dict[str, Any]]] = {}
         self.routes: list[dict[str, Any]] = []
-        self.able = {"netem", "flower"}
+        self.able = {"netem", "flower", "bgp"}
+        self.frr = frr.parse(RUNNING)
         self.ran: list[tuple[str, ...]] = []
         self.broken: Callable[[tuple[str, ...]], bool] = lambda _argv: False
 
     def state(self) -> Any:
         """Give all that a test compares."""
         routes = sorted(self.routes, key=lambda route: json.dumps(route, sort_keys=True))
-        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes))
+        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes, sorted(self.frr)))
 
     def add_link(self, name: str, *addresses: str) -> None:
         self.links[name] = {"up": True, "mtu": 1500, "addresses": list(addresses)}
@@ -124,6 +157,10 @@ class SimulatedKernel:
         self.ran.append(words)
         if self.broken(words):
             return Completed(2, "", "Error: simulated failure.")
+        if words[0] == "test":
+            return Completed(0 if "bgp" in self.able else 1, "", "")
+        if words[0] == "vtysh":
+            return Completed(0, self._vtysh(words[2::2]), "")
         if words[0] == "unshare":
             return Completed(1, "\n".join(self.able), "")
         try:
@@ -168,6 +205,23 @@ class SimulatedKernel:
             case _:
                 raise ValueError(f"not simulated: {' '.join(words)}")
         return None
+
+    def _vtysh(self, said: Sequence[str]) -> str:
+        if said[0].startswith("show "):
+            return _running(self.frr)
+        contexts: list[str] = []
+        for line in said[1:]:
+            if line.startswith(("router bgp ", "route-map ")):
+                contexts = [line]
+            elif line.startswith("address-family "):
+                contexts = [contexts[0], line]
+            bare = line.removeprefix("no ")
+            path = (bare,) if bare.startswith("route-map ") else (*contexts[: -1 if line in contexts else None], bare)
+            if bare != line:
+                self.frr = [each for each in self.frr if each[: len(path)] != path]
+            elif path not in self.frr:
+                self.frr.append(path)
+        return ""
 
     @staticmethod
     def _check(fine: bool, message: str) -> None:

@@ -24,6 +24,8 @@ LOSS_B: Asked = ("loss", {"interface": "w-b", "percent": 100})
 OVERRIDE = ("route_override", {"prefix": "10.2.0.0/16", "via": "10.254.0.0"})
 OVERRIDE6 = ("route_override", {"prefix": "2001:db8:9::/48", "via": "2001:db8:a::2"})
 BLACKHOLE = ("route_blackhole", {"prefix": "10.3.0.0/16"})
+VTYSH = "vtysh -c configure terminal -c"
+MAP = "route-map okiagari-fault-10.254.1.2 permit 10"
 UNREACHABLE: Asked = ("route_unreachable", {"prefix": "10.4.0.0/16"})
 NARROW_B: Asked = ("mtu", {"interface": "w-b", "mtu": 1400})
 LATE_A: Asked = ("delay", {"interface": "w-a", "delay": "50ms", "jitter": "5ms", "distribution": "normal"})
@@ -32,11 +34,16 @@ DNS_A: Asked = ("impairment", {
     "interface": "w-a", "loss": "3%", "delay": {"delay": "20ms"}, "seed": 42,
     "only": {"to": "10.2.0.0/24", "protocol": "udp", "port": 53, "dscp": "ef"},
 })  # fmt: skip
+SHUT_A: Asked = ("bgp_shutdown", {"neighbor": "10.254.0.0"})
+UNWATCHED_S: Asked = ("bfd_off", {"neighbor": "10.254.0.0", "vrf": "storage"})
+LESS_B: Asked = ("local_preference", {"neighbor": "10.254.1.2", "preference": 50})
+WITHDRAWN: Asked = ("prefix_withdrawn", {"prefix": "10.1.0.0/24"})
 FAULTS: list[Asked] = [
     DOWN_A, LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B, LATE_A, TAGGED_B, DNS_A,
+    SHUT_A, UNWATCHED_S, LESS_B, WITHDRAWN,
 ]  # fmt: skip
 # What these change can carry no mark: only the journal knows of it.
-UNMARKED = ("link_down", "mtu")
+UNMARKED = ("link_down", "mtu", "bfd_off", "prefix_withdrawn")
 TOGETHER = [LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B]
 
 
@@ -86,6 +93,17 @@ def target(tmp_path: Path) -> SimulatedTarget:
           *(f"tc filter add dev w-a parent fa17: protocol ip pref {number} flower dst_ip 10.2.0.0/24 ip_proto udp "
             f"ip_tos 0xb8/0xfc {port} 53 classid fa17:2" for number, port in ((1, "dst_port"), (2, "src_port")))],
          ["tc qdisc del dev w-a root handle fa17:"]),
+        (SHUT_A, [f"{VTYSH} router bgp 65001 -c neighbor 10.254.0.0 shutdown message okiagari-fault"],
+         [f"{VTYSH} router bgp 65001 -c no neighbor 10.254.0.0 shutdown message okiagari-fault"]),
+        (UNWATCHED_S, [f"{VTYSH} router bgp 65001 vrf storage -c no neighbor 10.254.0.0 bfd"],
+         [f"{VTYSH} router bgp 65001 vrf storage -c neighbor 10.254.0.0 bfd"]),
+        (LESS_B,
+         [(f"{VTYSH} {MAP} -c {MAP} -c set local-preference 50 -c router bgp 65001 -c address-family ipv4 unicast "
+          "-c neighbor 10.254.1.2 route-map okiagari-fault-10.254.1.2 in")],
+         [(f"{VTYSH} router bgp 65001 -c address-family ipv4 unicast "
+          f"-c no neighbor 10.254.1.2 route-map okiagari-fault-10.254.1.2 in -c no {MAP}")]),
+        (WITHDRAWN, [f"{VTYSH} router bgp 65001 -c address-family ipv4 unicast -c no network 10.1.0.0/24"],
+         [f"{VTYSH} router bgp 65001 -c address-family ipv4 unicast -c network 10.1.0.0/24"]),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )  # fmt: skip
@@ -93,7 +111,8 @@ def test_commands_are_exactly_these(target: SimulatedTarget, asked: Any, inject:
     before = target.kernel.state()
 
     def written() -> list[str]:
-        commands = [" ".join(argv) for argv in target.kernel.ran if {"add", "del", "set"} & set(argv[:4])]
+        changing = {"add", "del", "set", "configure terminal"}
+        commands = [" ".join(argv) for argv in target.kernel.ran if changing & set(argv[:4])]
         target.kernel.ran.clear()
         return [command for command in commands if not command.startswith("unshare")]
 
@@ -200,6 +219,48 @@ def test_missing_capability_is_named(target: SimulatedTarget) -> None:
     target.kernel.able = set()
     with pytest.raises(OkiagariError, match="lacks the capability 'netem' of the back-end 'linux'"):
         target.keeper.inject(fault(LOSS_A))
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            ("bgp_shutdown", {"neighbor": "10.254.0.9"}),
+            "10.254.0.9 is no BGP neighbour in the default VRF of this target",
+        ),
+        (("bgp_shutdown", {"neighbor": "10.254.0.0", "vrf": "stor"}), "there is no BGP in the VRF stor of this target"),
+        (("bfd_off", {"neighbor": "10.254.1.2"}), "no BFD watches the session to 10.254.1.2"),
+        (
+            ("prefix_withdrawn", {"prefix": "10.1.0.0/25"}),
+            "doesn't announce 10.1.0.0/25 in the default VRF; did you mean",
+        ),
+    ],
+)
+def test_what_bgp_does_not_have_is_told(target: SimulatedTarget, asked: Asked, told: str) -> None:
+    before = target.kernel.state()
+    with pytest.raises(OkiagariError, match=told):
+        target.keeper.inject(parse_fault({"id": "x", "kind": asked[0], "params": asked[1], "lease_s": 20}))
+    assert target.kernel.state() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "told"),
+    [
+        (("neighbor 10.254.0.0 shutdown",), SHUT_A, "shut already, and not by Okiagari"),
+        (
+            ("address-family ipv4 unicast", "neighbor 10.254.1.2 route-map mine in"),
+            LESS_B,
+            "'neighbor 10.254.1.2 route-map mine in' is there already",
+        ),
+        (("neighbor 10.254.0.0 shutdown message okiagari-fault",), SHUT_A, "run the heal_all playbook first"),
+    ],
+)
+def test_lines_of_others_are_left_alone(target: SimulatedTarget, line: Any, asked: Asked, told: str) -> None:
+    target.kernel.frr.append(("router bgp 65001", *line))
+    before = target.kernel.state()
+    with pytest.raises(OkiagariError, match=told):
+        target.keeper.inject(fault(asked))
+    assert target.kernel.state() == before
 
 
 def test_failed_injection_is_undone(target: SimulatedTarget) -> None:

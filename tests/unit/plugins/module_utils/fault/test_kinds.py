@@ -127,4 +127,4 @@ def test_ids_can_name_files_and_units(name: object) -> None:
 def test_every_kind_explains_itself(kind: Any) -> None:
     assert kind.__doc__
     assert kind.parameters
-    assert kind.capability in ("link", "netem", "route")
+    assert kind.capability in ("link", "netem", "route", "bgp")
