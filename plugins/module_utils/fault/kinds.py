@@ -9,11 +9,13 @@ import ipaddress
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
-from ..errors import BadInput, BadValue
+from ..errors import BadValue, shown
 from ..suggest import nearest
 from ..units import percent
+from ..values import choice
 from .model import Problems, State
 
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
@@ -24,10 +26,11 @@ def _interface(value: object) -> str:
         isinstance(value, str)
         and _INTERFACE.fullmatch(value)
         and value not in (".", "..")
+        and value.isprintable()
         and not value.startswith("-")
     ):
         return value
-    raise BadValue(f"{value!r} is not the name of an interface")
+    raise BadValue(f"{shown(value)} is not the name of an interface")
 
 
 def _percent(value: object) -> float:
@@ -37,23 +40,22 @@ def _percent(value: object) -> float:
     return share
 
 
-def _prefix(value: object) -> str:
-    try:
-        return str(ipaddress.ip_network(str(value)))
-    except ValueError:
-        pass
-    try:
-        suggestion = str(ipaddress.ip_network(str(value), strict=False))
-    except ValueError:
-        suggestion = None
-    raise BadValue(f"{value!r} is not a prefix such as 10.2.0.0/16", suggestion)
+def prefix(value: object) -> str:
+    """Give a prefix in its canonical spelling."""
+    suggestion = None
+    if isinstance(value, str) and "%" not in value:
+        with suppress(ValueError):
+            suggestion = str(ipaddress.ip_network(value, strict=False))
+            return str(ipaddress.ip_network(value))
+    raise BadValue(f"{shown(value)} is not a prefix such as 10.2.0.0/16", suggestion)
 
 
-def _address(value: object) -> str:
-    try:
-        return str(ipaddress.ip_address(str(value)))
-    except ValueError:
-        raise BadValue(f"{value!r} is not an address such as 10.254.0.3") from None
+def address(value: object) -> str:
+    """Give an address in its canonical spelling, without a zone: that of one link means nothing elsewhere."""
+    if isinstance(value, str) and "%" not in value:
+        with suppress(ValueError):
+            return str(ipaddress.ip_address(value))
+    raise BadValue(f"{shown(value)} is not an address such as 10.254.0.3")
 
 
 class Kind(ABC):
@@ -67,19 +69,7 @@ class Kind(ABC):
     def parse(cls, where: str, params: object) -> dict[str, Any]:
         """Give `params` typed and complete. Raises `BadInput` with all that is wrong; `where` names the fault."""
         problems = Problems()
-        if not isinstance(params, Mapping):
-            problems.add(where, f"the parameters of {cls.name} are not a mapping")
-            raise BadInput(problems.found)
-        problems.unknown_keys(where, params, tuple(cls.parameters))
-        typed: dict[str, Any] = {}
-        for key, read in cls.parameters.items():
-            if params.get(key) is None:
-                problems.add(where, f"{cls.name} needs the parameter {key}")
-                continue
-            try:
-                typed[key] = read(params[key])
-            except BadValue as error:
-                problems.add(where, f"{key}: {error.message}", error.suggestion)
+        typed = problems.read(where, params, cls.parameters)
         problems.raise_if_any()
         return typed
 
@@ -187,7 +177,7 @@ class RouteOverride(_RouteFault):
     """Packets to the prefix take the given next hop, whatever the routing daemons say."""
 
     name = "route_override"
-    parameters: ClassVar = {"prefix": _prefix, "via": _address}
+    parameters: ClassVar = {"prefix": prefix, "via": address}
 
     @classmethod
     def reads(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
@@ -213,7 +203,7 @@ class RouteBlackhole(_RouteFault):
     """Packets to the prefix vanish on this target, without an ICMP answer."""
 
     name = "route_blackhole"
-    parameters: ClassVar = {"prefix": _prefix}
+    parameters: ClassVar = {"prefix": prefix}
 
     @classmethod
     def want(cls, params: Mapping[str, Any], have: State) -> State:  # noqa: ARG003
@@ -221,12 +211,8 @@ class RouteBlackhole(_RouteFault):
 
 
 def find_kind(name: object) -> type[Kind]:
-    """Give the kind called `name`; raise `BadInput` that suggests the nearest one."""
-    if isinstance(name, str) and name in KINDS:
-        return KINDS[name]
-    problems = Problems()
-    problems.add("kind", f"{name!r} is not a kind of fault; there are {', '.join(KINDS)}", nearest(str(name), KINDS))
-    raise BadInput(problems.found)
+    """Give the kind called `name`; raise `BadValue` that suggests the nearest one."""
+    return KINDS[choice(KINDS, "kind of fault")(name)]
 
 
 def _missing(params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
+from ..runner import CommandFailed, Runner, json_output, parsed_json, reason
 from . import routes
 from .backend import Backend, Leftover, Op
 from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..errors import OkiagariError
+    from ..values import Shape
     from .model import State
 
 # netem's own default of 1000 packets would cap a long fat path although only loss was asked for.
@@ -37,6 +38,24 @@ _TRY_NETEM = (
     "loss",
     "1%",
 )
+
+_NAMES: Shape = [{"ifname": str}]
+_ADDRESS: dict[str, Shape] = {
+    **dict.fromkeys(("family", "local", "scope", "address?", "broadcast?", "label?"), str),
+    **dict.fromkeys(("prefixlen", "metric?"), int),
+}
+_LINK: Shape = [{"flags": [str], "mtu": int, "addr_info": [_ADDRESS]}]
+_QDISC: dict[str, Shape] = {
+    "kind": str,
+    "handle": str,
+    "root?": bool,
+    "parent?": str,
+    "options?": {"loss-random?": {"loss": (int, float)}},
+    "packets?": int,
+    "drops?": int,
+}
+_CLASSES: Shape = [{"handle": str, "parent?": str}]
+_WAY: Shape = [{"dev": str, "type?": str}]
 
 Entry = dict[str, Any]
 
@@ -94,11 +113,11 @@ class LinuxBackend(Backend):
         resource, _colon, name = entry.partition(":")
         if resource != "qdisc":
             return {}
-        return measured(json_output(self._runner, ("tc", "-j", "-s", "qdisc", "show", "dev", name)))
+        return measured(json_output(self._runner, ("tc", "-j", "-s", "qdisc", "show", "dev", name), shape=[_QDISC]))
 
     def leftovers(self) -> list[Leftover]:
         found = []
-        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show")):
+        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show"), shape=[{**_QDISC, "dev": str}]):
             if qdisc.get("handle") == FAULT_HANDLE:
                 dev = qdisc["dev"]
                 found.append(
@@ -120,9 +139,13 @@ class LinuxBackend(Backend):
         return found
 
     def _link(self, name: str) -> Entry:
-        found = self._try("ip", "-j", "addr", "show", "dev", name)
-        if found is None:
-            return self._missing(name)
+        argv = ("ip", "-j", "addr", "show", "dev", name)
+        try:
+            found = json_output(self._runner, argv, shape=_LINK)
+        except CommandFailed as failure:
+            return self._missing(name, failure)
+        if len(found) != 1:
+            raise CommandFailed(f"{' '.join(argv)}: it tells of {len(found)} interfaces instead of one")
         link = found[0]
         kept = sorted(
             routes.text(route, flags=False)
@@ -139,16 +162,22 @@ class LinuxBackend(Backend):
         }
 
     def _qdisc(self, name: str) -> Entry:
-        found = self._try("tc", "-j", "qdisc", "show", "dev", name)
-        if found is None:
-            return self._missing(name)
-        return qdisc_entry(found, lambda: json_output(self._runner, ("tc", "-j", "class", "show", "dev", name)))
+        try:
+            found = json_output(self._runner, ("tc", "-j", "qdisc", "show", "dev", name), shape=[_QDISC])
+        except CommandFailed as failure:
+            return self._missing(name, failure)
+        classes = ("tc", "-j", "class", "show", "dev", name)
+        return qdisc_entry(found, lambda: json_output(self._runner, classes, shape=_CLASSES))
 
     def _route(self, prefix: str) -> Entry:
         return route_entry(self._routes("exact", prefix))
 
     def _nexthop(self, address: str) -> Entry:
-        found = self._try("ip", "-j", "route", "get", address)
+        argv = ("ip", "-j", "route", "get", address)
+        done = self._runner.run(argv)
+        if done.rc in (124, 127):
+            raise CommandFailed(f"{' '.join(argv)}: {reason(done)}")
+        found = [] if done.rc else parsed_json(argv, done.out, _WAY)
         if not found or found[0].get("type", "unicast") != "unicast" or {"gateway", "via"} & set(found[0]):
             return {}
         return {"dev": found[0]["dev"]}
@@ -156,22 +185,16 @@ class LinuxBackend(Backend):
     def _routes(self, *selector: str) -> list[dict[str, Any]]:
         version = ("-6",) if any(":" in word for word in selector) else ()
         found: list[dict[str, Any]] = json_output(
-            self._runner, ("ip", "-N", "-j", "-d", *version, "route", "show", *selector)
+            self._runner, ("ip", "-N", "-j", "-d", *version, "route", "show", *selector), shape=routes.SHAPE
         )
         return found
 
-    def _try(self, *argv: str) -> list[dict[str, Any]] | None:
-        done = self._runner.run(argv)
-        if done.rc in (124, 127):
-            raise CommandFailed(f"{' '.join(argv)}: {reason(done)}")
-        return parsed_json(argv, done.out) if done.rc == 0 else None
-
-    def _missing(self, name: str) -> Entry:
-        names = [link["ifname"] for link in json_output(self._runner, ("ip", "-j", "link", "show"))]
-        if name in names:
-            output(self._runner, ("ip", "-j", "addr", "show", "dev", name))
+    def _missing(self, name: str, failure: CommandFailed) -> Entry:
+        """Give the entry of an interface that isn't there; raise `failure` if it is, or if nobody knows."""
+        names = [link["ifname"] for link in json_output(self._runner, ("ip", "-j", "link", "show"), shape=_NAMES)]
+        if name in names or not names:
+            raise failure
         return {"missing": names}
-
 
 def qdisc_entry(qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Sequence[Mapping[str, Any]]]) -> Entry:
     """Give the state of one interface's egress: our netem, where it is or would go, or what foreign thing is there."""
@@ -208,7 +231,7 @@ def _leaf(root: Mapping[str, Any], classes: Callable[[], Sequence[Mapping[str, A
 
 
 def _place(qdisc: Mapping[str, Any]) -> str:
-    return "root" if qdisc.get("root") else str(qdisc["parent"])
+    return "root" if qdisc.get("root") else str(qdisc.get("parent", "root"))
 
 
 def qdisc_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
@@ -278,8 +301,8 @@ def route_entry(found: Sequence[Mapping[str, Any]]) -> Entry:
     for route in found:
         if routes.is_ours(route):
             ours = {"type": routes.kind_of(route)}
-            ours.update({"via": route["gateway"], "dev": route["dev"]} if "gateway" in route else {})
-        elif int(route.get("metric", 0)) <= METRICS[routes.family(route)]:
+            ours.update({"via": route["gateway"], "dev": route["dev"]} if {"gateway", "dev"} <= route.keys() else {})
+        elif route.get("metric", 0) <= METRICS[routes.family(route)]:
             others.append(routes.text(route))
     return {"ours": ours, "others": others}
 

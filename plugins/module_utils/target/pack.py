@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("", "fault", "target")
 MODULES = (
-    "errors", "runner", "suggest", "units",
+    "errors", "runner", "suggest", "units", "values",
     "fault/backend", "fault/journal", "fault/kinds", "fault/lease", "fault/linux", "fault/model", "fault/owned",
     "fault/routes",
     "target/icmp", "target/keeper", "target/main", "target/pack", "target/probes", "target/program", "target/runtime",
