@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def _fold(word: str) -> str:
 
 def _one_slip(word: str, other: str) -> bool:
     """Whether at most one letter is too many, missing or wrong, or two neighbours have changed places."""
-    start = len(commonprefix([word, other]))
+    start = next((index for index, pair in enumerate(zip(word, other, strict=False)) if pair[0] != pair[1]), None)
+    if start is None:
+        return abs(len(word) - len(other)) <= 1
     word, other = word[start:], other[start:]
     return word[1:] in (other, other[1:]) or word == other[1:] or (word[:2], word[2:]) == (other[1::-1], other[2:])

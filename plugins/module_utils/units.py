@@ -91,4 +91,3 @@ def _split(value: object, wanted: str) -> tuple[float, str]:
         if math.isfinite(number):
             return number, ""
     raise BadValue(f"{shown(value)} is not {wanted}")
-

@@ -70,7 +70,7 @@ def choice(choices: Iterable[str], what: str) -> Callable[[object], str]:
             raise BadValue(f"{shown(value)} is not a text")
         if value not in known:
             near = nearest(value, known)
-            others = f"; there are {', '.join(known)}" if near is None and len(known) <= _FEW else ""
+            others = f"; there are {', '.join(known)}" if known and near is None and len(known) <= _FEW else ""
             raise BadValue(f"there is no {what} {shown(value)}{others}", near)
         return value
 
@@ -118,6 +118,7 @@ def from_json(document: str) -> Any:
 
 def mismatch(value: object, shape: Shape, where: str = "it") -> str | None:
     """Say in which place `value` isn't of `shape`, and what is there instead; None if it fits."""
+    wrong: Iterator[str | None]
     if isinstance(shape, list):
         if not isinstance(value, list):
             return f"{where} is not a list, but {shown(value)}"

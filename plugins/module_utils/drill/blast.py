@@ -86,9 +86,11 @@ def _on(fault: Fault, instant: float) -> bool:
 
 
 def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
-    """The edge that a fault makes useless. A way that works in one direction only counts as none."""
+    """The edge of the graph that a fault makes useless. A way that works in one direction only counts as none."""
     if fault.kind != "link_down" and not (fault.kind == "loss" and fault.params["percent"] >= 100):
         return ()
     interfaces = testbed["nodes"][fault.target]["interfaces"]
     interface = next(item for item in interfaces if item["name"] == fault.params["interface"])
-    return (interface.get("circuit") or interface["segment"],)
+    if interface["kind"] == "lan":
+        return (interface["segment"],)
+    return (interface["circuit"],) if "circuit" in interface else ()

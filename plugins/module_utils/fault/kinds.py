@@ -8,15 +8,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import BadValue, shown
 from ..suggest import nearest
 from ..units import percent
 from ..values import choice
 from .model import Problems, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
 

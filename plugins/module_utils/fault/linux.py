@@ -196,6 +196,7 @@ class LinuxBackend(Backend):
             raise failure
         return {"missing": names}
 
+
 def qdisc_entry(qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Sequence[Mapping[str, Any]]]) -> Entry:
     """Give the state of one interface's egress: our netem, where it is or would go, or what foreign thing is there."""
     ours = [qdisc for qdisc in qdiscs if qdisc.get("handle") == FAULT_HANDLE]

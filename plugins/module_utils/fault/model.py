@@ -86,9 +86,8 @@ def check_id(value: object) -> str:
     """Give `value` if it can name a fault or a drill, and so a file and a systemd unit; else raise `BadValue`."""
     if isinstance(value, str) and _ID.fullmatch(value) and not value.endswith((".service", ".timer")):
         return value
-    raise BadValue(
-        f"{shown(value)} is not an id: use up to 100 letters, digits, '_', '-' and '.', beginning with a letter or digit"
-    )
+    rule = "use up to 100 letters, digits, '_', '-' and '.', beginning with a letter or digit"
+    raise BadValue(f"{shown(value)} is not an id: {rule}")
 
 
 def lease(value: object) -> float:
@@ -114,21 +113,18 @@ def parse_fault(data: object, in_program: bool = False) -> Fault:
     """
     from .kinds import find_kind
 
-    spans: dict[str, Callable[[object], float]] = (
-        {"at": duration, "for": span} if in_program else {"lease_s": lease}
-    )
+    spans: dict[str, Callable[[object], float]] = {"at": duration, "for": span} if in_program else {"lease_s": lease}
     problems = Problems()
     name = label("fault", data)
     readers = {"id": check_id, "kind": find_kind, "target": _target, "params": mapping, **spans}
     found = problems.read(name, data, readers, ("target", "params"))
-    if kind := found.get("kind"):
-        try:
-            found["params"] = kind.parse(name, found.get("params", {}))
-        except BadInput as error:
-            problems.found.extend(error.problems)
+    try:
+        params = found["kind"].parse(name, found.get("params", {})) if "kind" in found else {}
+    except BadInput as error:
+        problems.found.extend(error.problems)
     problems.raise_if_any()
     lasts = found["for"] + 1.0 if in_program else found["lease_s"]
-    return Fault(found["id"], kind.name, found["params"], lasts, found.get("target", ""))
+    return Fault(found["id"], found["kind"].name, params, lasts, found.get("target", ""))
 
 
 def _target(value: object) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..values import Shape
 from .owned import METRICS, ROUTE_PROTOCOL
+
+if TYPE_CHECKING:
+    from ..values import Shape
 
 _TYPES = {
     "1": "unicast",

@@ -101,13 +101,9 @@ class Type(NamedTuple):
 
 
 TYPES = {
-    "ping": Type(
-        ping, {"to": address, "count": whole(1, 100), "interval": duration}, optional=("count", "interval")
-    ),
+    "ping": Type(ping, {"to": address, "count": whole(1, 100), "interval": duration}, optional=("count", "interval")),
     "path": Type(path, {"to": address}),
-    "readback": Type(
-        readback, {"path": file_path, "key": whole(0, 2**32 - 1), "size": whole(SMALLEST, LARGEST)}
-    ),
+    "readback": Type(readback, {"path": file_path, "key": whole(0, 2**32 - 1), "size": whole(SMALLEST, LARGEST)}),
     "route": Type(route, {"prefix": prefix}),
 }
 

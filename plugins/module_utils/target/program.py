@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from ..fault.kinds import address, find_kind
@@ -16,6 +15,9 @@ from ..units import duration, seconds
 from ..values import file_path, items, mapping, number, text, whole
 from . import probes
 from .writers import LARGEST, SMALLEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _READERS: dict[str, Callable[[object], Any]] = {
     "drill": check_id, "t0": seconds, "ends": seconds, "target": text,
@@ -72,7 +74,9 @@ def parse(data: object) -> Program:
     for each in found.get("faults", ()):
         try:
             fault = parse_fault(each, in_program=True)
-            faults.append(Planned(replace(fault, target=fault.target or target), duration(each["at"]), span(each["for"])))
+            faults.append(
+                Planned(replace(fault, target=fault.target or target), duration(each["at"]), span(each["for"]))
+            )
         except BadInput as refused:
             problems.found.extend(refused.problems)
     _check_overlaps(faults, problems)

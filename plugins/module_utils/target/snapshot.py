@@ -49,7 +49,7 @@ _SHAPES: dict[str, Shape] = {
     "routes": routes.SHAPE,
     "rules": [{"priority": int, "src?": str}],
 }
-_PEERS: Shape = {"peers?": {"*": {"state?": str, "pfxRcd?": int}}}
+_PEERS: dict[str, Shape] = {"peers?": {"*": {"state?": str, "pfxRcd?": int}}}
 _BGP: Shape = {**_PEERS, "ipv4Unicast?": _PEERS}
 _BFD: Shape = [{"peer": str, "status": str, "vrf?": str}]
 # What a shell prints around the documents may have brackets too, but no line that begins like a document.
@@ -85,14 +85,14 @@ def normalise(answers: Mapping[str, Completed]) -> Snapshot:
             raise OkiagariError(f"no snapshot: {' '.join(COMMANDS[name])}: {reason(answers[name])}")
     links, qdiscs, table, rules = (parsed_json(COMMANDS[name], answers[name].out, _SHAPES[name]) for name in _NEEDED)
     table = [route for route in table if _lasting(route)]
-    rules6 = parsed_json(COMMANDS["rules6"], answers["rules6"].out, _SHAPES["rules"]) if not answers["rules6"].rc else []
+    rules6 = (
+        parsed_json(COMMANDS["rules6"], answers["rules6"].out, _SHAPES["rules"]) if not answers["rules6"].rc else []
+    )
     snapshot: Snapshot = {
         "links": {link["ifname"]: _link(link) for link in links},
         "qdiscs": _qdiscs(qdiscs),
         "routes": sorted(routes.text(route) for route in table),
-        "rules": sorted(
-            [_rule("ip", rule) for rule in rules] + [_rule("ip6", rule) for rule in rules6]
-        ),
+        "rules": sorted([_rule("ip", rule) for rule in rules] + [_rule("ip6", rule) for rule in rules6]),
         "okiagari": {
             "leases": _unit_names(answers["leases"]),
             "qdiscs": sorted(
