@@ -124,16 +124,15 @@ class Commands:
             raise OkiagariError("T0 is more than a day away: nothing was armed; compare the clocks and arm again")
         if until_t0 + begins <= 0:
             raise OkiagariError("T0 is in the past: nothing was armed; compare the clocks and arm again")
-        stale = [log_of(folder, str(spec["id"])) for spec in program.writers]
-        for path in (folder / "events.jsonl", folder / "streams.json", *stale):
-            path.unlink(missing_ok=True)
-        write_safely(folder / "program.json", json.dumps(request).encode())
-        until_t0 = program.t0 - self.clock.now()
         faults = [(planned.fault, until_t0 + planned.until + 1.0) for planned in program.faults]
         self.keeper.arm(program.drill, faults)
         try:
+            stale = [log_of(folder, spec["id"]) for spec in program.writers]
+            for path in (folder / "events.jsonl", folder / "streams.json", *stale):
+                path.unlink(missing_ok=True)
+            write_safely(folder / "program.json", json.dumps(request).encode())
             self.timers.start(unit, (*self.program, "run", program.drill))
-        except OkiagariError:
+        except (OkiagariError, OSError):
             for fault, _delay in faults:
                 self.keeper.give_up(fault.id, "the drill's runner could not be started")
             raise
