@@ -63,6 +63,7 @@ def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
     """
     problems: list[Problem] = []
     top = Reader(arguments, "", KEYS, problems)
+    top.maybe("reports", text)
     places = Places(testbed)
     drill_name = top.need("name", name) or "drill"
     traffic = _traffic(top, places, problems)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from ..runner import CommandFailed, Runner, json_output, parsed_json, reason
+from ..errors import OkiagariError
+from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
 from . import routes
 from .backend import Backend, Leftover, Op
 from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL
@@ -15,7 +17,6 @@ from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ..errors import OkiagariError
     from ..values import Shape
     from .model import State
 
@@ -39,23 +40,25 @@ _TRY_NETEM = (
     "1%",
 )
 
-_NAMES: Shape = [{"ifname": str}]
+_NAMES: Shape = [{"ifname": routes.NAME}]
 _ADDRESS: dict[str, Shape] = {
-    **dict.fromkeys(("family", "local", "scope", "address?", "broadcast?", "label?"), str),
+    **dict.fromkeys(("local", "address?", "broadcast?"), routes.HOST),
+    **dict.fromkeys(("family", "scope", "label?"), re.compile(r"(?!-)\S+")),
     **dict.fromkeys(("prefixlen", "metric?"), int),
 }
 _LINK: Shape = [{"flags": [str], "mtu": int, "addr_info": [_ADDRESS]}]
+_HANDLE = re.compile(r"[0-9a-f]*:[0-9a-f]*")
 _QDISC: dict[str, Shape] = {
     "kind": str,
-    "handle": str,
+    "handle": _HANDLE,
     "root?": bool,
-    "parent?": str,
+    "parent?": _HANDLE,
     "options?": {"loss-random?": {"loss": (int, float)}},
     "packets?": int,
     "drops?": int,
 }
-_CLASSES: Shape = [{"handle": str, "parent?": str}]
-_WAY: Shape = [{"dev": str, "type?": str}]
+_CLASSES: Shape = [{"handle": _HANDLE, "parent?": _HANDLE}]
+_WAY: Shape = [{"dev": routes.NAME, "type?": str}]
 
 Entry = dict[str, Any]
 
@@ -117,7 +120,7 @@ class LinuxBackend(Backend):
 
     def leftovers(self) -> list[Leftover]:
         found = []
-        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show"), shape=[{**_QDISC, "dev": str}]):
+        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show"), shape=[{**_QDISC, "dev": routes.NAME}]):
             if qdisc.get("handle") == FAULT_HANDLE:
                 dev = qdisc["dev"]
                 found.append(
@@ -141,9 +144,10 @@ class LinuxBackend(Backend):
     def _link(self, name: str) -> Entry:
         argv = ("ip", "-j", "addr", "show", "dev", name)
         try:
-            found = json_output(self._runner, argv, shape=_LINK)
+            said = output(self._runner, argv)
         except CommandFailed as failure:
             return self._missing(name, failure)
+        found = parsed_json(argv, said, _LINK)
         if len(found) != 1:
             raise CommandFailed(f"{' '.join(argv)}: it tells of {len(found)} interfaces instead of one")
         link = found[0]
@@ -162,10 +166,12 @@ class LinuxBackend(Backend):
         }
 
     def _qdisc(self, name: str) -> Entry:
+        argv = ("tc", "-j", "qdisc", "show", "dev", name)
         try:
-            found = json_output(self._runner, ("tc", "-j", "qdisc", "show", "dev", name), shape=[_QDISC])
+            said = output(self._runner, argv)
         except CommandFailed as failure:
             return self._missing(name, failure)
+        found = parsed_json(argv, said, [_QDISC])
         classes = ("tc", "-j", "class", "show", "dev", name)
         return qdisc_entry(found, lambda: json_output(self._runner, classes, shape=_CLASSES))
 
@@ -236,12 +242,15 @@ def _place(qdisc: Mapping[str, Any]) -> str:
 
 
 def qdisc_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
-    """Give the commands that put our netem on `dev`, or take away exactly ours. A vanished interface needs none."""
+    """Give the commands that put our netem on `dev`, or take away exactly ours; a vanished interface took it along."""
     if want["netem"] is None:
         return [_qdisc_del(dev, have["parent"])] if have.get("netem") else []
-    if have["netem"]:
+    if have.get("netem"):
         return []
-    place = ("root",) if have["parent"] == "root" else ("parent", have["parent"])
+    if have.get("foreign"):
+        raise OkiagariError(f"foreign {have['foreign']} on {dev}: left untouched")
+    parent = have.get("parent", "root")
+    place = ("root",) if parent == "root" else ("parent", parent)
     netem = ("netem", "loss", f"{want['netem']['loss_percent']:g}%", "limit", str(_LIMIT))
     return [("tc", "qdisc", "add", "dev", dev, *place, "handle", FAULT_HANDLE, *netem)]
 
@@ -262,11 +271,11 @@ def measured(qdiscs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def link_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
-    """Give the commands that set `dev` down, or up with everything that it lost. A vanished interface needs none."""
-    if "missing" in have:
-        return []
+    """Give the commands that set `dev` down, or up with everything that it lost; a vanished interface stays lost."""
     ops: list[Op] = []
-    if have["admin"] != want["admin"]:
+    if "missing" in have and want["admin"] == "up":
+        return ops
+    if have.get("admin") != want["admin"]:
         ops.append(("ip", "link", "set", "dev", dev, want["admin"]))
     if want["admin"] == "down":
         return ops

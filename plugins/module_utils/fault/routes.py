@@ -46,10 +46,14 @@ STATIC_PROTOCOLS = ("3", "4", "16")
 
 Route = Mapping[str, Any]
 
+# They become arguments of commands: never one that begins like an option.
+NAME = re.compile(r"(?!-)[^\s/]{1,15}")
+HOST = re.compile(r"[0-9A-Fa-f.:]+")
+
 _HOP: dict[str, Shape] = {
-    "dev?": str,
-    "gateway?": str,
-    "via?": {"family": str, "host": str},
+    "dev?": NAME,
+    "gateway?": HOST,
+    "via?": {"family": re.compile(r"\w+"), "host": HOST},
     "flags?": [str],
     "weight?": int,
 }
@@ -58,7 +62,7 @@ SHAPE: Shape = [
         **_HOP,
         "dst": re.compile(r"default|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?"),
         **dict.fromkeys(("type?", "protocol?", "table?", "scope?"), (str, int)),
-        "prefsrc?": str,
+        "prefsrc?": HOST,
         "metric?": int,
         "metrics?": [dict],
         "nexthops?": [_HOP],

@@ -53,7 +53,7 @@ _PEERS: dict[str, Shape] = {"peers?": {"*": {"state?": str, "pfxRcd?": int}}}
 _BGP: Shape = {**_PEERS, "ipv4Unicast?": _PEERS}
 _BFD: Shape = [{"peer": str, "status": str, "vrf?": str}]
 # What a shell prints around the documents may have brackets too, but no line that begins like a document.
-_DOCUMENT = re.compile(r"^(?:\{|\[\s*[{\]])", re.MULTILINE)
+_DOCUMENT = re.compile(r"^(?:\{|\[\s*(?:[{\]]|\Z))", re.MULTILINE)
 
 Snapshot = dict[str, Any]
 

@@ -23,7 +23,6 @@ INTERNAL = re.compile(
 
 Path = tuple[Any, ...]
 
-
 _DEEPEST = 12
 
 
@@ -38,11 +37,15 @@ def nested() -> Any:
 def junk() -> list[Any]:
     """Give values of every type that YAML and JSON know, none of which is right anywhere but by accident."""
     return [
-        None, True, False, 0, -1, 7, 10**6, 10**400, 1 << 20000, -(10**40), 0.5, -2.5, 1e308, math.nan, math.inf, -math.inf,
-        "", " ", "x", "-", "..", "../../etc/passwd", "/", "/dev/sda", "-rf", "a b", "a;reboot", "$(reboot)", "a\nb", "a\0b",
-        "\ufffd\ufffd", "é", "٣s", "\ud800", "{{ x }}", "x" * 5000, "5 parsecs", "-5s", "1e3s", "5ss", "5%%", "1e400", "nan", "0",
-        "10.0.0.300", "10.1.0.0/99", "10.1.0.1/16", "fe80::1%lo", "::", "0.0.0.0/0", "1..2..3", "..", "5ms..1ms", "b'bytes'",
-        [], [None], [[]], [{}], ["x", 3], {}, {"x": 1}, {"": None}, {"a": {"b": {"c": []}}}, b"bytes",
+        None, True, False, 0, -1, 7, 10**6, 10**400, 1 << 20000, -(10**40), 0.5, -2.5, 1e308,
+        math.nan, math.inf, -math.inf, "", " ", "x", "-", "..", "../../etc/passwd", "/", "/dev/sda", "-rf",
+        "a b", "a;reboot",
+        "$(reboot)", "a\nb", "a\0b", "\ufffd\ufffd", "é", "٣s", "\ud800", "{{ x }}", "x" * 5000, "5 parsecs",
+        "-5s", "1e3s",
+        "5ss", "5%%", "1e400", "nan", "0", "10.0.0.300", "10.1.0.0/99", "10.1.0.1/16", "fe80::1%lo", "::",
+        "0.0.0.0/0",
+        "1..2..3", "..", "5ms..1ms", [], [None], [[]], [{}], ["x", 3], {}, {"x": 1}, {"": None},
+        {"a": {"b": {"c": []}}}, b"bytes",
     ]  # fmt: skip
 
 
@@ -99,7 +102,7 @@ def mutated(rng: random.Random, data: Any, values: list[Any]) -> Any:
         data = copy.deepcopy(data)
         at(data, path[:-1]).append(copy.deepcopy(value))
         return data
-    if change == 2 and path and isinstance(path[-1], str):
+    if change == 2 and path and isinstance(path[-1], str) and path[-1]:
         return put(
             data,
             path[:-1],

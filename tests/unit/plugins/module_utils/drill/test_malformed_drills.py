@@ -83,14 +83,16 @@ def own_junk(testbed: dict[str, Any]) -> list[Any]:
     nodes, circuits = list(testbed["nodes"]), list(testbed["circuits"])
     interfaces = sorted({item["name"] for node in testbed["nodes"].values() for item in node["interfaces"]})
     return [
-        *mutation.junk(), "before", "during", "on_fault", "continuous", "recover_within", "never", "loss", "link_down",
-        "route_blackhole", "-1s", "0s", "0.5s", "12s", "2h", "1e9h", "99999h", "200 years", "30", "101%", "..5%", "..-5%",
-        *nodes, *circuits, *testbed["sites"], *interfaces,
+        *mutation.junk(), "before", "during", "on_fault", "continuous", "recover_within", "never", "loss",
+        "link_down",
+        "route_blackhole", "-1s", "0s", "0.5s", "12s", "2h", "1e9h", "99999h", "200 years", "30", "101%",
+        "..5%", "..-5%", *nodes, *circuits, *testbed["sites"], *interfaces,
         {"at": "5s", "for": "5s", "fault": "link_down", "circuit": circuits[0]},
         {"at": "6s", "for": "5s", "fault": "link_down", "circuit": circuits[0]},
         *({"at": "5s", "for": "5s", "fault": "link_down", "node": nodes[0], "interface": name} for name in interfaces),
         {"at": "5s", "for": "5s", "fault": "route_blackhole", "node": nodes[0], "to": nodes[-1]},
-        {"name": "w", "node": nodes[0], "path": "/f\0", "rate": 1}, {"phase": "on_fault", "ping": {"from": nodes[0], "to": "::1"}},
+        {"name": "w", "node": nodes[0], "path": "/f\0", "rate": 1},
+        {"phase": "on_fault", "ping": {"from": nodes[0], "to": "::1"}},
     ]  # fmt: skip
 
 

@@ -55,6 +55,8 @@ class SimulatedKernel:
             result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-6")])
         except ValueError as error:
             return Completed(1, "", str(error))
+        except KeyError as error:
+            return Completed(1, "", f"Cannot find device {error}")
         return Completed(0, "" if result is None else json.dumps(result), "")
 
     def _run(self, words: list[str]) -> Any:  # noqa: C901 -- one case a command

@@ -135,8 +135,10 @@ def as_json(value: Any) -> bool:
 
 
 JUNK = [
-    *filter(as_json, mutation.junk()), "w-a", "w-b", "w-x", "lo", "fault", "link_down", "loss", "ping", "route", "a", "d",
-    {**CUT, "at": 6.0, "for": 20.0}, {**LOSS, "at": 0, "for": 1}, {**HOLE, "lease_s": 20}, [CUT], [LOSS, LOSS], PROBES,
+    *filter(as_json, mutation.junk()), "w-a", "w-b", "w-x", "lo", "fault", "link_down", "loss", "ping", "route",
+    "a", "d", {**CUT, "at": 6.0, "for": 20.0}, {**LOSS, "at": 0, "for": 1}, {**HOLE, "lease_s": 20}, [CUT],
+    [LOSS, LOSS],
+    PROBES,
 ]  # fmt: skip
 
 
@@ -165,7 +167,7 @@ def test_malformed_requests_are_refused_in_words(
         request = request_of(command, target)
         told[target.refuses(command, malformed(random.Random(f"{command} {seed}"), request))] += 1
     assert told[True] > EACH / 4
-    assert command == "arm" and standing or told[False] > EACH / 50
+    assert (command == "arm" and standing) or told[False] > EACH / 50
 
 
 @pytest.mark.parametrize("command", ["undo", "heal", "abort", "status", "collect"])
