@@ -81,7 +81,7 @@ def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> 
             {"fault": "down", "interface": "w-a"},
             "state is present but all of the following are missing: lease",
         ),
-        (link_fault, {"fault": "loss", "interface": "w-a", "lease": 5}, "loss needs the parameter percent"),
+        (link_fault, {"fault": "loss", "interface": "w-a", "lease": 5}, "percent is missing"),
         (
             link_fault,
             {"fault": "loss", "interface": "w-a", "percent": 5, "lease": 5, "direction": "both"},
@@ -90,7 +90,7 @@ def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> 
         (
             route_fault,
             {"fault": "override", "prefix": "10.2.0.0/16", "lease": 5},
-            "route_override needs the parameter via",
+            "via is missing",
         ),
         (
             route_fault,

@@ -100,6 +100,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fsync", lambda _file: None)
     monkeypatch.setattr(probes, "Echo", echo)
 
 
