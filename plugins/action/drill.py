@@ -15,9 +15,10 @@ from ..module_utils.drill.places import Places
 from ..module_utils.drill.plan import plan_text, plans
 from ..module_utils.drill.spec import parse
 from ..module_utils.errors import BadInput, OkiagariError
+from ..module_utils.values import Shape, mismatch
 from ..plugin_utils.drill.launch import launch
 
-_OWN_KEYS = ("reports", "testbed")
+_TESTBED: Shape = {"nodes": {"*": {"interfaces": list}}, "circuits": {"*": dict}, "sites": {"*": dict}}
 _CONNECTION_KEYS = (
     "ansible_connection",
     "ansible_host",
@@ -51,10 +52,10 @@ class ActionModule(ActionBase):
     def _drill(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         arguments = _plain(self._task.args)
         testbed = arguments.pop("testbed", None) or _plain(task_vars.get("testbed"))
-        if not isinstance(testbed, dict):
+        if not isinstance(testbed, dict) or mismatch(testbed, _TESTBED):
             raise OkiagariError("there is no variable testbed: use the inventory plugin okiagari.testbed.testbed")
-        reports = self._reports(arguments.pop("reports", None) or "reports")
         drill = parse(arguments, testbed)
+        reports = self._reports(arguments.get("reports") or "reports")
         plan = plans(drill, testbed, Places(testbed))
         if self._task.check_mode:
             text = plan_text(drill, plan)

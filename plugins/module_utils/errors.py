@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_LONGEST_SHOWN = 40
+_HUGE = 10**30
 
 
 class OkiagariError(Exception):
@@ -58,6 +62,22 @@ class BadInput(OkiagariError):  # noqa: N818
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+def shown(value: object) -> str:
+    """Write a value that somebody gave into a message: short, on one line, and in the words of people."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) > _HUGE:
+        return "a huge number"
+    if isinstance(value, (str, int, float)):
+        text = "".join(letter if letter.isprintable() else "?" for letter in str(value)[: _LONGEST_SHOWN + 1])
+        return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, (list, tuple)) else f"a {type(value).__name__}"
 
 
 def _with_suggestion(text: str, suggestion: str | None) -> str:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import select
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from .errors import OkiagariError
+from .errors import BadValue, OkiagariError
+from .values import from_json, mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .values import Shape
 
 
 class Completed(NamedTuple):
@@ -84,14 +86,22 @@ def reason(done: Completed) -> str:
     return lines[0] if lines else f"failed with exit code {done.rc}"
 
 
-def json_output(runner: Runner, argv: Sequence[str], timeout: float = 10.0) -> Any:
+def json_output(runner: Runner, argv: Sequence[str], timeout: float = 10.0, shape: Shape | None = None) -> Any:
     """Give what `argv` prints as JSON (nothing printed: an empty list); raise `CommandFailed` for anything else."""
-    return parsed_json(argv, output(runner, argv, timeout))
+    return parsed_json(argv, output(runner, argv, timeout), shape)
 
 
-def parsed_json(argv: Sequence[str], text: str) -> Any:
-    """Give `text`, which `argv` printed, as data; raise `CommandFailed` if it isn't JSON."""
+def parsed_json(argv: Sequence[str], text: str, shape: Shape | None = None) -> Any:
+    """Give `text`, which `argv` printed, as data; raise `CommandFailed` if it isn't JSON, or not of `shape`."""
     try:
-        return json.loads(text) if text.strip() else []
-    except ValueError as error:
-        raise CommandFailed(f"{' '.join(argv)}: its output is not JSON") from error
+        found = from_json(text) if text.strip() else []
+    except BadValue as error:
+        raise CommandFailed(f"{' '.join(argv)}: its output {error}") from error
+    return found if shape is None else fitting(argv, found, shape)
+
+
+def fitting(argv: Sequence[str], found: Any, shape: Shape) -> Any:
+    """Give `found`, which `argv` printed; raise `CommandFailed` if it isn't of `shape`, and so can't be understood."""
+    if wrong := mismatch(found, shape):
+        raise CommandFailed(f"{' '.join(argv)}: its output can't be understood: {wrong}")
+    return found

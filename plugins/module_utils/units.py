@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 import re
 
-from .errors import BadValue
+from .errors import BadValue, shown
 from .suggest import nearest
+
+DAY_S = 86400.0
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "min": 60e3, "h": 3600e3}
@@ -27,6 +29,14 @@ def seconds(value: object) -> float:
     return _quantity(value, _SECONDS, "a duration such as 20s", bare="s")
 
 
+def duration(value: object) -> float:
+    """Give a duration in seconds as `seconds` does, of a day at most."""
+    found = seconds(value)
+    if found > DAY_S:
+        raise BadValue(f"{shown(value)} is more than a day")
+    return found
+
+
 def milliseconds(value: object) -> float:
     """Give a duration in milliseconds: `5ms`, `200us`, `1s`.
 
@@ -39,7 +49,7 @@ def percent(value: object) -> float:
     """Give a share in percent, 0 to 100: `30%`, `0.5 %`. A bare number is in percent."""
     number = _quantity(value, _PERCENT, "a percentage such as 30%", bare="%")
     if number > 100:
-        raise BadValue(f"{_shown(value)} is more than 100%")
+        raise BadValue(f"{shown(value)} is more than 100%")
     return number
 
 
@@ -56,14 +66,14 @@ def mebibytes(value: object) -> int:
 def _quantity(value: object, units: dict[str, float], wanted: str, bare: str | None) -> float:
     number, unit = _split(value, wanted)
     if number < 0:
-        raise BadValue(f"{_shown(value)} is negative")
+        raise BadValue(f"{shown(value)} is negative")
     if not unit:
         if bare is None and number:
-            raise BadValue(f"{_shown(value)} is not {wanted}")
+            raise BadValue(f"{shown(value)} is not {wanted}")
         return number
     if unit not in units:
         raise BadValue(
-            f"{_shown(value)} has the unknown unit {unit}, not one of {', '.join(units)}", nearest(unit, units)
+            f"{shown(value)} has the unknown unit {unit}, not one of {', '.join(units)}", nearest(unit, units)
         )
     return round(number * units[unit], 9)
 
@@ -80,11 +90,4 @@ def _split(value: object, wanted: str) -> tuple[float, str]:
             number = math.inf
         if math.isfinite(number):
             return number, ""
-    raise BadValue(f"{_shown(value)} is not {wanted}")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, int) and abs(value) > 10**30:
-        return "the huge number"
-    text = str(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-    return text if len(text) <= 40 else text[:37] + "..."
+    raise BadValue(f"{shown(value)} is not {wanted}")

@@ -94,4 +94,6 @@ def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
         return (fault.circuit,)
     interfaces = testbed["nodes"][fault.target]["interfaces"]
     interface = next(item for item in interfaces if item["name"] == fault.params["interface"])
-    return (interface["segment"],)
+    if interface["kind"] == "lan":
+        return (interface["segment"],)
+    return (interface["circuit"],) if "circuit" in interface else ()

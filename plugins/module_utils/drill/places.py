@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadValue
+from ..errors import BadValue, shown
+from ..fault.parameters import address, prefix
 from ..suggest import nearest
+from ..values import choice, text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Places:
@@ -25,21 +26,20 @@ class Places:
         self.owners = {_bare(address): name for name, node in self.nodes.items() for address in _addresses(node)}
 
     def node(self, value: object) -> str:
-        return _known(value, self.nodes, "node")
+        return choice(self.nodes, "node")(value)
 
     def circuit(self, value: object) -> str:
-        return _known(value, self.circuits, "circuit")
+        return choice(self.circuits, "circuit")(value)
 
     def site(self, value: object) -> str:
-        return _known(value, self.sites, "site")
+        return choice(self.sites, "site")(value)
 
     def node_or_circuit(self, value: object) -> str:
-        return _known(value, {**self.nodes, **self.circuits}, "node or circuit")
+        return choice((*self.nodes, *self.circuits), "node or circuit")(value)
 
     def interface(self, node: str, value: object) -> str:
-        return _known(
-            value, {interface["name"]: None for interface in self.nodes[node]["interfaces"]}, f"interface of {node}"
-        )
+        names = [interface["name"] for interface in self.nodes[node]["interfaces"]]
+        return choice(names, f"interface of {node}")(value)
 
     def ends(self, circuit: str) -> dict[str, str]:
         """The circuit's two nodes, each with its interface."""
@@ -48,49 +48,52 @@ class Places:
 
     def end(self, circuit: str, value: object) -> str:
         """The end of the circuit that is the given node, or stands at the given site."""
-        ends = self.ends(circuit)
-        for node in ends:
-            if value in (node, self.nodes[node].get("site")):
-                return node
-        words = [word for node in ends for word in (self.nodes[node].get("site"), node) if word]
-        raise BadValue(f"{circuit} does not end at {value}", nearest(str(value), words))
+        return self.one_of(self.ends(circuit), value, f"{circuit} does not end at")
+
+    def one_of(self, nodes: Iterable[str], value: object, refusal: str) -> str:
+        """The one of `nodes` that is meant by its own name or its site's; `refusal` and the word say that none is."""
+        words = {word: node for node in reversed([*nodes]) for word in (self._site(node), node) if word}
+        if (word := text(value)) not in words:
+            raise BadValue(f"{refusal} {shown(word)}", nearest(word, words))
+        return words[word]
 
     def address(self, value: object) -> str:
         """The address at which a node is pinged: its loopback, or that of its LAN. An address stands for itself."""
-        if isinstance(value, str) and value in self.nodes:
-            addresses = _addresses(self.nodes[value])
+        word = text(value)
+        if word in self.nodes:
+            addresses = _addresses(self.nodes[word])
             if not addresses:
-                raise BadValue(f"the node {value} has no address in the testbed's own network")
+                raise BadValue(f"the node {word} has no address in the testbed's own network")
             return _bare(addresses[0])
         try:
-            return str(ipaddress.ip_address(str(value)))
-        except ValueError:
-            raise BadValue(f"{value} is neither a node nor an address", nearest(str(value), self.nodes)) from None
+            return address(word)
+        except BadValue:
+            raise BadValue(f"{shown(word)} is neither a node nor an address", nearest(word, self.nodes)) from None
 
     def prefix(self, value: object) -> str:
         """The prefix of a site's LAN, or that of a single node. A prefix stands for itself."""
-        if isinstance(value, str) and value in self.sites:
-            return str(self.sites[value]["lan"])
-        if isinstance(value, str) and value in self.nodes:
-            address = ipaddress.ip_address(self.address(value))
-            return f"{address}/{address.max_prefixlen}"
+        word = text(value)
+        if word in self.sites:
+            return str(self.sites[word]["lan"])
+        if word in self.nodes:
+            return prefix(self.address(word))
         try:
-            return str(ipaddress.ip_network(str(value)))
-        except ValueError:
-            message = f"{value} is neither a site nor a node nor a prefix"
-            raise BadValue(message, nearest(str(value), [*self.sites, *self.nodes])) from None
+            return prefix(word)
+        except BadValue as error:
+            message = f"{shown(word)} is neither a site nor a node nor a prefix"
+            raise BadValue(message, error.suggestion or nearest(word, [*self.sites, *self.nodes])) from None
 
     def neighbours(self, node: str, value: object) -> tuple[str, ...]:
         """The addresses that the node knows a neighbour by. It is given as a node, its site, or the circuit to it."""
         words: dict[str, list[str]] = {}
         for interface in self.nodes[node]["interfaces"]:
             if interface["kind"] == "wan":
-                address, peer = _bare(interface["peer_address"]), interface["peer"]
-                for word in dict.fromkeys((peer, interface["circuit"], self._site(peer) or peer, address)):
-                    words.setdefault(word, []).append(address)
-        if not isinstance(value, str) or value not in words:
-            raise BadValue(f"{value} is no neighbour of {node}", nearest(str(value), words))
-        return tuple(words[value])
+                known, peer = _bare(interface["peer_address"]), interface["peer"]
+                for word in dict.fromkeys((peer, interface["circuit"], self._site(peer) or peer, known)):
+                    words.setdefault(word, []).append(known)
+        if (word := text(value)) not in words:
+            raise BadValue(f"{shown(word)} is no neighbour of {node}", nearest(word, words))
+        return tuple(words[word])
 
     def neighbour(self, node: str, value: object) -> str:
         """The one address of `neighbours`; parallel circuits to it must be told apart by their names."""
@@ -152,10 +155,3 @@ def _addresses(node: Mapping[str, Any]) -> list[str]:
 
 def _bare(address: object) -> str:
     return str(address).partition("/")[0]
-
-
-def _known(value: object, choices: Mapping[str, Any], what: str) -> str:
-    if isinstance(value, str) and value in choices:
-        return value
-    shown = value if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-    raise BadValue(f"there is no {what} {shown}", nearest(str(value), choices))

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from ..errors import BadValue, Problem
+from ..errors import BadValue, Problem, shown
 from ..suggest import nearest
+from ..values import items
 from .model import Range
 
 T = TypeVar("T")
@@ -33,9 +34,10 @@ class Reader:
             self.problem("", "is not a mapping")
             return
         self.values = {str(key): item for key, item in value.items() if item is not None}
-        for key in self.values:
-            if key not in allowed:
-                self.problem(key, f"there is no such key here, only {', '.join(allowed)}", nearest(key, allowed))
+        for key in value:
+            if str(key) not in allowed:
+                message = f"there is no such key here, only {', '.join(allowed)}"
+                self.problem(shown(key), message, nearest(str(key), allowed))
 
     def problem(self, key: str, message: str, suggestion: str | None = None) -> None:
         place = ".".join(part for part in (self.where, key) if part)
@@ -64,11 +66,7 @@ class Reader:
 
     def items(self, key: str) -> Sequence[object]:
         """Give the list `key`, empty where it is absent."""
-        value = self.values.get(key, ())
-        if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-            self.problem(key, "is not a list")
-            return ()
-        return value
+        return self.take(key, items, ())
 
     def _convert(self, key: str, convert: Callable[[object], T]) -> T | None:
         try:
@@ -78,13 +76,6 @@ class Reader:
             return None
 
 
-def text(value: object) -> str:
-    """Give a text that isn't empty."""
-    if not isinstance(value, str) or not value.strip():
-        raise BadValue("is not a text")
-    return " ".join(value.split())
-
-
 def name(value: object) -> str:
     """Give a name that is fit for ids and file names."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
@@ -92,18 +83,11 @@ def name(value: object) -> str:
     return value
 
 
-def flag(value: object) -> bool:
-    """Give true or false."""
-    if not isinstance(value, bool):
-        raise BadValue("is neither true nor false")
-    return value
-
-
 def one_or_more(convert: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
     """Make a converter that takes one value or a list of them."""
 
     def convert_all(value: object) -> tuple[T, ...]:
-        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        if isinstance(value, (list, tuple)):
             return tuple(convert(item) for item in value)
         return (convert(value),)
 
@@ -129,7 +113,7 @@ def range_of(convert: Callable[[object], float]) -> Callable[[object], Range]:
         low = convert(low_text) if low_text else None
         high = convert(high_text) if high_text else None
         if low is not None and high is not None and low > high:
-            raise BadValue(f"{value} has its bounds the wrong way round")
+            raise BadValue(f"{shown(value)} has its bounds the wrong way round")
         return Range(low, high)
 
     return convert_range

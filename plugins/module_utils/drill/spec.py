@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import BadInput, BadValue, Problem
+from ..errors import BadInput, Problem, shown
 from ..fault.kinds import KINDS
-from ..units import milliseconds, percent, seconds
-from ..values import choice, whole
+from ..fault.model import span
+from ..target.writers import LARGEST, SMALLEST
+from ..units import duration, milliseconds, percent, seconds
+from ..values import choice, file_path, flag, number, text, whole
 from .conflicts import GUARD_S
 from .model import (
     PHASES,
@@ -33,7 +35,7 @@ from .model import (
 )
 from .placement import COMMON_KEYS, FAULTS, keys_of, place
 from .places import Places
-from .reader import Reader, flag, name, one_or_more, range_of, text
+from .reader import Reader, name, one_or_more, range_of
 
 KEYS = (
     "name",
@@ -52,8 +54,6 @@ KEYS = (
 )
 _CHECKS = ("ping", "path", "route", "traffic", "readback", "writes")
 _MEASURED = ("traffic", "writes")
-_LARGEST_RECORD = 16 * 2**20
-_LONGEST_S = 86400.0
 
 
 def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
@@ -64,6 +64,7 @@ def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
     """
     problems: list[Problem] = []
     top = Reader(arguments, "", KEYS, problems)
+    top.maybe("reports", text)
     places = Places(testbed)
     drill_name = top.need("name", name) or "drill"
     traffic = _traffic(top, places, problems)
@@ -79,8 +80,8 @@ def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
         writers=writers,
         expects_isolated=top.maybe("expects_isolated", one_or_more(places.site)) or (),
         expects_no_majority=top.take("expects_no_majority", flag, default=False),
-        watch_s=top.take("watch", _duration, 10.0),
-        recover_timeout_s=top.take("recover_timeout", _duration, 30.0),
+        watch_s=top.take("watch", duration, 10.0),
+        recover_timeout_s=top.take("recover_timeout", duration, 30.0),
     )
     if problems:
         raise BadInput(problems)
@@ -89,8 +90,8 @@ def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
 
 def _traffic(top: Reader, places: Places, problems: list[Problem]) -> tuple[Traffic, ...]:
     found: list[Traffic] = []
-    for number, item in enumerate(top.items("traffic")):
-        entry = Reader(item, f"traffic[{number}]", ("name", "between", "rate"), problems)
+    for index, item in enumerate(top.items("traffic")):
+        entry = Reader(item, f"traffic[{index}]", ("name", "between", "rate"), problems)
         stream, between = entry.need("name", name), entry.need("between", one_or_more(places.node))
         rate = entry.take("rate", whole(1, 1000), 100)
         if between is not None and (len(between) != 2 or between[0] == between[1]):
@@ -104,9 +105,9 @@ def _traffic(top: Reader, places: Places, problems: list[Problem]) -> tuple[Traf
 
 def _writers(top: Reader, places: Places, problems: list[Problem]) -> tuple[Writer, ...]:
     found: list[Writer] = []
-    for number, item in enumerate(top.items("writers")):
-        entry = Reader(item, f"writers[{number}]", ("name", "node", "path", "rate", "size"), problems)
-        writer, node, path = entry.need("name", name), entry.need("node", places.node), entry.need("path", _file)
+    for index, item in enumerate(top.items("writers")):
+        entry = Reader(item, f"writers[{index}]", ("name", "node", "path", "rate", "size"), problems)
+        writer, node, path = entry.need("name", name), entry.need("node", places.node), entry.need("path", file_path)
         rate, size = entry.take("rate", whole(1, 1000), 10), entry.take("size", _size, 4096)
         if writer and node and path:
             found.append(Writer(writer, node, path, float(rate), size))
@@ -121,12 +122,12 @@ def _writers(top: Reader, places: Places, problems: list[Problem]) -> tuple[Writ
 
 def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) -> tuple[Fault, ...]:
     found: list[Fault] = []
-    for number, item in enumerate(top.items("timeline")):
-        where = f"timeline[{number}]"
+    for index, item in enumerate(top.items("timeline")):
+        where = f"timeline[{index}]"
         fault = item.get("fault") if isinstance(item, Mapping) else None
         allowed = (*COMMON_KEYS, *(keys_of(fault) if isinstance(fault, str) and fault in FAULTS else _all_keys()))
         entry = Reader(item, where, allowed, problems)
-        at, lasts = entry.need("at", seconds), entry.need("for", _length)
+        at, lasts = entry.need("at", duration), entry.need("for", span)
         rounds = _rounds(entry, lasts)
         known = entry.need("fault", choice(FAULTS, "kind of fault"))
         if known is None:
@@ -138,7 +139,7 @@ def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) 
             targets: Counter[str] = Counter()
             for share in placed:
                 targets[share.target] += 1
-                fault_id = f"{drill}-{number + 1}-{share.target}"
+                fault_id = f"{drill}-{index + 1}-{share.target}"
                 fault_id += f"-{targets[share.target]}" if targets[share.target] > 1 else ""
                 fault_id += f"-r{turn + 1}" if turn else ""
                 found.append(Fault(fault_id, share.kind, share.target, share.params, at + begin, lasts, share.circuit))
@@ -147,7 +148,7 @@ def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) 
 
 def _rounds(entry: Reader, lasts: float | None) -> list[float]:
     """When a fault comes again, in seconds after the first time: `times` times, one `every` so often."""
-    every, times = entry.maybe("every", seconds), entry.maybe("times", whole(2, 1000))
+    every, times = entry.maybe("every", duration), entry.maybe("times", whole(2, 1000))
     if entry.has("every") != entry.has("times"):
         entry.problem("times" if entry.has("every") else "every", "is missing; the two go together")
     if every is None or times is None or lasts is None:
@@ -169,12 +170,12 @@ def _probes(
     found: list[Probe] = []
     streams = {stream.name: stream for stream in traffic}
     written = {writer.name: writer for writer in writers}
-    for number, item in enumerate(top.items("probes")):
-        entry = Reader(item, f"probes[{number}]", ("name", "phase", "at", "within", *_CHECKS), problems)
+    for index, item in enumerate(top.items("probes")):
+        entry = Reader(item, f"probes[{index}]", ("name", "phase", "at", "within", *_CHECKS), problems)
         phase = entry.need("phase", _phase)
         check = _check(entry, phase, places, streams, written, problems)
-        at = entry.maybe("at", seconds)
-        within = entry.maybe("within", _duration)
+        at = entry.maybe("at", duration)
+        within = entry.maybe("within", duration)
         if phase is None:
             continue
         if entry.has("at") and phase != "on_fault":
@@ -187,7 +188,7 @@ def _probes(
             entry.problem("within", f"is for probes of the phase recover_within, not {phase}")
         if check is not None:
             label = entry.take("name", text, _describe(check, phase, within))
-            found.append(Probe(f"probe-{number + 1}", label, phase, check, at, within))
+            found.append(Probe(f"probe-{index + 1}", label, phase, check, at, within))
     _refuse_twins("probes", [f"{probe.name} ({probe.phase})" for probe in found], problems)
     return tuple(found)
 
@@ -230,10 +231,10 @@ def _ping(value: object, where: str, places: Places, problems: list[Problem]) ->
     source, address = entry.need("from", places.node), entry.need("to", places.address)
     check = Ping(
         source or "",
-        str(entry.values.get("to")),
+        shown(entry.values.get("to")),
         address or "",
         count=entry.take("count", whole(1, 100), 5),
-        interval=entry.take("interval", seconds, 0.1),
+        interval=entry.take("interval", duration, 0.1),
         answers=entry.take("answers", flag, True),
         max_loss=entry.take("max_loss", percent, 0.0),
         max_rtt_ms=entry.maybe("max_rtt", milliseconds),
@@ -281,7 +282,10 @@ def _traffic_check(
     of = entry.need("of", choice(streams, "traffic called"))
     if of is None:
         return None
-    sender = entry.maybe("from", lambda node: _end(streams[of], node, places))
+    ends = streams[of].a, streams[of].b
+    sender = entry.maybe(
+        "from", lambda value: places.one_of(ends, value, f"{of} is between {ends[0]} and {ends[1]}, not from")
+    )
     expectations = ("loss", "latency", "latency_rise", "max_outage")
     if phase == "continuous" and not any(entry.has(key) for key in expectations):
         entry.problem("", f"says nothing that could be wrong; give one of {', '.join(expectations)}")
@@ -301,7 +305,7 @@ def _readback(
 ) -> Readback | None:
     entry = Reader(value, where, ("of", "from", "path"), problems)
     of, source = entry.need("of", choice(written, "writer called")), entry.need("from", places.node)
-    path = entry.maybe("path", _file)
+    path = entry.maybe("path", file_path)
     if of is None or source is None:
         return None
     return Readback(of, source, path or written[of].path, written[of].size)
@@ -322,21 +326,16 @@ def _writes(
     return WriteCheck(
         of,
         during=entry.take("during", choice((*WINDOWS, *KINDS), "window"), "faults"),
-        rate=entry.maybe("rate", range_of(_number)),
+        rate=entry.maybe("rate", range_of(number(0, 1000))),
         max_pause_s=entry.maybe("max_pause", seconds),
     )
-
-
-def _end(stream: Traffic, value: object, places: Places) -> str:
-    for node in (stream.a, stream.b):
-        if value in (node, places.nodes[node].get("site")):
-            return node
-    raise BadValue(f"{stream.name} is between {stream.a} and {stream.b}, not from {value}")
 
 
 def _instant(entry: Reader, at: float | None, faults: tuple[Fault, ...]) -> float | None:
     """When a probe of the phase on_fault is asked: halfway through the first fault unless it says so."""
     if not faults:
+        if at is None and not entry.problems:
+            entry.problem("at", "is missing, and there is no fault to ask halfway through")
         return at
     if at is None:
         first = min(faults, key=lambda fault: fault.at)
@@ -379,43 +378,12 @@ def _describe_writes(check: WriteCheck, phase: Phase, within: float | None) -> s
     return f"{check.of} {', '.join(words)}"
 
 
-def _file(value: object) -> str:
-    path = text(value)
-    if not path.startswith("/") or path.endswith("/") or ".." in path.split("/"):
-        raise BadValue(f"{path} is not the absolute path of a file")
-    return path
-
-
 def _size(value: object) -> int:
     """A size in bytes, or as 64kib or 4mib."""
     for unit, factor in (("kib", 2**10), ("mib", 2**20)):
         if isinstance(value, str) and value.strip().lower().endswith(unit):
-            return whole(1, _LARGEST_RECORD // factor)(value.strip()[: -len(unit)].strip()) * factor
-    return whole(64, _LARGEST_RECORD)(value)
-
-
-def _number(value: object) -> float:
-    try:
-        found = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
-    except ValueError:
-        found = -1.0
-    if not 0 <= found <= 1000:
-        raise BadValue("is not a number from 0 to 1000")
-    return found
-
-
-def _duration(value: object) -> float:
-    found = seconds(value)
-    if found > _LONGEST_S:
-        raise BadValue("is more than a day")
-    return found
-
-
-def _length(value: object) -> float:
-    found = _duration(value)
-    if found < 1:
-        raise BadValue("is less than 1 s, which no lease can guard")
-    return found
+            return whole(1, LARGEST // factor)(value.strip()[: -len(unit)].strip()) * factor
+    return whole(SMALLEST, LARGEST)(value)
 
 
 def _phase(value: object) -> Phase:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..errors import BadValue
+from ..errors import BadValue, shown
 from ..suggest import nearest
 from ..values import whole
 from . import frr
@@ -30,7 +30,7 @@ _VRF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 def _vrf(value: object) -> str:
     if isinstance(value, str) and _VRF.fullmatch(value):
         return value
-    raise BadValue(f"{value!r} is not the name of a VRF")
+    raise BadValue(f"{shown(value)} is not the name of a VRF")
 
 
 class _Bgp(Kind):
@@ -49,15 +49,17 @@ class _Bgp(Kind):
         place = f"VRF {params['vrf']}" if "vrf" in params else "default VRF"
         if entry["router"] is None:
             return f"there is no BGP in the {place} of this target"
-        if not entry["lines"]:
-            return cls.absent(params, entry, place)
+        if absent := cls.absent(params, entry, place):
+            return absent
         if frr.marked(map(tuple, entry["lines"])):
             return f"lines of Okiagari without a record stand at {cls.claim(params)}: run the heal_all playbook first"
         return cls.foreign(params, [line[-1] for line in entry["lines"]])
 
     @classmethod
-    def absent(cls, params: Mapping[str, Any], entry: Mapping[str, Any], place: str) -> str:
-        """Say that what the fault concerns isn't configured."""
+    def absent(cls, params: Mapping[str, Any], entry: Mapping[str, Any], place: str) -> str | None:
+        """Say that what the fault concerns isn't configured, if so."""
+        if params["neighbor"] in entry["neighbors"]:
+            return None
         near = nearest(params["neighbor"], entry["neighbors"])
         hint = f"; did you mean {near}?" if near else f"; there are {', '.join(entry['neighbors']) or 'none'}"
         return f"{params['neighbor']} is no BGP neighbour in the {place} of this target{hint}"
@@ -151,7 +153,9 @@ class PrefixWithdrawn(_Bgp):
     parameters: ClassVar = {"prefix": prefix}
 
     @classmethod
-    def absent(cls, params: Mapping[str, Any], entry: Mapping[str, Any], place: str) -> str:
+    def absent(cls, params: Mapping[str, Any], entry: Mapping[str, Any], place: str) -> str | None:
+        if entry["lines"]:
+            return None
         near = nearest(params["prefix"], entry["networks"])
         hint = f"; did you mean {near}?" if near else f"; it announces {', '.join(entry['networks']) or 'none'}"
         return f"this target doesn't announce {params['prefix']} in the {place}{hint}"

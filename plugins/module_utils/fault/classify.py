@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
+from ..values import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from ..values import Shape
 
 # One filter: the protocol of the frame, and flower's keys as `tc -j` prints them; `goto` a chain; or the `chain` that
 # it is in and its `match` of value, mask and offset from the network header.
@@ -27,6 +31,18 @@ _PORTS = ("dst_port", "src_port")
 # What tc adds of itself, or says in another way.
 _DERIVED = ("eth_type", "ip_tos_mask")
 _BETWEEN_TAGS = 1
+_HEX = re.compile(r"[0-9a-f]{1,8}")
+_SHOWN: Shape = [
+    {
+        "protocol": str,
+        "chain?": int,
+        "options?": {
+            "keys?": dict,
+            "match?": [{"value": _HEX, "mask": _HEX, "off": int}],
+            "actions?": [{"control_action": {"chain?": int}}],
+        },
+    }
+]
 _ETHERTYPES = {"ip": 0x0800, "ipv6": 0x86DD}
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58}
 
@@ -61,18 +77,20 @@ def read(shown: str) -> list[Filter]:
     """Give the filters that `tc -j filter show` has shown. Raises `OkiagariError` for what it never shows."""
     try:
         every = json.loads(shown.strip() or "[]", object_pairs_hook=_all_matches)
-        return [_read(each) for each in every if {"match", "keys"} & set(each.get("options", ()))]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OkiagariError(f"tc filter show: its output can't be read: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise OkiagariError("tc filter show: its output is not JSON") from error
+    if wrong := mismatch(every, _SHOWN):
+        raise OkiagariError(f"tc filter show: its output can't be understood: {wrong}")
+    return [_read(each) for each in every if {"match", "keys"} & set(each.get("options", ()))]
 
 
 def _read(each: Mapping[str, Any]) -> Filter:
     options = each["options"]
     if "match" in options:
         match = [[int(item["value"], 16), int(item["mask"], 16), item["off"]] for item in options["match"]]
-        return {"protocol": each["protocol"], "chain": each["chain"], "match": match}
+        return {"protocol": each["protocol"], "chain": each.get("chain"), "match": match}
     keys = {key: value for key, value in options["keys"].items() if key not in _DERIVED}
-    chains = [action["control_action"]["chain"] for action in options.get("actions", ())]
+    chains = [action["control_action"].get("chain") for action in options.get("actions", ())]
     return {"protocol": each["protocol"], **keys, **({"goto": chains[0]} if chains else {})}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import OkiagariError
 from .owned import FRR_MARK
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ _ENDS = ("exit", "exit-address-family", "exit-vrf", "end", "!")
 
 
 def parse(text: str) -> list[Line]:
-    """Give the lines of `show running-config`, each with its contexts, which FRR shows by indentation."""
+    """Give the lines of `show running-config`, each with its contexts, which FRR shows by indentation.
+
+    Raises `OkiagariError` if it isn't there to its end: what is missing must not be taken for what isn't configured.
+    """
+    if text.split()[-1:] != ["end"]:
+        raise OkiagariError(f"{' '.join(SHOW)}: the configuration that it shows has no end")
     found: list[Line] = []
     contexts: list[str] = []
     for raw in text.splitlines():
@@ -50,17 +56,23 @@ def router(lines: Iterable[Line], vrf: str) -> str | None:
 def neighbors(lines: Iterable[Line], block: str) -> list[str]:
     """Give the neighbours of a BGP by their addresses or names, in FRR's order."""
     words = [line[1].split() for line in lines if len(line) == 2 and line[0] == block]
-    return [name[1] for name in words if name[0] == "neighbor" and name[2] in ("remote-as", "interface", "peer-group")]
+    return [each[1] for each in words if each[0] == "neighbor" and each[2:3] in (["remote-as"], ["interface"])]
 
 
 def of_neighbor(lines: Iterable[Line], block: str, neighbor: str) -> list[Line]:
-    """Give all that is configured for a neighbour, and our own route-map for it."""
+    """Give what faults may change of a neighbour's session: is it shut, has it BFD, what does it do with routes."""
     return [
         line
         for line in lines
-        if (line[0] == block and line[-1].split()[:2] == ["neighbor", neighbor])
+        if (line[0] == block and _changeable(line[-1].split(), neighbor))
         or line[0].split()[:2] == ["route-map", route_map(block, neighbor)]
     ]
+
+
+def _changeable(words: Sequence[str], neighbor: str) -> bool:
+    if words[:2] != ["neighbor", neighbor]:
+        return False
+    return words[2:3] in (["shutdown"], ["bfd"]) or (words[2:3] == ["route-map"] and words[4:] == ["in"])
 
 
 def of_network(lines: Iterable[Line], block: str, prefix: str) -> list[Line]:

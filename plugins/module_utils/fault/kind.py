@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from ..errors import BadInput, BadValue
 from ..suggest import nearest
 from .model import Problems, State
 
@@ -31,8 +30,9 @@ class Kind(ABC):
     @classmethod
     def parse(cls, where: str, params: object) -> dict[str, Any]:
         """Give `params` typed and complete. Raises `BadInput` with all that is wrong; `where` names the fault."""
-        typed = read(where, cls.name, params, cls.parameters, cls.optional)
         problems = Problems()
+        typed = problems.read(where, params, {**cls.parameters, **cls.optional}, tuple(cls.optional))
+        problems.raise_if_any()
         for message in cls.contradictions(typed):
             problems.add(where, message)
         problems.raise_if_any()
@@ -72,32 +72,6 @@ class Kind(ABC):
     @abstractmethod
     def want(cls, params: Mapping[str, Any], have: State) -> State:
         """Give the claimed entry as it is under the fault."""
-
-
-def read(
-    where: str, name: str, params: object, needed: Mapping[str, Reader], optional: Mapping[str, Reader]
-) -> dict[str, Any]:
-    """Give the parameters of the kind `name` typed. Raises `BadInput` with all that is wrong at `where`."""
-    problems = Problems()
-    if not isinstance(params, Mapping):
-        problems.add(where, f"the parameters of {name} are not a mapping")
-        raise BadInput(problems.found)
-    problems.unknown_keys(where, params, (*needed, *optional))
-    typed: dict[str, Any] = {}
-    for key, convert in {**needed, **optional}.items():
-        if params.get(key) is None:
-            if key in needed:
-                problems.add(where, f"{name} needs the parameter {key}")
-            continue
-        try:
-            typed[key] = convert(params[key])
-        except BadValue as error:
-            problems.add(where, f"{key}: {error.message}", error.suggestion)
-        except BadInput as error:
-            for each in error.problems:
-                problems.add(where, f"{key}: {each.message}", each.suggestion)
-    problems.raise_if_any()
-    return typed
 
 
 def missing_interface(params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:

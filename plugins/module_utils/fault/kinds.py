@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import BadInput
-from ..suggest import nearest
+from ..values import choice
 from .bgp_kinds import BfdOff, BgpShutdown, LocalPreference, PrefixWithdrawn
 from .link_kinds import LinkDown, Mtu
-from .model import Problems
 from .netem_kinds import Corrupt, Delay, Duplicate, Loss, Rate, Reorder, Several
 from .route_kinds import RouteBlackhole, RouteOverride, RouteProhibit, RouteUnreachable
 
@@ -41,9 +39,5 @@ KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in _ALL}
 
 
 def find_kind(name: object) -> type[Kind]:
-    """Give the kind called `name`; raise `BadInput` that suggests the nearest one."""
-    if isinstance(name, str) and name in KINDS:
-        return KINDS[name]
-    problems = Problems()
-    problems.add("kind", f"{name!r} is not a kind of fault; there are {', '.join(KINDS)}", nearest(str(name), KINDS))
-    raise BadInput(problems.found)
+    """Give the kind called `name`; raise `BadValue` that suggests the nearest one."""
+    return KINDS[choice(KINDS, "kind of fault")(name)]

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+from ..errors import OkiagariError
 from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
 from . import classify, frr, netem, routes
 from .backend import Backend, Leftover, Op
@@ -15,7 +17,7 @@ from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL, SCOPED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ..errors import OkiagariError
+    from ..values import Shape
     from .model import State
 
 _IMPAIRED_BAND = "2"
@@ -27,6 +29,26 @@ tc qdisc add dev lo root netem loss 1% && echo netem
 tc qdisc replace dev lo root handle 1: prio &&
 tc filter add dev lo parent 1: protocol 802.1ad flower vlan_id 1 vlan_ethtype 802.1Q cvlan_id 1 && echo flower
 """)  # fmt: skip
+
+_NAMES: Shape = [{"ifname": routes.NAME}]
+_ADDRESS: dict[str, Shape] = {
+    **dict.fromkeys(("local", "address?", "broadcast?"), routes.HOST),
+    **dict.fromkeys(("family", "scope", "label?"), re.compile(r"(?!-)\S+")),
+    **dict.fromkeys(("prefixlen", "metric?"), int),
+}
+_LINK: Shape = [{"flags": [str], "mtu": int, "addr_info": [_ADDRESS]}]
+_HANDLE = re.compile(r"[0-9a-f]*:[0-9a-f]*")
+_QDISC: dict[str, Shape] = {
+    "kind": str,
+    "handle": _HANDLE,
+    "root?": bool,
+    "parent?": _HANDLE,
+    "options?": dict,
+    "packets?": int,
+    "drops?": int,
+}
+_CLASSES: Shape = [{"handle": _HANDLE, "parent?": _HANDLE}]
+_WAY: Shape = [{"dev": routes.NAME, "type?": str}]
 
 Entry = dict[str, Any]
 Shown = list[dict[str, Any]]
@@ -88,11 +110,11 @@ class LinuxBackend(Backend):
         resource, _colon, name = entry.partition(":")
         if resource != "qdisc":
             return {}
-        return measured(json_output(self._runner, ("tc", "-j", "-s", "qdisc", "show", "dev", name)))
+        return measured(json_output(self._runner, ("tc", "-j", "-s", "qdisc", "show", "dev", name), shape=[_QDISC]))
 
     def leftovers(self) -> list[Leftover]:
         found = []
-        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show")):
+        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show"), shape=[{**_QDISC, "dev": routes.NAME}]):
             if qdisc.get("handle") == FAULT_HANDLE:
                 dev = qdisc["dev"]
                 found.append(
@@ -112,8 +134,15 @@ class LinuxBackend(Backend):
                     )
                 )
         if "bgp" in self.capabilities():
-            found += frr_leftovers(frr.parse(output(self._runner, frr.SHOW)))
+            found += self._frr_leftovers()
         return found
+
+    def _frr_leftovers(self) -> list[Leftover]:
+        """What can't be known is no reason to leave the rest: it is told as something that is left."""
+        try:
+            return frr_leftovers(frr.parse(output(self._runner, frr.SHOW)))
+        except OkiagariError as error:
+            return [Leftover("bgp", "bgp", f"FRR can't be asked: {error}", ())]
 
     def _session(self, name: str) -> Entry:
         neighbor, _at, vrf = name.partition("@")
@@ -132,13 +161,18 @@ class LinuxBackend(Backend):
         return {
             "router": block,
             "lines": [list(line) for line in own],
-            "networks": [line[-1].split()[1] for line in every],
+            "networks": [" ".join(line[-1].split()[1:2]) for line in every],
         }
 
     def _link(self, name: str) -> Entry:
-        found = self._try("ip", "-j", "addr", "show", "dev", name)
-        if found is None:
-            return self._missing(name)
+        argv = ("ip", "-j", "addr", "show", "dev", name)
+        try:
+            said = output(self._runner, argv)
+        except CommandFailed as failure:
+            return self._missing(name, failure)
+        found = parsed_json(argv, said, _LINK)
+        if len(found) != 1:
+            raise CommandFailed(f"{' '.join(argv)}: it tells of {len(found)} interfaces instead of one")
         link = found[0]
         kept = sorted(
             routes.text(route, flags=False)
@@ -156,12 +190,15 @@ class LinuxBackend(Backend):
         }
 
     def _qdisc(self, name: str) -> Entry:
-        found = self._try("tc", "-j", "qdisc", "show", "dev", name)
-        if found is None:
-            return self._missing(name)
+        argv = ("tc", "-j", "qdisc", "show", "dev", name)
+        try:
+            said = output(self._runner, argv)
+        except CommandFailed as failure:
+            return self._missing(name, failure)
+        classes = ("tc", "-j", "class", "show", "dev", name)
         return qdisc_entry(
-            found,
-            lambda: json_output(self._runner, ("tc", "-j", "class", "show", "dev", name)),
+            parsed_json(argv, said, [_QDISC]),
+            lambda: json_output(self._runner, classes, shape=_CLASSES),
             lambda: output(self._runner, ("tc", "-j", "filter", "show", "dev", name, "parent", FAULT_HANDLE)),
         )
 
@@ -169,7 +206,11 @@ class LinuxBackend(Backend):
         return route_entry(self._routes("exact", prefix))
 
     def _nexthop(self, address: str) -> Entry:
-        found = self._try("ip", "-j", "route", "get", address)
+        argv = ("ip", "-j", "route", "get", address)
+        done = self._runner.run(argv)
+        if done.rc in (124, 127):
+            raise CommandFailed(f"{' '.join(argv)}: {reason(done)}")
+        found = [] if done.rc else parsed_json(argv, done.out, _WAY)
         if not found or found[0].get("type", "unicast") != "unicast" or {"gateway", "via"} & set(found[0]):
             return {}
         return {"dev": found[0]["dev"]}
@@ -177,20 +218,15 @@ class LinuxBackend(Backend):
     def _routes(self, *selector: str) -> list[dict[str, Any]]:
         version = ("-6",) if any(":" in word for word in selector) else ()
         found: list[dict[str, Any]] = json_output(
-            self._runner, ("ip", "-N", "-j", "-d", *version, "route", "show", *selector)
+            self._runner, ("ip", "-N", "-j", "-d", *version, "route", "show", *selector), shape=routes.SHAPE
         )
         return found
 
-    def _try(self, *argv: str) -> list[dict[str, Any]] | None:
-        done = self._runner.run(argv)
-        if done.rc in (124, 127):
-            raise CommandFailed(f"{' '.join(argv)}: {reason(done)}")
-        return parsed_json(argv, done.out) if done.rc == 0 else None
-
-    def _missing(self, name: str) -> Entry:
-        names = [link["ifname"] for link in json_output(self._runner, ("ip", "-j", "link", "show"))]
-        if name in names:
-            output(self._runner, ("ip", "-j", "addr", "show", "dev", name))
+    def _missing(self, name: str, failure: CommandFailed) -> Entry:
+        """Give the entry of an interface that isn't there; raise `failure` if it is, or if nobody knows."""
+        names = [link["ifname"] for link in json_output(self._runner, ("ip", "-j", "link", "show"), shape=_NAMES)]
+        if name in names or not names:
+            raise failure
         return {"missing": names}
 
 
@@ -242,20 +278,22 @@ def _leaf(root: Mapping[str, Any], classes: Callable[[], Sequence[Mapping[str, A
 
 
 def _place(qdisc: Mapping[str, Any]) -> str:
-    return "root" if qdisc.get("root") else str(qdisc["parent"])
+    return "root" if qdisc.get("root") else str(qdisc.get("parent", "root"))
 
 
 def qdisc_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
-    """Give the commands that put our netem on `dev`, or take away exactly ours. A vanished interface needs none."""
-    if "missing" in have:
-        return []
-    removal = [] if have["netem"] is None else [_qdisc_del(dev, have["parent"])]
+    """Give the commands that put our netem on `dev`, or take away exactly ours; a vanished interface took it along."""
+    stands = have.get("netem") is not None
+    removal = [_qdisc_del(dev, have["parent"])] if stands else []
     if want["netem"] is None:
         return removal
+    if have.get("foreign"):
+        raise OkiagariError(f"foreign {have['foreign']} on {dev}: left untouched")
     filters = classify.filters(want["only"]) if want["only"] else []
-    if removal and netem.agrees(have["netem"], want["netem"]) and classify.same(have["filters"], filters):
+    if stands and netem.agrees(have["netem"], want["netem"]) and classify.same(have["filters"], filters):
         return []
-    place = ("root",) if have["parent"] == "root" else ("parent", have["parent"])
+    parent = have.get("parent", "root")
+    place = ("root",) if parent == "root" else ("parent", parent)
     ours = ("tc", "qdisc", "add", "dev", dev, *place, "handle", FAULT_HANDLE)
     impaired = ("netem", *netem.words(want["netem"]))
     if not filters:
@@ -303,11 +341,11 @@ def stacked(name: str, links: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def link_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
-    """Give the commands that set `dev` down, or up with everything that it lost. A vanished interface needs none."""
-    if "missing" in have:
-        return []
+    """Give the commands that set `dev` down, or up with everything that it lost; a vanished interface stays lost."""
     ops: list[Op] = []
-    if have["admin"] != want["admin"]:
+    if "missing" in have and want["admin"] == "up":
+        return ops
+    if have.get("admin") != want["admin"]:
         ops.append(("ip", "link", "set", "dev", dev, want["admin"]))
     if want["admin"] == "down":
         return ops
@@ -347,8 +385,8 @@ def route_entry(found: Sequence[Mapping[str, Any]]) -> Entry:
     for route in found:
         if routes.is_ours(route):
             ours = {"type": routes.kind_of(route)}
-            ours.update({"via": route["gateway"], "dev": route["dev"]} if "gateway" in route else {})
-        elif int(route.get("metric", 0)) <= METRICS[routes.family(route)]:
+            ours.update({"via": route["gateway"], "dev": route["dev"]} if {"gateway", "dev"} <= route.keys() else {})
+        elif route.get("metric", 0) <= METRICS[routes.family(route)]:
             others.append(routes.text(route))
     return {"ours": ours, "others": others}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import BadInput, BadValue
+from ..errors import BadInput, BadValue, shown
 from ..suggest import nearest
 from ..values import choice, whole
 from .model import Problems
@@ -33,7 +33,7 @@ def _dscp(value: object) -> int:
     try:
         return whole(0, 63)(value)
     except BadValue:
-        message = f"{value!r} is neither a number from 0 to 63 nor a name such as ef or af41"
+        message = f"{shown(value)} is neither a number from 0 to 63 nor a name such as ef or af41"
         raise BadValue(message, nearest(str(value), DSCPS)) from None
 
 
@@ -56,17 +56,9 @@ def only(value: object) -> dict[str, Any]:
     """
     problems = Problems()
     if not isinstance(value, Mapping) or not value:
-        problems.add("only", f"is not a mapping with one of {', '.join(_READERS)}")
+        problems.add("only", f"has to be a mapping with at least one of {', '.join(_READERS)}")
         raise BadInput(problems.found)
-    problems.unknown_keys("only", value, tuple(_READERS))
-    typed: dict[str, Any] = {}
-    for key, read in _READERS.items():
-        if value.get(key) is None:
-            continue
-        try:
-            typed[key] = read(value[key])
-        except BadValue as error:
-            problems.add("only", f"{key}: {error.message}", error.suggestion)
+    typed = problems.read("only", value, _READERS, tuple(_READERS))
     if "port" in typed and typed.get("protocol") not in _WITH_PORTS:
         problems.add("only", f"a port needs the protocol: {', '.join(_WITH_PORTS)}")
     if "c_tag" in typed and "s_tag" not in typed:

@@ -6,20 +6,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import BadInput, BadValue, Problem
+from ..errors import BadInput, BadValue, Problem, shown
 from ..suggest import nearest
-from ..units import seconds
+from ..units import DAY_S, duration, seconds
+from ..values import mapping, text
 
 # One entry for each thing a fault touches or reads: {"link:w-osaka": {...}, "route:10.2.0.0/16": {...}}. Plain JSON.
 State = dict[str, Any]
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_KEYS = ("id", "kind", "target", "params", "lease_s")
-_PROGRAM_KEYS = ("at", "for")
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,35 @@ class Problems:
     def add(self, key: str, message: str, suggestion: str | None = None) -> None:
         self.found.append(Problem("", None, key, message, suggestion))
 
-    def unknown_keys(self, where: str, data: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    def read(
+        self,
+        where: str,
+        data: object,
+        readers: Mapping[str, Callable[[object], Any]],
+        optional: Collection[str] = (),
+    ) -> dict[str, Any]:
+        """Give the values of the mapping `data`, each by its reader, without those that are absent or wrong."""
+        if not isinstance(data, Mapping):
+            self.add(where, f"{shown(data)} is not a mapping with {', '.join(readers)}")
+            return {}
         for key in data:
-            if key not in known:
-                self.add(where, f"unknown key {key}, not one of {', '.join(known)}", nearest(str(key), known))
+            if key not in readers:
+                near = nearest(str(key), readers)
+                self.add(where, f"unknown key {shown(key)}, not one of {', '.join(readers)}", near)
+        values = {}
+        for key, read in readers.items():
+            if data.get(key) is None:
+                if key not in optional:
+                    self.add(where, f"{key} is missing")
+                continue
+            try:
+                values[key] = read(data[key])
+            except BadValue as error:
+                self.add(where, f"{key}: {error.message}", error.suggestion)
+            except BadInput as error:
+                for each in error.problems:
+                    self.add(where, f"{key}: {each.message}", each.suggestion)
+        return values
 
     def raise_if_any(self) -> None:
         if self.found:
@@ -65,9 +89,24 @@ def check_id(value: object) -> str:
     """Give `value` if it can name a fault or a drill, and so a file and a systemd unit; else raise `BadValue`."""
     if isinstance(value, str) and _ID.fullmatch(value) and not value.endswith((".service", ".timer")):
         return value
-    raise BadValue(
-        f"{value!r} is not an id: use up to 100 letters, digits, '_', '-' and '.', beginning with a letter or digit"
-    )
+    rule = "use up to 100 letters, digits, '_', '-' and '.', beginning with a letter or digit"
+    raise BadValue(f"{shown(value)} is not an id: {rule}")
+
+
+def lease(value: object) -> float:
+    """Give a lease in seconds."""
+    found = seconds(value)
+    if not 1 <= found <= DAY_S:
+        raise BadValue(f"a lease of {found:g} s is not between 1 s and a day")
+    return found
+
+
+def span(value: object) -> float:
+    """Give how long a fault of a drill is on, in seconds."""
+    found = duration(value)
+    if found < 1:
+        raise BadValue(f"{shown(value)} is less than 1 s, which no lease can guard")
+    return found
 
 
 def parse_fault(data: object, in_program: bool = False) -> Fault:
@@ -77,31 +116,24 @@ def parse_fault(data: object, in_program: bool = False) -> Fault:
     """
     from .kinds import find_kind
 
+    spans: dict[str, Callable[[object], float]] = {"at": duration, "for": span} if in_program else {"lease_s": lease}
     problems = Problems()
-    if not isinstance(data, Mapping):
-        problems.add("fault", "is not a mapping with id, kind, params and lease_s")
-        raise BadInput(problems.found)
-    name = str(data.get("id", "fault"))
-    problems.unknown_keys(name, data, _KEYS + (_PROGRAM_KEYS if in_program else ()))
-    lease = 0.0
-    params: dict[str, Any] = {}
+    name = label("fault", data)
+    readers = {"id": check_id, "kind": find_kind, "target": _target, "params": mapping, **spans}
+    found = problems.read(name, data, readers, ("target", "params"))
     try:
-        check_id(data.get("id"))
-    except BadValue as error:
-        problems.add(name, error.message)
-    try:
-        if in_program:
-            seconds(data.get("at"))
-            lease = seconds(data.get("for")) + 1.0
-        else:
-            lease = seconds(data.get("lease_s"))
-            if not 1 <= lease <= 86400:
-                problems.add(name, f"a lease of {lease:g} s is not between 1 s and a day")
-    except BadValue as error:
-        problems.add(name, "at and for" if in_program else f"lease_s: {error.message}", error.suggestion)
-    try:
-        params = find_kind(data.get("kind")).parse(name, data.get("params") or {})
+        params = found["kind"].parse(name, found.get("params", {})) if "kind" in found else {}
     except BadInput as error:
         problems.found.extend(error.problems)
     problems.raise_if_any()
-    return Fault(data["id"], data["kind"], params, lease, str(data.get("target") or ""))
+    lasts = found["for"] + 1.0 if in_program else found["lease_s"]
+    return Fault(found["id"], found["kind"].name, params, lasts, found.get("target", ""))
+
+
+def _target(value: object) -> str:
+    return "" if value == "" else text(value)
+
+
+def label(what: str, data: object) -> str:
+    """Give what a part of an input is called in a message: by its id, if it has one."""
+    return f"{what} {shown(data['id'])}" if isinstance(data, Mapping) and data.get("id") is not None else what

@@ -8,8 +8,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..errors import OkiagariError
+from ..values import mismatch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from ..values import Shape
 
 _PACKET_BITS = 8 * 1500
 _UNKNOWN_RATE = 1e9
@@ -23,6 +28,12 @@ _MODELS = {
     "states": ("loss-state", ("p13", "p31", "p32", "p23", "p14")),
 }
 _RANDOM = ("corrupt", "duplicate", "reorder")
+_NUMBER = (int, float)
+_PRINTED: Shape = {
+    **dict.fromkeys(("limit?", "gap?", "seed?"), int),
+    **{key: {"*": _NUMBER} for key in ("delay?", "loss-random?", "corrupt?", "duplicate?", "reorder?", "rate?")},
+    **{key: {"*": _NUMBER} for key in ("loss-gemodel?", "loss-state?")},
+}
 
 
 def with_limit(netem: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,8 +82,11 @@ def words(netem: Mapping[str, Any]) -> tuple[str, ...]:
 def read(options: Mapping[str, Any]) -> dict[str, Any]:
     """Give the state's words for the `options` of a netem as `tc -j` prints them; what is off is left out.
 
-    The distribution of a jitter isn't printed. A seed always is, also one that the kernel has chosen.
+    The distribution of a jitter isn't printed. A seed always is, also one that the kernel has chosen. Raises
+    `OkiagariError` for what tc never prints.
     """
+    if wrong := mismatch(options, _PRINTED, "options"):
+        raise OkiagariError(f"tc qdisc show: its netem can't be understood: {wrong}")
     found: dict[str, Any] = {"limit": options.get("limit")}
     delay = options.get("delay") or {}
     found["delay_ms"] = round(1000 * delay.get("delay", 0.0), 6)

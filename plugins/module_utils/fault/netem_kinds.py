@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from ..units import percent
 from ..values import choice, whole
-from .kind import Kind, Reader, missing_interface, read
+from .kind import Kind, Reader, missing_interface
 from .match import only
 from .model import Problems, State
 from .netem import with_limit
@@ -193,8 +193,9 @@ def _part(kind: type[Impairment]) -> Reader:
 
     def convert(value: object) -> dict[str, Any]:
         params = value if isinstance(value, Mapping) else {next(iter({**needed, **optional})): value}
-        typed = read("", kind.name, params, needed, optional)
         problems = Problems()
+        typed = problems.read("", params, {**needed, **optional}, tuple(optional))
+        problems.raise_if_any()
         for message in kind.contradictions(typed):
             problems.add("", message)
         problems.raise_if_any()

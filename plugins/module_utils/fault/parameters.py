@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import BadValue
+from ..errors import BadValue, shown
 from ..units import bits_per_second, percent, seconds
 
 if TYPE_CHECKING:
@@ -24,31 +25,29 @@ def interface(value: object) -> str:
         isinstance(value, str)
         and _INTERFACE.fullmatch(value)
         and value not in (".", "..")
+        and value.isprintable()
         and not value.startswith("-")
     ):
         return value
-    raise BadValue(f"{value!r} is not the name of an interface")
+    raise BadValue(f"{shown(value)} is not the name of an interface")
 
 
 def prefix(value: object) -> str:
-    """Give a prefix of either family, its host bits zero."""
-    try:
-        return str(ipaddress.ip_network(str(value)))
-    except ValueError:
-        pass
-    try:
-        suggestion = str(ipaddress.ip_network(str(value), strict=False))
-    except ValueError:
-        suggestion = None
-    raise BadValue(f"{value!r} is not a prefix such as 10.2.0.0/16", suggestion)
+    """Give a prefix in its canonical spelling."""
+    suggestion = None
+    if isinstance(value, str) and "%" not in value:
+        with suppress(ValueError):
+            suggestion = str(ipaddress.ip_network(value, strict=False))
+            return str(ipaddress.ip_network(value))
+    raise BadValue(f"{shown(value)} is not a prefix such as 10.2.0.0/16", suggestion)
 
 
 def address(value: object) -> str:
-    """Give an address of either family."""
-    try:
-        return str(ipaddress.ip_address(str(value)))
-    except ValueError:
-        raise BadValue(f"{value!r} is not an address such as 10.254.0.3") from None
+    """Give an address in its canonical spelling, without a zone: that of one link means nothing elsewhere."""
+    if isinstance(value, str) and "%" not in value:
+        with suppress(ValueError):
+            return str(ipaddress.ip_address(value))
+    raise BadValue(f"{shown(value)} is not an address such as 10.254.0.3")
 
 
 def share(value: object) -> float:
@@ -80,7 +79,7 @@ def shares(*names: str) -> Callable[[object], list[float]]:
 
     def read(value: object) -> list[float]:
         if not isinstance(value, list) or not 1 <= len(value) <= len(names):
-            raise BadValue(f"is not a list of 1 to {len(names)} percentages: {', '.join(names)}")
+            raise BadValue(f"has to be a list of 1 to {len(names)} percentages: {', '.join(names)}")
         return [share(value[0]), *(percent(item) for item in value[1:])]
 
     return read

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .owned import METRICS, ROUTE_PROTOCOL
+
+if TYPE_CHECKING:
+    from ..values import Shape
 
 _TYPES = {
     "1": "unicast",
@@ -42,6 +46,30 @@ STATIC_PROTOCOLS = ("3", "4", "16")
 
 Route = Mapping[str, Any]
 
+# They become arguments of commands: never one that begins like an option.
+NAME = re.compile(r"(?!-)[^\s/]{1,15}")
+HOST = re.compile(r"[0-9A-Fa-f.:]+")
+
+_HOP: dict[str, Shape] = {
+    "dev?": NAME,
+    "gateway?": HOST,
+    "via?": {"family": re.compile(r"\w+"), "host": HOST},
+    "flags?": [str],
+    "weight?": int,
+}
+SHAPE: Shape = [
+    {
+        **_HOP,
+        "dst": re.compile(r"default|[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?"),
+        **dict.fromkeys(("type?", "protocol?", "table?", "scope?"), (str, int)),
+        "prefsrc?": HOST,
+        "metric?": int,
+        "metrics?": [dict],
+        "nexthops?": [_HOP],
+    }
+]
+"""What `ip -N -j -d route show` prints, as far as it is read here."""
+
 
 def family(route: Route) -> int:
     """Give 4 or 6. A default route shows its family only by what else is printed with it."""
@@ -68,7 +96,7 @@ def prefix_of(route: Route) -> str:
 
 def is_ours(route: Route) -> bool:
     """Say whether a fault has put this route there."""
-    return str(route.get("protocol")) == str(ROUTE_PROTOCOL) and int(route.get("metric", 0)) == METRICS[family(route)]
+    return str(route.get("protocol")) == str(ROUTE_PROTOCOL) and route.get("metric", 0) == METRICS[family(route)]
 
 
 def devices(route: Route) -> set[str]:

@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OkiagariError
+from ..errors import BadValue, OkiagariError
+from ..values import from_json
 from .system import Clock, Places, SubprocessRunner, be_punctual, boot_id, command, write_safely
 
 # What only some commands need they import themselves: nothing is cached, so on a slow target each import is felt.
@@ -82,22 +83,28 @@ class Commands:
     def inject(self, request: Mapping[str, Any]) -> Answer:
         from ..fault.model import parse_fault
 
-        return self.keeper.inject(parse_fault({**request, "target": request.get("target") or self.host})).receipt()
+        return self.keeper.inject(parse_fault({"target": self.host, **request})).receipt()
 
     def undo(self, request: Mapping[str, Any]) -> Answer:
         """Give the receipts of all faults asked for, also of those that were over before."""
-        ids = _ids(request.get("ids"))
-        self.keeper.undo(ids, str(request.get("by", "module")))
+        from ..values import items, text
+
+        asked = _asked("undo", request, {"ids": items, "by": text}, optional=("by",))
+        ids = [_check_id(each) for each in asked["ids"]]
+        self.keeper.undo(ids, asked.get("by", "module"))
         return {"receipts": [record.receipt() for record in self.keeper.records() if record.fault.id in ids]}
 
     def probe(self, request: Mapping[str, Any]) -> Answer:
+        from ..values import items, mapping
         from .probes import ask_all
 
-        return {"results": ask_all(self.runner, list(request.get("probes", ())))}
+        asked = _asked("probe", request, {"probes": items}, optional=("probes",))
+        return {"results": ask_all(self.runner, [mapping(each) for each in asked.get("probes", ())])}
 
     def arm(self, request: Mapping[str, Any]) -> Answer:
         """Arm the same program as often as you like: a caller that lost the first answer may ask again."""
         from ..fault.lease import drill_unit
+        from ..units import DAY_S
         from .program import parse
         from .writers import log_of, refusal
 
@@ -112,18 +119,20 @@ class Commands:
         if refused:
             raise OkiagariError("; ".join(refused))
         begins = min((planned.at for planned in program.faults), default=program.ends)
-        if program.t0 + begins <= self.clock.now():
-            raise OkiagariError("T0 is in the past: nothing was armed; compare the clocks and arm again")
-        stale = [log_of(folder, str(spec["id"])) for spec in program.writers]
-        for path in (folder / "events.jsonl", folder / "streams.json", *stale):
-            path.unlink(missing_ok=True)
-        write_safely(folder / "program.json", json.dumps(request).encode())
         until_t0 = program.t0 - self.clock.now()
+        if until_t0 > DAY_S:
+            raise OkiagariError("T0 is more than a day away: nothing was armed; compare the clocks and arm again")
+        if until_t0 + begins <= 0:
+            raise OkiagariError("T0 is in the past: nothing was armed; compare the clocks and arm again")
         faults = [(planned.fault, until_t0 + planned.until + 1.0) for planned in program.faults]
         self.keeper.arm(program.drill, faults)
         try:
+            stale = [log_of(folder, spec["id"]) for spec in program.writers]
+            for path in (folder / "events.jsonl", folder / "streams.json", *stale):
+                path.unlink(missing_ok=True)
+            write_safely(folder / "program.json", json.dumps(request).encode())
             self.timers.start(unit, (*self.program, "run", program.drill))
-        except OkiagariError:
+        except (OkiagariError, OSError):
             for fault, _delay in faults:
                 self.keeper.give_up(fault.id, "the drill's runner could not be started")
             raise
@@ -149,7 +158,7 @@ class Commands:
     def status(self, request: Mapping[str, Any]) -> Answer:
         from ..fault.lease import drill_unit
 
-        drill = _check_id(request.get("drill"))
+        drill = _drill("status", request)
         return {
             "running": self.timers.running(drill_unit(drill)),
             "events": len(self._events(drill)),
@@ -157,7 +166,7 @@ class Commands:
         }
 
     def collect(self, request: Mapping[str, Any]) -> Answer:
-        drill = _check_id(request.get("drill"))
+        drill = _drill("collect", request)
         events = self._events(drill)
         folder = self.places.drill(drill)
         streams = folder / "streams.json"
@@ -173,13 +182,16 @@ class Commands:
         """Stop the runner first, or it would go on injecting."""
         from ..fault.lease import drill_unit
 
-        drill = _check_id(request.get("drill"))
+        drill = _drill("abort", request)
         self.timers.stop(drill_unit(drill))
         self.keeper.undo([record.fault.id for record in self.keeper.of_drill(drill)], "abort")
         return {"faults": self._receipts(drill)}
 
     def heal(self, request: Mapping[str, Any]) -> Answer:
-        return dict(self.keeper.heal(bool(request.get("check", False))))
+        from ..values import flag
+
+        asked = _asked("heal", request, {"check": flag}, optional=("check",))
+        return dict(self.keeper.heal(asked.get("check", False)))
 
     def expire(self, fault_id: str, unit: str) -> Answer:
         receipts = [record.receipt() for record in self.keeper.expire(_check_id(fault_id), unit)]
@@ -251,9 +263,9 @@ def _dispatch(commands: Commands, argv: Sequence[str], read: Callable[[], str]) 
         )
     text = read() if name not in ("hello", "snapshot") else ""
     try:
-        request = json.loads(text) if text.strip() else {}
-    except ValueError as error:
-        raise OkiagariError(f"{name}: the input is not JSON: {error}") from error
+        request = from_json(text) if text.strip() else {}
+    except BadValue as error:
+        raise OkiagariError(f"{name}: the input {error}") from error
     if not isinstance(request, dict):
         raise OkiagariError(f"{name}: the input is not a JSON object")
     answered: Answer = getattr(commands, name)(request)
@@ -266,7 +278,20 @@ def _check_id(value: object) -> str:
     return check_id(value)
 
 
-def _ids(value: object) -> list[str]:
-    if not isinstance(value, list):
-        raise OkiagariError("undo: ids is not a list of fault ids")
-    return [_check_id(each) for each in value]
+def _drill(name: str, request: Mapping[str, Any]) -> str:
+    return str(_asked(name, request, {"drill": _check_id})["drill"])
+
+
+def _asked(
+    name: str,
+    request: Mapping[str, Any],
+    readers: Mapping[str, Callable[[object], Any]],
+    optional: Sequence[str] = (),
+) -> Answer:
+    """Give what the command `name` is asked for. Raises `BadInput` with all that is wrong."""
+    from ..fault.model import Problems
+
+    problems = Problems()
+    asked = problems.read(name, request, readers, optional)
+    problems.raise_if_any()
+    return asked

@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from ..errors import OkiagariError
 from ..fault import routes
+from ..fault.model import Problems, label
+from ..fault.parameters import address, prefix
 from ..runner import Runner, json_output
-from ..suggest import nearest
+from ..units import duration
+from ..values import choice, file_path, whole
 from .icmp import Echo
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from .writers import LARGEST, SMALLEST, read_back
 
 _PATIENCE = 1.0
 _HOPS = 30
@@ -27,10 +28,10 @@ Result = tuple[bool, dict[str, Any], str]
 
 def ping(_runner: Runner, probe: Mapping[str, Any]) -> Result:
     """`{to, count, interval}`: ok if any answer came. `rtt_ms`: smallest, mean, largest; None without an answer."""
-    count, interval = int(probe.get("count", 5)), float(probe.get("interval", 0.1))
+    count, interval = probe.get("count", 5), probe.get("interval", 0.1)
     sent: dict[int, float] = {}
     rtts: dict[int, float] = {}
-    with Echo(str(probe["to"])) as echo:
+    with Echo(probe["to"]) as echo:
         start = time.monotonic()
         for sequence in range(count):
             sent[sequence] = time.monotonic()
@@ -51,7 +52,7 @@ def path(_runner: Runner, probe: Mapping[str, Any]) -> Result:
     """`{to}`: ok if the destination answered. `hops`: the routers and the destination, `*` for a silent one."""
     hops: dict[int, str] = {}
     reached: list[int] = []
-    with Echo(str(probe["to"])) as echo:
+    with Echo(probe["to"]) as echo:
         for ttl in range(1, _HOPS + 1):
             echo.send(ttl, ttl)
         until = time.monotonic() + _PATIENCE
@@ -66,10 +67,11 @@ def path(_runner: Runner, probe: Mapping[str, Any]) -> Result:
 
 def route(runner: Runner, probe: Mapping[str, Any]) -> Result:
     """`{prefix}`: ok if packets to it have a way. A prefix without a route of its own shows the one that covers it."""
-    prefix = str(ipaddress.ip_network(str(probe["prefix"]), strict=False))
+    prefix = probe["prefix"]
     show = ("ip", "-N", "-j", "-d", *(("-6",) if ":" in prefix else ()), "route", "show")
-    found = json_output(runner, (*show, "exact", prefix)) or json_output(runner, (*show, "match", prefix))
-    found.sort(key=lambda each: (-int(routes.prefix_of(each).rpartition("/")[2]), int(each.get("metric", 0))))
+    exact, match = ((*show, how, prefix) for how in ("exact", "match"))
+    found = json_output(runner, exact, shape=routes.SHAPE) or json_output(runner, match, shape=routes.SHAPE)
+    found.sort(key=lambda each: (-int(routes.prefix_of(each).rpartition("/")[2]), each.get("metric", 0)))
     if not found:
         return False, {"via": [], "dev": [], "protocol": None}, f"no route to {prefix}"
     best = found[0]
@@ -85,39 +87,56 @@ def route(runner: Runner, probe: Mapping[str, Any]) -> Result:
 
 def readback(_runner: Runner, probe: Mapping[str, Any]) -> Result:
     """`{path, key, size}`: ok if the file could be read. `records`: how many good ones stand there from its start."""
-    from .writers import read_back
-
-    found, total = read_back(str(probe["path"]), int(probe["key"]), int(probe["size"]))
+    found, total = read_back(probe["path"], probe["key"], probe["size"])
     value = {"records": found, "bytes": total}
     return True, value, f"{found} records are there bit for bit, {total} bytes"
 
 
-TYPES: dict[str, Callable[[Runner, Mapping[str, Any]], Result]] = {
-    "ping": ping,
-    "path": path,
-    "readback": readback,
-    "route": route,
+class Type(NamedTuple):
+    """A type of probe: how it is asked, and its parameters."""
+
+    ask: Callable[[Runner, Mapping[str, Any]], Result]
+    parameters: Mapping[str, Callable[[object], Any]]
+    optional: tuple[str, ...] = ()
+
+
+TYPES = {
+    "ping": Type(ping, {"to": address, "count": whole(1, 100), "interval": duration}, optional=("count", "interval")),
+    "path": Type(path, {"to": address}),
+    "readback": Type(readback, {"path": file_path, "key": whole(0, 2**32 - 1), "size": whole(SMALLEST, LARGEST)}),
+    "route": Type(route, {"prefix": prefix}),
 }
 
 
 def ask(runner: Runner, probe: Mapping[str, Any]) -> dict[str, Any]:
     """Run one probe and give its result; a probe that can't be run is not ok and says why."""
     at = time.time()
+    problems = Problems()
     try:
-        ok, value, detail = find(probe)(runner, probe)
-    except (OkiagariError, OSError, ValueError, KeyError) as error:
+        typed = read(probe, problems, {"id": lambda value: value, "at": duration}, optional=("id", "at"))
+        problems.raise_if_any()
+        ok, value, detail = TYPES[typed["type"]].ask(runner, typed)
+    except OSError as error:
+        ok, value, detail = False, {}, f"the probe could not be run: {error.strerror or error}"
+    except OkiagariError as error:
         ok, value, detail = False, {}, f"the probe could not be run: {error}"
     return {"id": probe.get("id"), "ok": ok, "at": at, "value": value, "detail": detail}
 
 
-def find(probe: Mapping[str, Any]) -> Callable[[Runner, Mapping[str, Any]], Result]:
-    """Give the function of a probe's type; raise `OkiagariError` that suggests the nearest one."""
-    name = str(probe.get("type"))
-    if name not in TYPES:
-        near = nearest(name, TYPES)
-        hint = f"; did you mean {near}?" if near else ""
-        raise OkiagariError(f"{name} is not a type of probe: there are {', '.join(TYPES)}{hint}")
-    return TYPES[name]
+def read(
+    probe: object,
+    problems: Problems,
+    common: Mapping[str, Callable[[object], Any]],
+    optional: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Give a probe with its parameters typed; `common` reads what it has besides them."""
+    name = label("probe", probe)
+    found = TYPES.get(probe["type"]) if isinstance(probe, Mapping) and isinstance(probe.get("type"), str) else None
+    readers = {**common, "type": choice(TYPES, "type of probe"), **(found.parameters if found else {})}
+    if found is None and isinstance(probe, Mapping):
+        # Without its type nothing is known of its parameters.
+        probe = {key: value for key, value in probe.items() if key in readers}
+    return problems.read(name, probe, readers, (*optional, *(found.optional if found else ())))
 
 
 def ask_all(runner: Runner, probes: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

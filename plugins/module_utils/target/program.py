@@ -5,20 +5,34 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput, BadValue, OkiagariError
+from ..errors import BadInput
 from ..fault.kinds import find_kind
-from ..fault.model import Fault, Problems, check_id, parse_fault
-from ..units import seconds
-from . import probes, writers
+from ..fault.model import Fault, Problems, check_id, label, parse_fault, span
+from ..fault.parameters import address
+from ..units import duration, seconds
+from ..values import file_path, items, mapping, number, text, whole
+from . import probes
+from .writers import LARGEST, SMALLEST
 
-_KEYS = ("drill", "t0", "ends", "target", "faults", "streams", "writers", "probes", "before")
-_STREAM_KEYS = ("id", "local", "peer", "port", "rate", "from", "until")
-_WRITER_KEYS = ("id", "path", "rate", "size", "from", "until")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    "drill": check_id, "t0": seconds, "ends": seconds, "target": text,
+    "faults": items, "streams": items, "writers": items, "probes": items, "before": mapping,
+}  # fmt: skip
+_OPTIONAL = ("target", "faults", "streams", "writers", "probes", "before")
+_STREAM: dict[str, Callable[[object], Any]] = {
+    "id": check_id, "local": address, "peer": address, "port": whole(1, 65535), "rate": number(0.001, 10000),
+    "from": seconds, "until": seconds,
+}  # fmt: skip
+_WRITER: dict[str, Callable[[object], Any]] = {
+    "id": check_id, "path": file_path, "rate": number(0.001, 1000), "size": whole(SMALLEST, LARGEST),
+    "from": seconds, "until": seconds,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,48 +69,26 @@ class Program:
 def parse(data: object) -> Program:
     """Give the program that `data` describes. Raises `BadInput` with all that is wrong."""
     problems = Problems()
-    if not isinstance(data, Mapping):
-        problems.add("program", "is not a mapping with drill, t0 and ends")
-        raise BadInput(problems.found)
-    problems.unknown_keys("program", data, _KEYS)
-    try:
-        check_id(data.get("drill"))
-    except BadValue as error:
-        problems.add("drill", error.message)
-    instants = {}
-    for key in ("t0", "ends"):
-        try:
-            instants[key] = seconds(data.get(key))
-        except BadValue as error:
-            problems.add(key, error.message)
+    found = problems.read("program", data, _READERS, _OPTIONAL)
+    target = found.get("target", "")
     faults = []
-    for each in data.get("faults") or ():
+    for each in found.get("faults", ()):
         try:
             fault = parse_fault(each, in_program=True)
-            fault = replace(fault, target=fault.target or str(data.get("target") or ""))
-            faults.append(Planned(fault, seconds(each["at"]), seconds(each["for"])))
+            faults.append(
+                Planned(replace(fault, target=fault.target or target), duration(each["at"]), span(each["for"]))
+            )
         except BadInput as refused:
             problems.found.extend(refused.problems)
     _check_overlaps(faults, problems)
-    for stream in data.get("streams") or ():
-        _check_stream(stream, problems)
-    for writer in data.get("writers") or ():
-        _check_writer(writer, problems)
-    for probe in data.get("probes") or ():
-        try:
-            probes.find(probe)
-            seconds(probe.get("at"))
-        except BadValue as error:
-            problems.add(f"probe {probe.get('id')}", f"at: {error.message}")
-        except OkiagariError as unknown:
-            problems.add(f"probe {probe.get('id')}", str(unknown))
+    streams = tuple(_working("stream", each, _STREAM, problems) for each in found.get("streams", ()))
+    written = tuple(_working("writer", each, _WRITER, problems) for each in found.get("writers", ()))
+    asked = tuple(probes.read(each, problems, {"id": check_id, "at": duration}) for each in found.get("probes", ()))
     problems.raise_if_any()
-    streams, written, asked = (tuple(data.get(key) or ()) for key in ("streams", "writers", "probes"))
-    target = str(data.get("target") or "")
-    before = data.get("before") or {}
     return Program(
-        data["drill"], instants["t0"], instants["ends"], target, tuple(faults), streams, written, asked, before
-    )
+        found["drill"], found["t0"], found["ends"], target, tuple(faults), streams, written, asked,
+        found.get("before", {}),
+    )  # fmt: skip
 
 
 def _check_overlaps(faults: list[Planned], problems: Problems) -> None:
@@ -114,31 +106,12 @@ def _check_overlaps(faults: list[Planned], problems: Problems) -> None:
                 problems.add(other.fault.id, f"stands on {claim} at the same time as {one.fault.id}")
 
 
-def _check_stream(stream: Mapping[str, Any], problems: Problems) -> None:
-    name = f"stream {stream.get('id')}"
-    problems.unknown_keys(name, stream, _STREAM_KEYS)
-    try:
-        for key in ("local", "peer"):
-            ipaddress.ip_address(str(stream[key]))
-        if not 0 < int(stream["port"]) < 65536:
-            problems.add(name, f"port {stream['port']} is not between 1 and 65535")
-        if not 0 < float(stream["rate"]) <= 10000:
-            problems.add(name, f"a rate of {stream['rate']} is not between 0 and 10000 packets per second")
-        if not seconds(stream["from"]) < seconds(stream["until"]):
-            problems.add(name, "ends before it begins")
-    except KeyError as error:
-        problems.add(name, f"{error.args[0]} is missing")
-    except (ValueError, TypeError) as error:
-        problems.add(name, str(error))
-
-
-def _check_writer(writer: Mapping[str, Any], problems: Problems) -> None:
-    name = f"writer {writer.get('id')}"
-    problems.unknown_keys(name, writer, _WRITER_KEYS)
-    try:
-        check_id(writer["id"])
-        writers.check(writer)
-    except KeyError as error:
-        problems.add(name, f"{error.args[0]} is missing")
-    except (ValueError, TypeError) as error:
-        problems.add(name, str(error))
+def _working(
+    what: str, data: object, readers: Mapping[str, Callable[[object], Any]], problems: Problems
+) -> Mapping[str, Any]:
+    """Something that works from one instant to another."""
+    name = label(what, data)
+    found = problems.read(name, data, readers)
+    if {"from", "until"} <= found.keys() and found["from"] >= found["until"]:
+        problems.add(name, "ends before it begins")
+    return found

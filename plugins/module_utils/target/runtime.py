@@ -149,7 +149,7 @@ class Runtime:
     def _watch(self, until: float) -> bool:
         """Look, until the monotonic `until`, whether all is as before the first fault. Say whether it still isn't."""
         while self._undone is not None and (began := self._clock.monotonic()) < until:
-            if snapshot.same(snapshot.take(self._runner), self._program.before):
+            if self._as_before():
                 took = self._clock.monotonic() - self._undone
                 self._event("restored", detail=f"as before {took:.2f} s after the last undo", took=round(took, 3))
                 self._undone = None
@@ -157,6 +157,13 @@ class Runtime:
                 # Streams and daemons need a slow processor more than the watcher does.
                 self._clock.sleep(max(_POLL, self._clock.monotonic() - began))
         return self._undone is not None
+
+    def _as_before(self) -> bool:
+        try:
+            return snapshot.same(snapshot.take(self._runner), self._program.before)
+        except OkiagariError:
+            # A target that can't be read just now isn't known to be as before, and its faults must still end in time.
+            return False
 
     def _ask(self, probe: Mapping[str, Any]) -> None:
         self._clock.wait_until(self._start + float(probe["at"]))

@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..fault import routes
 from ..fault.owned import DRILL_PREFIX, FAULT_HANDLE, LEASE_PREFIX
-from ..runner import Completed, Runner, reason
+from ..runner import CommandFailed, Completed, Runner, fitting, parsed_json, reason
 from . import storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from ..values import Shape
 
 # One process for both questions of the routing daemons: starting vtysh costs more than its answers.
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -32,6 +35,25 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "leases": ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{LEASE_PREFIX}*.timer"),
 }  # fmt: skip
 _NEEDED = ("links", "qdiscs", "routes", "rules")
+_SHAPES: dict[str, Shape] = {
+    "links": [
+        {
+            "ifname": str,
+            "flags": [str],
+            "mtu": int,
+            "operstate": str,
+            "addr_info": [{"local": str, "prefixlen": int}],
+        }
+    ],
+    "qdiscs": [{"kind": str, "handle": str, "dev": str, "root?": bool, "parent?": str, "options?": dict}],
+    "routes": routes.SHAPE,
+    "rules": [{"priority": int, "src?": str}],
+}
+_PEERS: dict[str, Shape] = {"peers?": {"*": {"state?": str, "pfxRcd?": int}}}
+_BGP: Shape = {**_PEERS, "ipv4Unicast?": _PEERS}
+_BFD: Shape = [{"peer": str, "status": str, "vrf?": str}]
+# What a shell prints around the documents may have brackets too, but no line that begins like a document.
+_DOCUMENT = re.compile(r"^(?:\{|\[\s*(?:[{\]]|\Z))", re.MULTILINE)
 
 Snapshot = dict[str, Any]
 
@@ -61,17 +83,16 @@ def normalise(answers: Mapping[str, Completed]) -> Snapshot:
     for name in _NEEDED:
         if answers[name].rc:
             raise OkiagariError(f"no snapshot: {' '.join(COMMANDS[name])}: {reason(answers[name])}")
-    links = _documents(answers["links"].out)
-    qdiscs = _documents(answers["qdiscs"].out)
-    table = [route for route in _documents(answers["routes"].out) if _lasting(route)]
+    links, qdiscs, table, rules = (parsed_json(COMMANDS[name], answers[name].out, _SHAPES[name]) for name in _NEEDED)
+    table = [route for route in table if _lasting(route)]
+    rules6 = (
+        parsed_json(COMMANDS["rules6"], answers["rules6"].out, _SHAPES["rules"]) if not answers["rules6"].rc else []
+    )
     snapshot: Snapshot = {
         "links": {link["ifname"]: _link(link) for link in links},
         "qdiscs": _qdiscs(qdiscs),
         "routes": sorted(routes.text(route) for route in table),
-        "rules": sorted(
-            [_rule("ip", rule) for rule in _documents(answers["rules"].out)]
-            + [_rule("ip6", rule) for rule in _documents(answers["rules6"].out)]
-        ),
+        "rules": sorted([_rule("ip", rule) for rule in rules] + [_rule("ip6", rule) for rule in rules6]),
         "okiagari": {
             "leases": _unit_names(answers["leases"]),
             "qdiscs": sorted(
@@ -91,6 +112,7 @@ def daemons(text: str) -> Snapshot:
     """Read what the routing daemons said: the state of the BGP and BFD peers. A daemon that is absent gives no key."""
     found: Snapshot = {}
     for document in _stream(text):
+        fitting(COMMANDS["daemons"], document, _BGP if isinstance(document, dict) else _BFD)
         if isinstance(document, dict):
             peers = document.get("peers") or document.get("ipv4Unicast", {}).get("peers")
             if peers:
@@ -165,22 +187,13 @@ def _unit_names(answer: Completed) -> list[str]:
     return sorted(line.split()[0] for line in answer.out.splitlines() if line.split())
 
 
-def _documents(text: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(text) if text.strip() else []
-    return found
-
-
 def _stream(text: str) -> list[Any]:
     """Give the JSON documents in `text`, whatever a shell printed between them."""
     decoder, position, found = json.JSONDecoder(), 0, []
-    while position < len(text):
-        if text[position] not in "[{":
-            position += 1
-            continue
+    while begins := _DOCUMENT.search(text, position):
         try:
-            document, position = decoder.raw_decode(text, position)
-        except ValueError:
-            position += 1
-            continue
+            document, position = decoder.raw_decode(text, begins.start())
+        except (ValueError, RecursionError) as error:
+            raise CommandFailed(f"{' '.join(COMMANDS['daemons'])}: its output is not JSON") from error
         found.append(document)
     return found

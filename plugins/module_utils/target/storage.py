@@ -53,14 +53,14 @@ def _brick(root: Path, brick: dict[str, str]) -> dict[str, Any]:
 
 def _runs(pid_file: Path) -> bool:
     try:
-        return Path("/proc", pid_file.read_text(encoding="ascii").strip(), "stat").exists()
+        return Path("/proc", pid_file.read_text(encoding="ascii", errors="replace").strip(), "stat").exists()
     except OSError:
         return False
 
 
 def _values(file: Path) -> dict[str, str]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
     return {key: value for key, equals, value in (line.partition("=") for line in lines) if equals}

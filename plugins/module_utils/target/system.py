@@ -27,8 +27,8 @@ class SubprocessRunner:
     def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
         try:
             done = subprocess.run(
-                list(argv), input=input if input is not None else "", capture_output=True, text=True,
-                timeout=timeout, check=False, env={**os.environ, "LC_ALL": "C"},
+                list(argv), input=input if input is not None else "", capture_output=True, encoding="utf-8",
+                errors="replace", timeout=timeout, check=False, env={**os.environ, "LC_ALL": "C"},
             )  # fmt: skip
         except OSError as error:
             return Completed(127, "", f"{argv[0]}: {error.strerror}")

@@ -16,8 +16,6 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadValue
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -25,6 +23,7 @@ _MAGIC = b"OKIWRIT1"
 _HEAD = struct.Struct(">8sIIQd")
 _DIGEST = 32
 SMALLEST = _HEAD.size + _DIGEST
+LARGEST = 16 * 2**20
 _AGAIN_S = 0.2
 _LINGER_S = 3.0
 
@@ -195,18 +194,6 @@ def read_back(path: str, key: int, size: int) -> tuple[int, int]:
         while is_good(file.read(size), key, good, size):
             good += 1
     return good, total
-
-
-def check(spec: Mapping[str, Any]) -> None:
-    """Raise `BadValue` for a writer that makes no sense."""
-    if int(spec["size"]) < SMALLEST:
-        raise BadValue(f"a record of {spec['size']} bytes is less than {SMALLEST}")
-    if not 0 < float(spec["rate"]) <= 1000:
-        raise BadValue(f"a rate of {spec['rate']} is not between 0 and 1000 records per second")
-    if not str(spec["path"]).startswith("/"):
-        raise BadValue(f"{spec['path']} is not an absolute path")
-    if float(spec["from"]) >= float(spec["until"]):
-        raise BadValue("ends before it begins")
 
 
 def _write_whole(file: int, data: bytes, offset: int) -> None:

@@ -25,6 +25,11 @@ def test_the_nearest_word_is_found(word, expected):
     assert nearest(word, ["kanazawa", "hiroshima", "kvm_hosts"]) == expected
 
 
+@pytest.mark.parametrize("word", ["t", "ta", "a", "att", "st", "AT"])
+def test_one_slip_in_a_short_word_is_near(word):
+    assert nearest(word, ["at", "for", "percent"]) == "at"
+
+
 @given(st.text(max_size=20), st.lists(st.text(max_size=20)))
 def test_the_result_is_a_choice_and_ignores_their_order(word, choices):
     found = nearest(word, choices)

@@ -121,7 +121,7 @@ def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> 
         (
             route_fault,
             {"fault": "override", "prefix": "10.2.0.0/16", "lease": 5},
-            "route_override needs the parameter via",
+            "via is missing",
         ),
         (
             route_fault,

@@ -240,6 +240,14 @@ def test_ranges(lab: dict[str, Any], arguments: dict[str, Any], written: object,
     assert check.loss == Range(*wanted)
 
 
+def test_without_a_fault_a_probe_needs_its_instant(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    arguments["timeline"] = []
+    arguments["probes"] = [{"phase": "on_fault", "ping": {"from": "osaka", "to": "naist-r1"}}]
+    assert problems(arguments, lab) == ["probes[0].at: is missing, and there is no fault to ask halfway through"]
+    arguments["probes"][0]["at"] = 3
+    assert parse(arguments, lab).probes[0].at == 3.0
+
+
 def test_twins_are_refused(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
     arguments["traffic"] *= 2
     assert problems(arguments, lab) == ["traffic: 2 of them are called h-k"]

@@ -149,6 +149,12 @@ def test_a_shut_session_cuts_its_circuit_and_one_of_a_vrf_does_not(lab: dict[str
     ]  # fmt: skip
 
 
+def test_a_trunk_that_is_down_cuts_no_circuit(lab: dict[str, Any]) -> None:
+    timeline = [{"at": 5, "for": 20, "fault": "link_down", "node": "naist-r1", "interface": "trunk0"}]
+    drill = parse(cuts(timeline=timeline), lab)
+    assert [radius.cut for radius in radii(drill, lab)] == [(), ()]
+
+
 def test_programs_carry_the_targets_own_time(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
     drill = parse(arguments, lab)
     found = programs(drill, "everything-1", Places(lab), 1000.0, {"osaka": 0.25})

@@ -170,9 +170,9 @@ def test_a_drill_with_writers(lab: dict[str, Any]) -> None:
     [
         ({"writers": [{"name": "w", "node": "hiroshima-kvm", "path": "/f"}]}, "did you mean hiroshima-kvm1?"),
         ({"writers": [{"name": "w", "node": "osaka", "path": "f"}]}, "writers[0].path: f is not the absolute path"),
-        ({"writers": [{"name": "w", "node": "osaka", "path": "/f", "size": "1gib"}]}, "writers[0].size: is not"),
-        ({"writers": [{"name": "w", "node": "osaka", "path": "/f", "size": 10}]}, "writers[0].size: is not"),
-        ({"writers": [{"name": "w", "node": "osaka", "path": "/f", "rate": 0}]}, "writers[0].rate: is not"),
+        ({"writers": [{"name": "w", "node": "osaka", "path": "/f", "size": "1gib"}]}, "size: 1gib is not"),
+        ({"writers": [{"name": "w", "node": "osaka", "path": "/f", "size": 10}]}, "writers[0].size: 10 is not"),
+        ({"writers": [{"name": "w", "node": "osaka", "path": "/f", "rate": 0}]}, "writers[0].rate: 0 is not"),
         (
             {"writers": [{"name": name, "node": "osaka", "path": "/f"} for name in "wv"]},
             "writers: 2 of them write to /f",

@@ -167,6 +167,8 @@ class SimulatedKernel:
             result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-6")])
         except ValueError as error:
             return Completed(1, "", str(error))
+        except KeyError as error:
+            return Completed(1, "", f"Cannot find device {error}")
         return Completed(0, "" if result is None else _printed(result), "")
 
     def _run(self, words: list[str]) -> Any:  # noqa: C901 -- one case a command
@@ -208,7 +210,7 @@ class SimulatedKernel:
 
     def _vtysh(self, said: Sequence[str]) -> str:
         if said[0].startswith("show "):
-            return _running(self.frr)
+            return f"{_running(self.frr)}end\n"
         contexts: list[str] = []
         for line in said[1:]:
             if line.startswith(("router bgp ", "route-map ")):

@@ -199,6 +199,26 @@ def test_foreign_qdiscs_are_left_untouched(target: SimulatedTarget, qdisc: dict[
     assert target.kernel.state() == before
 
 
+@pytest.mark.parametrize("asked", [DOWN_A, LOSS_A])
+def test_an_interface_that_vanishes_before_the_injection_is_told(target: SimulatedTarget, asked: Any) -> None:
+    target.keeper.arm("d", [(fault(asked), 30.0)])
+    target.keeper.prepare(fault(asked).id)
+    del target.kernel.links["w-a"], target.kernel.qdiscs["w-a"]
+    [record] = target.keeper.strike([fault(asked).id])
+    assert (record.state, record.live) == ("failed", False)
+    assert "not injected: " in (record.error or "")
+
+
+def test_a_foreign_qdisc_that_comes_before_the_injection_is_left_untouched(target: SimulatedTarget) -> None:
+    target.keeper.arm("d", [(fault(LOSS_A), 30.0)])
+    target.keeper.prepare("loss-1")
+    target.kernel.qdiscs["w-a"] = [{"kind": "htb", "handle": "1:", "dev": "w-a", "root": True, "options": {}}]
+    before = target.kernel.state()
+    [record] = target.keeper.strike(["loss-1"])
+    assert "foreign root qdisc htb 1: on w-a: left untouched" in (record.error or "")
+    assert target.kernel.state() == before
+
+
 def test_foreign_child_of_the_circuit_emulation_is_left_untouched(target: SimulatedTarget) -> None:
     target.kernel.qdiscs["w-b"].append({"kind": "tbf", "handle": "9:", "dev": "w-b", "parent": "c1c:1", "options": {}})
     with pytest.raises(OkiagariError, match="foreign qdisc tbf 9: under c1c:1 on w-b"):

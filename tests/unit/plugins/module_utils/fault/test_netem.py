@@ -171,7 +171,7 @@ def test_filters_are_recognised_as_tc_prints_them() -> None:
     "shown", ["[{", "[1]", '[{"options": {"keys": 5}}]', '[{"options": {"match": {"value": "x"}}}]', "7"]
 )
 def test_filters_that_tc_never_prints_are_one_clear_error(shown: str) -> None:
-    with pytest.raises(OkiagariError, match="tc filter show: its output can't be read"):
+    with pytest.raises(OkiagariError, match="tc filter show: its output "):
         classify.read(shown)
 
 

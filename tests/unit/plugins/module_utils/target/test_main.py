@@ -113,10 +113,10 @@ def test_a_module_and_a_drill_dont_touch_the_same_thing(program: Program) -> Non
         (("heal", "all"), "", "'heal' is not a command"),
         (("inject",), "{", "inject: the input is not JSON"),
         (("inject",), "[]", "inject: the input is not a JSON object"),
-        (("undo",), "{}", "undo: ids is not a list"),
-        (("undo",), '{"ids": ["../x"]}', "'../x' is not an id"),
-        (("status",), "{}", "None is not an id"),
-        (("probe",), '{"probes": 1}', "an error inside Okiagari, please report it: TypeError"),
+        (("undo",), "{}", "undo: ids is missing"),
+        (("undo",), '{"ids": ["../x"]}', "../x is not an id"),
+        (("status",), "{}", "status: drill is missing"),
+        (("probe",), '{"probes": 1}', "probe: probes: 1 is not a list"),
     ],
 )
 def test_errors_are_json(program: Program, argv: tuple[str, ...], text: str, error: str) -> None:

@@ -37,21 +37,21 @@ def test_parsed() -> None:
     ("changed", "problems"),
     [
         ({"fault": []}, ["unknown key fault", "did you mean faults?"]),
-        ({"drill": "a b", "t0": "noon"}, ["'a b' is not an id", "t0: noon is not a duration"]),
+        ({"drill": "a b", "t0": "noon"}, ["a b is not an id", "t0: noon is not a duration"]),
         ({"faults": [CUT, {**CUT, "at": 30}]}, ["two faults of this program have this id"]),
         ({"faults": [CUT, {**CUT, "id": "b", "at": 24.9}]}, ["stands on link:w-a at the same time as a"]),
         (
             {"faults": [{**CUT, "kind": "link_dwon"}, {**CUT, "id": "b", "at": None}]},
-            ["did you mean link_down?", "b: at and for"],
+            ["did you mean link_down?", "fault b: at is missing"],
         ),
-        ({"streams": [{**STREAM, "peer": "x", "portt": 1}]}, ["did you mean port?", "'x' does not appear to be"]),
+        ({"streams": [{**STREAM, "peer": "x", "portt": 1}]}, ["did you mean port?", "peer: x is not an address"]),
         ({"streams": [{"id": "s"}]}, ["stream s: local is missing"]),
         (
             {"streams": [{**STREAM, "rate": 0, "port": 0, "until": 0}]},
-            ["a rate of 0", "port 0", "ends before it begins"],
+            ["rate: 0 is not", "port: 0 is not", "ends before it begins"],
         ),
         ({"probes": [{**PING, "type": "pin"}]}, ["did you mean ping?"]),
-        ({"probes": [{**PING, "at": None}]}, ["probe p: at:"]),
+        ({"probes": [{**PING, "at": None}]}, ["probe p: at is missing"]),
     ],
 )
 def test_everything_wrong_is_told_at_once(changed: dict[str, Any], problems: list[str]) -> None:

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import runtime
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.program import parse
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
@@ -57,3 +58,23 @@ def test_a_scar_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_restoration_is_not_watched_without_knowing_how_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not {"restored", "not_restored"} & run(SimulatedTarget(tmp_path), tmp_path, monkeypatch).keys()
+
+
+def test_a_snapshot_that_fails_delays_no_fault_and_ends_no_runner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = SimulatedTarget(tmp_path)
+    before, taken = shown(target), iter([False, False])
+
+    def take(_runner: object) -> dict[str, Any]:
+        target.clock.sleep(LONG_S)
+        if next(taken, True):
+            return shown(target)
+        raise OkiagariError("no snapshot: simulated")
+
+    monkeypatch.setattr(runtime.snapshot, "take", take)
+    program = parse({"drill": "d", "t0": target.clock.now() + 4, "ends": 40, "faults": [CUT], "before": before})
+    target.keeper.arm("d", [(program.faults[0].fault, 30.0)])
+    runtime.Runtime(program, target.keeper, target.kernel, target.clock, tmp_path).run()
+    events = [json.loads(line)["event"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert events == ["started", "injected", "undone", "restored", "ended"]

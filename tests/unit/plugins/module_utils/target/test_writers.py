@@ -174,9 +174,9 @@ def test_a_program_with_bad_writers() -> None:
         program.parse({"drill": "d", "t0": 1, "ends": 2, "writers": bad})
     text = str(refused.value)
     for part in (
-        "writer a: f is not an absolute path",
-        "writer b: a rate of 2000",
-        "writer c: a record of 10 bytes is less than 64",
+        "writer a: path: f is not the absolute path",
+        "writer b: rate: 2000 is not",
+        "writer c: size: 10 is not a whole number from 64",
         "writer d: ends before it begins",
         "writer e: path is missing",
         "writer ../f:",

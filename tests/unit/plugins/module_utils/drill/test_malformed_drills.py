@@ -1,0 +1,211 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The drills of the scenarios with something wrong in them: each runs, or is refused in words and as a whole."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.plan import plan_text, plans
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, Problem
+from ansible_collections.okiagari.testbed.plugins.module_utils.target import program
+from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils import mutation
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[5]
+TESTBEDS = {name: load(ROOT / f"inventory/{name}/testbed.yml").to_dict() for name in ("lab", "distcloud")}
+# The scenarios are for the lab; the same circuits and routers by the names that they have there.
+ELSEWHERE = {
+    "hiroshima-kanazawa": "hiroshima-jgn-hiroshima",
+    "hiroshima-osaka": "hiroshima-jgn-okayama",
+    "otemachi": "jgn-hiroshima",
+    "kanazawa-otemachi": "kanazawa-jgn-nagoya",
+}
+DRILLS = 1500
+
+
+def scenarios(testbed: str) -> list[dict[str, Any]]:
+    """Give the drills of the scenarios that can be run in this testbed."""
+    found = []
+    for file in sorted((ROOT / "scenarios").glob("*/drill.yml")):
+        text = file.read_text(encoding="utf-8").replace("{{ shared }}", "/var/lib/okiagari/shared")
+        [play] = yaml.safe_load(text)
+        arguments = play["tasks"][0]["okiagari.testbed.drill"]
+        if testbed != "lab":
+            arguments = translated(arguments)
+        if not refusal(arguments, TESTBEDS[testbed]):
+            found.append(arguments)
+    return found
+
+
+def translated(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: translated(item) for key, item in value.items()}
+    return [translated(item) for item in value] if isinstance(value, list) else ELSEWHERE.get(value, value)
+
+
+def refusal(arguments: Any, testbed: dict[str, Any]) -> tuple[Problem, ...]:
+    """Give the problems of a drill, or none if it can be planned; then each target can read its program."""
+    try:
+        drill = parse(arguments, testbed)
+        plan = plans(drill, testbed, Places(testbed))
+    except BadInput as error:
+        return error.problems
+    assert drill.name in plan_text(drill, plan)
+    for each in plan.programs.values():
+        program.parse(each)
+    return ()
+
+
+def check_words(problems: tuple[Problem, ...]) -> None:
+    for problem in problems:
+        assert " " in problem.message.strip(), problem
+        assert len(str(problem)) < 400, problem
+        assert str(problem).isprintable(), problem
+        assert not mutation.INTERNAL.search(str(problem)), problem
+
+
+SCENARIOS = [(testbed, drill) for testbed in TESTBEDS for drill in scenarios(testbed)]
+IDS = [f"{testbed}-{drill['name']}" for testbed, drill in SCENARIOS]
+
+
+def own_junk(testbed: dict[str, Any]) -> list[Any]:
+    """What is wrong in a drill only, or right in another place of it."""
+    nodes, circuits = list(testbed["nodes"]), list(testbed["circuits"])
+    interfaces = sorted({item["name"] for node in testbed["nodes"].values() for item in node["interfaces"]})
+    return [
+        *mutation.junk(), "before", "during", "on_fault", "continuous", "recover_within", "never", "loss",
+        "link_down",
+        "route_blackhole", "-1s", "0s", "0.5s", "12s", "2h", "1e9h", "99999h", "200 years", "30", "101%",
+        "..5%", "..-5%", *nodes, *circuits, *testbed["sites"], *interfaces,
+        {"at": "5s", "for": "5s", "fault": "link_down", "circuit": circuits[0]},
+        {"at": "6s", "for": "5s", "fault": "link_down", "circuit": circuits[0]},
+        *({"at": "5s", "for": "5s", "fault": "link_down", "node": nodes[0], "interface": name} for name in interfaces),
+        {"at": "5s", "for": "5s", "fault": "route_blackhole", "node": nodes[0], "to": nodes[-1]},
+        {"name": "w", "node": nodes[0], "path": "/f\0", "rate": 1},
+        {"phase": "on_fault", "ping": {"from": nodes[0], "to": "::1"}},
+    ]  # fmt: skip
+
+
+def malformed(seed: int) -> tuple[dict[str, Any], Any]:
+    """Give a testbed, and a drill of it with one to three things changed."""
+    rng = random.Random(seed)
+    testbed, drill = SCENARIOS[seed % len(SCENARIOS)]
+    values = own_junk(TESTBEDS[testbed])
+    for _change in range(rng.choice((1, 1, 2, 3))):
+        drill = mutation.mutated(rng, drill, values)
+    return TESTBEDS[testbed], drill
+
+
+def test_the_scenarios_can_be_planned_in_both_testbeds() -> None:
+    assert [testbed for testbed, _drill in SCENARIOS] == ["lab"] * 5 + ["distcloud"] * 3
+
+
+def test_malformed_drills_are_planned_or_refused_in_words() -> None:
+    refused = 0
+    for seed in range(DRILLS):
+        testbed, drill = malformed(seed)
+        try:
+            problems = refusal(drill, testbed)
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            raise
+        check_words(problems)
+        refused += bool(problems)
+    assert 0.6 * DRILLS < refused < 0.95 * DRILLS
+
+
+@pytest.mark.parametrize(("testbed", "drill"), SCENARIOS, ids=IDS)
+def test_what_is_nested_too_deeply_is_refused_in_words(testbed: str, drill: dict[str, Any]) -> None:
+    for path in mutation.places(drill):
+        problems = refusal(mutation.put(drill, path, mutation.nested()), TESTBEDS[testbed])
+        assert problems
+        check_words(problems)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=5) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(SCENARIOS), st.data(), anything)
+def test_anything_in_any_place_is_planned_or_refused_in_words(
+    scenario: tuple[str, dict[str, Any]], data: st.DataObject, value: Any
+) -> None:
+    testbed, drill = scenario
+    path = data.draw(st.sampled_from(list(mutation.places(drill))))
+    for problem in refusal(mutation.put(drill, path, value), TESTBEDS[testbed]):
+        assert " " in problem.message.strip()
+
+
+def names(testbed: dict[str, Any], drill: dict[str, Any]) -> set[str]:
+    """Every word that has a meaning in this drill."""
+    own = {each["name"] for key in ("traffic", "writers") for each in drill.get(key, ())}
+    fixed = {
+        "link_down",
+        "loss",
+        "route_override",
+        "before",
+        "after",
+        "on_fault",
+        "continuous",
+        "recover_within",
+        "faults",
+        "run",
+    }
+    return {*testbed["nodes"], *testbed["circuits"], *testbed["sites"], *own, *fixed}
+
+
+@pytest.mark.parametrize(("testbed", "drill"), SCENARIOS, ids=IDS)
+def test_a_slip_of_the_finger_has_its_correction(testbed: str, drill: dict[str, Any]) -> None:
+    rng = random.Random(drill["name"])
+    words = names(TESTBEDS[testbed], drill)
+    keys = {path[-1] for path in mutation.places(drill) if path and isinstance(path[-1], str)} | {
+        "percent",
+        "to",
+        "interface",
+    }
+    wrong = []
+    for path in mutation.places(drill):
+        value = mutation.at(drill, path)
+        if path and isinstance(path[-1], str):
+            misspelt = mutation.slip(rng, path[-1])
+            parent = {misspelt if key == path[-1] else key: item for key, item in mutation.at(drill, path[:-1]).items()}
+            if misspelt and misspelt.strip("-_") and misspelt not in keys:
+                wrong.append((path[-1], misspelt, mutation.put(drill, path[:-1], parent)))
+        if isinstance(value, str) and value in words and path[-1] not in ("name", "title", "hypothesis"):
+            misspelt = mutation.slip(rng, value)
+            if misspelt not in words:
+                wrong.append((value, misspelt, mutation.put(drill, path, misspelt)))
+    assert len(wrong) > 20
+    for meant, misspelt, arguments in wrong:
+        problems = refusal(arguments, TESTBEDS[testbed])
+        about = [problem for problem in problems if misspelt in f"{problem.key} {problem.message}"]
+        corrections = {problem.suggestion for problem in about}
+        assert meant in corrections or any(one_slip(misspelt, found) for found in corrections if found), (
+            meant,
+            problems,
+        )
+
+
+def one_slip(word: str, other: str) -> bool:
+    """Whether the two words differ in one letter, or in the order of two neighbours."""
+    return any(
+        word[:index] + word[index + 1 :] == other
+        or other[:index] + other[index + 1 :] == word
+        or word[:index] + other[index : index + 1] + word[index + 1 :] == other
+        or word[:index] + word[index : index + 2][::-1] + word[index + 2 :] == other
+        for index in range(max(len(word), len(other)))
+    )
