@@ -11,6 +11,8 @@ import re
 import string
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import strategies as st
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
@@ -22,6 +24,12 @@ INTERNAL = re.compile(
 )
 
 Path = tuple[Any, ...]
+
+
+def words(longest: int) -> st.SearchStrategy[str]:
+    """Give texts that don't themselves look like something of Python's: messages repeat what somebody wrote."""
+    return st.text(max_size=longest).filter(lambda text: not INTERNAL.search(text))
+
 
 _DEEPEST = 12
 

@@ -133,8 +133,8 @@ def test_what_is_nested_too_deeply_is_refused_in_words(testbed: str, drill: dict
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=5) | st.dates(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | mutation.words(20) | st.binary(max_size=5) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(mutation.words(8) | st.integers(), inner, max_size=3),
     max_leaves=6,
 )
 

@@ -249,7 +249,7 @@ def test_what_is_not_utf8_can_be_read_all_the_same() -> None:
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(st.sampled_from(sorted(QUESTIONS)), st.text(max_size=40) | st.text('[]{}:,"0123456789. -abdev', max_size=40))
+@given(st.sampled_from(sorted(QUESTIONS)), mutation.words(40) | st.text('[]{}:,"0123456789. -abdev', max_size=40))
 def test_any_text_is_an_answer(question: str, text: str) -> None:
     told(lambda: QUESTIONS[question](LinuxBackend(Garbling(Silent(), lambda _done: Completed(0, text, "")))))
 

@@ -188,8 +188,8 @@ def test_a_request_as_it_should_be_is_carried_out(tmp_path: Path, capsys: pytest
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | mutation.words(20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(mutation.words(8), inner, max_size=3),
     max_leaves=6,
 )
 
