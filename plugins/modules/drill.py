@@ -129,7 +129,8 @@ attributes:
     description: Can run in check mode.
     support: full
     details:
-      - Reads the drill, computes the blast radius, and shows each target's program. Contacts nobody.
+      - Reads the drill, computes the blast radius, and shows each target's program and whether it may run now.
+        Contacts nobody.
   diff_mode:
     description: Gives the plan as a diff in check mode.
     support: partial
@@ -198,5 +199,10 @@ report:
 plan:
   description: The program of each target.
   type: dict
+  returned: in check mode
+refused:
+  description: All that stands against running it now; see the windows, blackouts and consent of the testbed.
+  type: list
+  elements: str
   returned: in check mode
 """

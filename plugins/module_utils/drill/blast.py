@@ -81,6 +81,13 @@ def without_majority(drill: Drill, testbed: Mapping[str, Any], members: Collecti
     return [Problem("", None, "timeline", message)]
 
 
+def edge_of(fault: Fault, testbed: Mapping[str, Any]) -> str | None:
+    """Give the circuit or segment that the fault's interface is on; None for a fault that stands on no interface."""
+    interfaces = testbed["nodes"][fault.target]["interfaces"]
+    found = next((item for item in interfaces if item["name"] == fault.params.get("interface")), None)
+    return (found.get("circuit") or str(found["segment"])) if found else None
+
+
 def _on(fault: Fault, instant: float) -> bool:
     return fault.at <= instant < fault.ends
 
@@ -89,6 +96,5 @@ def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
     """The edge that a fault makes useless. A way that works in one direction only counts as none."""
     if fault.kind != "link_down" and not (fault.kind == "loss" and fault.params["percent"] >= 100):
         return ()
-    interfaces = testbed["nodes"][fault.target]["interfaces"]
-    interface = next(item for item in interfaces if item["name"] == fault.params["interface"])
-    return (interface.get("circuit") or interface["segment"],)
+    edge = edge_of(fault, testbed)
+    return (edge,) if edge else ()

@@ -21,6 +21,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...module_utils.drill.permission import undertaking
+from ...module_utils.drill.places import Places
+from ...module_utils.drill.plan import plans
 from ...module_utils.drill.spec import parse
 from ...module_utils.drill.verdict import EXIT_CODES
 from ...module_utils.errors import OkiagariError
@@ -28,6 +31,7 @@ from ...module_utils.target import bundle, name_of
 from ..report import link_latest, write_reports
 from .account import iso
 from .engine import Engine, RealPace
+from .gate import Gate
 from .lock import Lock
 from .remote import Program, Remote, connect
 
@@ -52,9 +56,12 @@ def main(arguments: list[str]) -> int:
 def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any]:
     reports, pace = Path(work["reports"]), RealPace()
     drill = parse(work["drill"], work["testbed"])
+    plan = plans(drill, work["testbed"], Places(work["testbed"]))
+    gate = Gate(undertaking(drill, plan, work["testbed"]), work["testbed"], work["consent"])
     lock = Lock(reports / ".lock", {"drill": drill.name, "pid": os.getpid(), "since": iso(pace.now())})
     try:
-        engine = Engine(drill, work["testbed"], _remotes(work["targets"], scratch), pace, _progress, work["parallel"])
+        remotes = _remotes(work["targets"], scratch)
+        engine = Engine(drill, work["testbed"], remotes, pace, _progress, work["parallel"], gate)
         _watch(engine, pipe)
         directory = _directory(reports / drill.name, engine.state.id)
         _progress("check", f"the report will be in {directory}")

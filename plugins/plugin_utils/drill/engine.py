@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -19,7 +19,7 @@ from ...module_utils.drill.model import MEASURED, Drill, Phase
 from ...module_utils.drill.places import Places
 from ...module_utils.drill.plan import plans
 from ...module_utils.drill.verdict import NOTHING
-from ...module_utils.errors import BadInput
+from ...module_utils.errors import BadInput, Problem
 from ...module_utils.fault.kinds import KINDS
 from . import account
 from .fleet import Answers, Fleet
@@ -41,6 +41,7 @@ _NOTICE_S = 3.0
 _STALE_KEYS = ("leases", "qdiscs", "routes")
 
 Progress = Callable[[str, str], None]
+Gate = Callable[[], Sequence[Problem]]
 
 
 class Pace(Protocol):
@@ -68,7 +69,10 @@ class Halt(Exception):  # noqa: N818
 
 
 class Engine:
-    """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report."""
+    """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report.
+
+    `gate` says what stands against the drill now; it is asked before anybody is contacted.
+    """
 
     def __init__(
         self,
@@ -78,8 +82,10 @@ class Engine:
         pace: Pace,
         progress: Progress,
         parallel: int = 32,
+        gate: Gate = tuple,
     ) -> None:
         self._drill = drill
+        self._gate = gate
         self._places = Places(testbed)
         self._fleet = Fleet(remotes, parallel)
         self._pace = pace
@@ -168,6 +174,8 @@ class Engine:
         if not self._drill.tests_something:
             self.state.facts.tests_something = False
             raise Halt(NOTHING)
+        if refused := self._gate():
+            self._halt("aborted", [str(problem) for problem in refused])
         most = max((len(radius.cut) for radius in plan.radii), default=0)
         targets = len({fault.target for fault in self._drill.faults})
         faults = _many(len(self._drill.faults), "fault")

@@ -66,6 +66,34 @@ def test_every_mistake_is_told_at_once(project: Any) -> None:
     assert not (project.path / "reports").exists()
 
 
+def test_a_drill_that_may_not_run_is_aborted_before_anybody_is_contacted(project: Any) -> None:
+    ask = {"windows": [], "blackouts": [{"first": "2000-01-01", "last": "2998-12-31"}], "consent": "ask"}
+    project.testbed["sites"]["kanazawa"]["drills"] = ask
+    project.write_inventory()
+    code, planned = project.run("--check")
+    assert code == 0, planned
+    code, out = project.run()
+    assert code == 2, out
+    for told in ("2000-01-01 to 2998-12-31 is a blackout of kanazawa", "kanazawa must approve: add"):
+        assert told in planned
+        assert told in str(project.report()["reason"])
+    assert str(project.path / "consent/kanazawa.yml") in str(project.report()["reason"])
+    assert not list(project.path.glob("targets/*/run"))
+
+
+def test_a_site_approves(project: Any) -> None:
+    project.testbed["sites"]["kanazawa"]["drills"]["consent"] = "ask"
+    project.write_inventory()
+    (project.path / "consent").mkdir()
+    (project.path / "consent/kanazawa.yml").write_text("- {drill: short_cut, by: A. Person, untill: 2998-12-31}\n")
+    code, out = project.run()
+    assert code == 2, out
+    assert "did you mean until?" in out
+    assert not (project.path / "reports").exists()
+    (project.path / "consent/kanazawa.yml").write_text("- {drill: short_cut, by: A. Person, until: 2998-12-31}\n")
+    assert project.run()[0] == 0
+
+
 def wait_for(condition: Any, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -331,14 +331,15 @@ def circuit_cut() -> dict[str, Any]:
 
 @pytest.fixture
 def simulate(lab: dict[str, Any]) -> Callable[..., Simulation]:
-    """Make a simulation of a drill; keywords are those of `Behaviour`."""
+    """Make a simulation of a drill behind a gate; other keywords are those of `Behaviour`."""
 
-    def make(arguments: dict[str, Any], **misbehaviour: Any) -> Simulation:
+    def make(arguments: dict[str, Any], gate: Callable[[], Any] = tuple, **misbehaviour: Any) -> Simulation:
         pace = VirtualPace()
         testbed = SimulatedTestbed(lab, pace, Behaviour(**misbehaviour))
         said: list[tuple[str, str]] = []
         remotes = {name: SimulatedRemote(name, testbed) for name in lab["nodes"]}
-        engine = Engine(parse(arguments, lab), lab, remotes, pace, lambda phase, text: said.append((phase, text)))
+        drill, progress = parse(arguments, lab), lambda phase, text: said.append((phase, text))
+        engine = Engine(drill, lab, remotes, pace, progress, gate=gate)
         return Simulation(engine, testbed, pace, said)
 
     return make

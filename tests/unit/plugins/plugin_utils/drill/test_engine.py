@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import Problem
 
 
 def test_a_drill_that_holds(simulate: Any, circuit_cut: dict[str, Any]) -> None:
@@ -130,6 +131,15 @@ def test_not_restored_beats_failed(simulate: Any, circuit_cut: dict[str, Any]) -
     report = simulate(circuit_cut, scarred=True, outage_s=2.0).engine.run()
     assert report["verdict"] == "not_restored"
     assert any("back after" in reason for reason in report["reason"])
+
+
+def test_a_drill_that_may_not_run_contacts_nobody(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    refused = [Problem("", None, "drills.windows", "outside the windows"), Problem("", None, "", "no consent")]
+    simulation = simulate(circuit_cut, gate=lambda: refused)
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"]) == ("aborted", 2)
+    assert report["reason"] == ["drills.windows: outside the windows", "no consent"]
+    assert simulation.testbed.calls == []
 
 
 def test_an_unreachable_target_is_infrastructure(simulate: Any, circuit_cut: dict[str, Any]) -> None:
