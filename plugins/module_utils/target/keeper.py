@@ -12,7 +12,7 @@ from ..errors import BadInput, OkiagariError, Problem
 from ..fault.backend import Backend, Op, converge
 from ..fault.journal import Record, undo_order
 from ..fault.kinds import find_kind
-from ..fault.lease import lease_unit
+from ..fault.lease import drill_unit, lease_unit
 from ..fault.owned import DRILL_PREFIX, LEASE_PREFIX
 from .timers import Timers, need
 
@@ -166,6 +166,22 @@ class Keeper:
     def of_drill(self, drill: str) -> list[Record]:
         """Give the records of one drill."""
         return [record for record in self.records() if record.drill == drill]
+
+    def drills(self) -> list[str]:
+        """Give the drills that run here: those with a runner, and those of which a fault is armed or stands."""
+        runners = [unit.removeprefix(DRILL_PREFIX) for unit in self.timers.units() if unit.startswith(DRILL_PREFIX)]
+        return sorted({*runners, *(record.drill for record in self.records() if record.live and record.drill)})
+
+    def abort(self, drill: str, by: str) -> None:
+        """End a drill now, and for good.
+
+        Its faults go first: a runner may take seconds to end, and what is undone it can't inject any more.
+        """
+        self.store.stop(drill, by)
+        try:
+            self.undo([record.fault.id for record in self.of_drill(drill)], "abort")
+        finally:
+            self.timers.stop(drill_unit(drill))
 
     def heal(self, check: bool = False) -> dict[str, list[dict[str, str]]]:
         """Find everything of this collection, with the journal and without; unless `check`, remove all of it.

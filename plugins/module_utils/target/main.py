@@ -108,6 +108,7 @@ class Commands:
             if self._program(folder) == request:
                 return {"armed": True, "unit": unit, "time": self.clock.now()}
             raise OkiagariError(f"the drill {program.drill} is already running on this target: abort it first")
+        self._mind_stopped(program.drill)
         refused = [f"writer {spec['id']}: {why}" for spec in program.writers if (why := refusal(spec))]
         if refused:
             raise OkiagariError("; ".join(refused))
@@ -127,7 +128,17 @@ class Commands:
             for fault, _delay in faults:
                 self.keeper.give_up(fault.id, "the drill's runner could not be started")
             raise
+        try:
+            self._mind_stopped(program.drill)
+        except OkiagariError:
+            self.timers.stop(unit)
+            raise
         return {"armed": True, "unit": unit, "time": self.clock.now()}
+
+    def _mind_stopped(self, drill: str) -> None:
+        """Whoever ends a drill may have overtaken the one who arms it."""
+        if by := self.keeper.store.stopped(drill):
+            raise OkiagariError(f"the drill {drill} was stopped by {by}: start it anew")
 
     def run(self, drill: str) -> Answer:
         import signal
@@ -152,6 +163,7 @@ class Commands:
         drill = _check_id(request.get("drill"))
         return {
             "running": self.timers.running(drill_unit(drill)),
+            "stopped": self.keeper.store.stopped(drill),
             "events": len(self._events(drill)),
             "faults": self._receipts(drill),
         }
@@ -162,6 +174,7 @@ class Commands:
         folder = self.places.drill(drill)
         streams = folder / "streams.json"
         return {
+            "stopped": self.keeper.store.stopped(drill),
             "events": [event for event in events if event["event"] != "probe"],
             "faults": self._receipts(drill),
             "streams": json.loads(streams.read_text(encoding="utf-8")) if streams.exists() else [],
@@ -170,13 +183,11 @@ class Commands:
         }
 
     def abort(self, request: Mapping[str, Any]) -> Answer:
-        """Stop the runner first, or it would go on injecting."""
-        from ..fault.lease import drill_unit
-
-        drill = _check_id(request.get("drill"))
-        self.timers.stop(drill_unit(drill))
-        self.keeper.undo([record.fault.id for record in self.keeper.of_drill(drill)], "abort")
-        return {"faults": self._receipts(drill)}
+        """End one drill, or with `all` every one that runs here."""
+        drills = self.keeper.drills() if request.get("all") else [_check_id(request.get("drill"))]
+        for drill in drills:
+            self.keeper.abort(drill, str(request.get("by") or "its controller"))
+        return {"drills": drills, "faults": [receipt for drill in drills for receipt in self._receipts(drill)]}
 
     def heal(self, request: Mapping[str, Any]) -> Answer:
         return dict(self.keeper.heal(bool(request.get("check", False))))

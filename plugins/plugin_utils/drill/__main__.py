@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import shutil
 import signal
 import sys
@@ -34,6 +33,7 @@ from .engine import Engine, RealPace
 from .gate import Gate
 from .lock import Lock
 from .remote import Program, Remote, connect
+from .watch import stop_file, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,12 +57,12 @@ def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any
     reports, pace = Path(work["reports"]), RealPace()
     drill = parse(work["drill"], work["testbed"])
     plan = plans(drill, work["testbed"], Places(work["testbed"]))
-    gate = Gate(undertaking(drill, plan, work["testbed"]), work["testbed"], work["consent"])
+    gate = Gate(undertaking(drill, plan, work["testbed"]), work["testbed"], work["consent"], reports)
     lock = Lock(reports / ".lock", {"drill": drill.name, "pid": os.getpid(), "since": iso(pace.now())})
     try:
         remotes = _remotes(work["targets"], scratch)
         engine = Engine(drill, work["testbed"], remotes, pace, _progress, work["parallel"], gate)
-        _watch(engine, pipe)
+        _watch(engine, pipe, stop_file(reports))
         directory = _directory(reports / drill.name, engine.state.id)
         _progress("check", f"the report will be in {directory}")
         report = engine.run()
@@ -83,22 +83,15 @@ def _remotes(targets: Mapping[str, Mapping[str, Any]], scratch: Path) -> dict[st
     }
 
 
-def _watch(engine: Engine, pipe: int) -> None:
-    """Abort on the signals that ask for it, and when Ansible, at the other end of the pipe, is gone."""
+def _watch(engine: Engine, pipe: int, stopped_by: Path) -> None:
+    """Abort on the signals that ask for it, when Ansible, at the other end of the pipe, is gone, and on the file."""
     heard, told = os.pipe()
 
     def stop(number: int, _frame: object) -> None:
         # A handler may come while the engine holds any lock, so that all it does is to write.
         os.write(told, bytes([number]))
 
-    def listen() -> None:
-        ready = select.select([pipe, heard], [], [])[0]
-        if heard in ready:
-            engine.abort(f"{signal.Signals(os.read(heard, 1)[0]).name} to the engine")
-        else:
-            engine.abort("Ansible has gone away")
-
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=watch, args=(engine.abort, pipe, heard, stopped_by), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
 

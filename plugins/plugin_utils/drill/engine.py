@@ -22,7 +22,7 @@ from ...module_utils.drill.verdict import NOTHING
 from ...module_utils.errors import BadInput, Problem
 from ...module_utils.fault.kinds import KINDS
 from . import account
-from .fleet import Answers, Fleet
+from .fleet import Answers, Fleet, Interrupted
 from .run import Run
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Engine:
         if not self._stop.is_set():
             self.state.abort_reason = reason
             self._stop.set()
+            self._fleet.interrupt()
 
     def run(self) -> dict[str, Any]:
         """Go through all phases and give the report."""
@@ -115,6 +116,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever it is, the faults must end and the report be made
             self.state.facts.infrastructure.append(f"the engine failed: {type(error).__name__}: {error}")
             self._close_down()
+        self._fleet.persist()
         self._fleet.close()
         self.state.ended = self._pace.now()
         return account.report(self.state, self._places)
@@ -122,6 +124,7 @@ class Engine:
     def _close_down(self) -> None:
         """Nothing interrupts this: it is what an abort is for."""
         self._closing = True
+        self._fleet.persist()
         if not self._armed:
             return
         for name in ("recover", "compare"):
@@ -145,7 +148,11 @@ class Engine:
         }
         try:
             self._mind_abort()
-            phase["detail"] = steps[name]()
+            try:
+                phase["detail"] = steps[name]()
+            except Interrupted:
+                self._mind_abort()
+                raise
             if phase["detail"]:
                 self._say(name, phase["detail"])
             if name != "compare":
@@ -161,6 +168,14 @@ class Engine:
         if self._stop.is_set() and not self._closing:
             self.state.aborted_at = self._pace.now()
             self._halt("aborted", [f"the drill was aborted: {self.state.abort_reason}"])
+
+    def _mind_stopped(self, answers: Mapping[str, Answer]) -> None:
+        """Halt if somebody ended the drill on its targets."""
+        stopped = next(((target, by) for target, each in sorted(answers.items()) if (by := each.get("stopped"))), None)
+        if stopped and not self._closing:
+            self.state.aborted_at = self._pace.now()
+            self.state.abort_reason = "stopped on {} by {}".format(*stopped)
+            self._halt("aborted", [f"the drill was {self.state.abort_reason}"])
 
     def _halt(self, fact: str, reasons: list[str]) -> NoReturn:
         getattr(self.state.facts, fact).extend(reasons)
@@ -261,6 +276,7 @@ class Engine:
         now = self._pace.now()
         self.state.arm_s = now - start
         if answers.failed:
+            self._mind_stopped(self._fleet.call("status", self._of_run()).of)
             self._halt("infrastructure", answers.reasons)
         if now > t0:
             self._halt("infrastructure", [f"arming took {now - start:.1f} s, and T0 passed meanwhile"])
@@ -296,6 +312,7 @@ class Engine:
         answer = self._fleet.call("status", {target: {"drill": self.state.name}}, timeout=_QUICK_S).of.get(target)
         if answer is None:
             return
+        self._mind_stopped({target: answer})
         failed = [fault for fault in answer.get("faults", ()) if fault.get("state") == "failed"]
         if failed:
             self._halt("infrastructure", [f"{target}: {fault['id']}: {fault.get('error')}" for fault in failed])
@@ -306,6 +323,7 @@ class Engine:
         if self._closing:
             self._abort_targets()
         self._collect()
+        self._mind_stopped(self.state.collected)
         start = self._pace.now()
         self._patience = start + self._drill.recover_timeout_s
         taken = self._await_restored()
@@ -331,16 +349,18 @@ class Engine:
         left = [f"{item['target']}: {item['path']} is not as before" for item in found]
         return left + [f"not known whether it is as before: {reason}" for reason in taken.reasons]
 
+    def _of_run(self) -> dict[str, dict[str, Any]]:
+        """Give the request that names this run, for each target that has a part in it."""
+        return {target: {"drill": self.state.name} for target in self._armed}
+
     def _abort_targets(self) -> None:
         self._say("recover", f"aborting on {_many(len(self._armed), 'target')}")
-        requests = {target: {"drill": self.state.name} for target in self._armed}
-        answers = self._fleet.call("abort", requests, timeout=_QUICK_S, tries=_ABORT_TRIES)
+        answers = self._fleet.call("abort", self._of_run(), timeout=_QUICK_S, tries=_ABORT_TRIES, urgent=True)
         for reason in answers.reasons:
             self.state.facts.infrastructure.append(f"{reason}; its faults end by themselves with their leases")
 
     def _collect(self) -> None:
-        requests = {target: {"drill": self.state.name} for target in self._armed}
-        answers = self._fleet.call("collect", requests, tries=_ABORT_TRIES)
+        answers = self._fleet.call("collect", self._of_run(), tries=_ABORT_TRIES)
         self.state.collected = answers.of
         self.state.facts.infrastructure += [f"nothing collected: {reason}" for reason in answers.reasons]
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...module_utils.drill import permission
-from . import consent
+from ...module_utils.errors import Problem
+from . import consent, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from ...module_utils.errors import Problem
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,12 @@ class Gate:
     asked: permission.Undertaking
     testbed: Mapping[str, Any]
     folder: str
+    reports: Path
 
     def __call__(self) -> list[Problem]:
         """Give all that stands against the drill now. Raises `BadInput` for files that can't be read."""
+        stop = watch.stop_file(self.reports)
+        stopped = [Problem("", None, watch.shown(stop), "no drill starts while this file is there: remove it")]
         approvals = consent.read(self.folder, self.testbed["sites"])
-        return permission.refusals(self.asked, self.testbed, approvals, datetime.now(UTC))
+        refused = permission.refusals(self.asked, self.testbed, approvals, datetime.now(UTC))
+        return [*(stopped if watch.is_there(stop) else ()), *refused]

@@ -119,6 +119,24 @@ def test_the_death_of_ansible_aborts_the_drill(project: Any, number: signal.Sign
     assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
 
 
+def test_the_file_stop_ends_the_drill_and_keeps_others_from_starting(project: Any) -> None:
+    project.drill["timeline"][0]["for"] = "60s"
+    playbook = project.start()
+    wait_for((project.path / "targets/hiroshima-r1/program.json").exists)
+    (project.path / "reports/STOP").touch()
+    out, _err = playbook.communicate(timeout=40)
+    assert playbook.returncode == 2, out
+    assert "because   the drill was aborted: stopped by reports/STOP" in out
+    assert {fault["state"] for fault in project.report()["faults"]} == {"undone"}
+    asked = {path.parent.name for path in project.path.glob("targets/*/program.json")}
+    assert {path.parent.name for path in project.path.glob("targets/*/aborted")} == asked
+    code, out = project.run()
+    assert code == 2, out
+    assert "because   reports/STOP: no drill starts while this file is there: remove it" in out
+    _code, out = project.run("--check")
+    assert "not now: reports/STOP" in out
+
+
 def test_a_signal_to_the_engine_aborts_the_drill(project: Any) -> None:
     project.drill["timeline"][0]["for"] = "60s"
     playbook = project.start()

@@ -102,7 +102,60 @@ def test_a_module_and_a_drill_dont_touch_the_same_thing(program: Program) -> Non
     assert error == "link:w-a is claimed by the fault a (armed): undo that first"
     program("abort", drill="d")
     program("inject", id="x", kind="link_down", params={"interface": "w-a"}, lease_s=5)
-    assert "a: link:w-a is claimed by the fault x (injected)" in program.arm()["error"]
+    assert "a: link:w-a is claimed by the fault x (injected)" in program.arm(drill="e")["error"]
+
+
+def test_an_abort_undoes_before_it_waits_for_the_runner(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner may be busy ending its writers for seconds."""
+    target = program.target
+    before = target.kernel.state()
+    program.arm()
+    target.keeper.prepare("a")
+    target.keeper.strike(["a"])
+    stop, seen = target.timers.stop, []
+
+    def look(unit: str) -> None:
+        seen.append((unit, target.kernel.state() == before))
+        stop(unit)
+
+    monkeypatch.setattr(target.timers, "stop", look)
+    program("abort", drill="d")
+    assert seen == [("okiagari-drill-d", True)]
+
+
+def test_what_was_ended_is_over(program: Program) -> None:
+    """A runner that is still ending, or a controller that was overtaken, brings nothing back."""
+    program.arm()
+    assert program("status", drill="d")["stopped"] is None
+    program("abort", drill="d", by="A. Person")
+    assert [program(command, drill="d")["stopped"] for command in ("status", "collect")] == ["A. Person"] * 2
+    for command in (program.target.keeper.prepare, lambda fault: program.target.keeper.strike([fault])):
+        with pytest.raises(OkiagariError, match="already over"):
+            command("a")
+    assert program.arm()["error"] == "the drill d was stopped by A. Person: start it anew"
+
+
+def test_an_arming_that_is_overtaken_starts_no_runner(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = program.target.timers.start
+
+    def overtaken(unit: str, command: Any) -> None:
+        program.target.keeper.abort("d", "A. Person")
+        start(unit, command)
+
+    monkeypatch.setattr(program.target.timers, "start", overtaken)
+    assert "was stopped by A. Person" in program.arm()["error"]
+    assert program.target.timers.units() == []
+
+
+def test_all_drills_are_ended_and_nothing_else(program: Program) -> None:
+    program.arm(faults=[CUT])
+    program.arm(drill="e", faults=[LOSS])
+    program("inject", id="x", kind="route_blackhole", params={"prefix": "10.3.0.0/16"}, lease_s=5)
+    ended = program("abort", all=True)
+    assert ended["drills"] == ["d", "e"]
+    assert {fault["undone_by"] for fault in ended["faults"]} == {"abort"}
+    assert program.target.timers.units() == ["okiagari-lease-x"]
+    assert program("abort", all=True) == {"drills": [], "faults": []}
 
 
 @pytest.mark.parametrize(

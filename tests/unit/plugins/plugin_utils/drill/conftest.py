@@ -68,6 +68,7 @@ class SimulatedTestbed:
         self.behaviour = behaviour
         self.programs: dict[str, dict[str, Any]] = {}
         self.aborted: dict[str, float] = {}
+        self.stopped: str | None = None
         self.calls: list[tuple[str, str]] = []
         self.offsets = {name: 0.01 * number for number, name in enumerate(sorted(testbed["nodes"]))}
         self.lock = threading.Lock()
@@ -244,12 +245,15 @@ class SimulatedRemote:
     def _arm(self, program: dict[str, Any]) -> dict[str, Any]:
         if self.name in self.testbed.behaviour.refuses_to_arm:
             raise RefusedError(f"{self.name}: a foreign qdisc stands there")
+        if self.testbed.stopped:
+            raise RefusedError(f"{self.name}: the drill was stopped by {self.testbed.stopped}")
         self.testbed.programs[self.name] = program
         return {"armed": True, "unit": "okiagari-drill-x", "time": self.testbed.pace.now()}
 
     def _status(self, request: dict[str, Any]) -> dict[str, Any]:
         running = self.name not in self.testbed.aborted
-        return {"running": running, "events": 0, "faults": self.testbed.receipts(self.name)}
+        faults = self.testbed.receipts(self.name)
+        return {"running": running, "stopped": self.testbed.stopped, "events": 0, "faults": faults}
 
     def _collect(self, request: dict[str, Any]) -> dict[str, Any]:
         sim = self.testbed
@@ -268,6 +272,7 @@ class SimulatedRemote:
         if sim.receipts(self.name):
             events.append({"at": sim.pace.now(), "event": "restored", "fault": None, "detail": "", "took": 0.64})
         return {
+            "stopped": sim.stopped,
             "events": events,
             "faults": sim.receipts(self.name),
             "streams": sim.streams(self.name),

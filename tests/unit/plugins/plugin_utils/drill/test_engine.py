@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from typing import Any
 
 import pytest
@@ -216,6 +218,63 @@ def test_an_abort_under_the_fault_undoes_it_at_once(simulate: Any, circuit_cut: 
     assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
     assert all(fault["undone"] < 12 for fault in report["faults"])
     assert [event["target"] for event in report["events"] if event["event"] == "aborted"] == ["controller"]
+
+
+@pytest.mark.parametrize("hangs", ["hello", "snapshot", "probe", "arm", "status"])
+def test_an_abort_waits_for_no_answer(simulate: Any, circuit_cut: dict[str, Any], hangs: str) -> None:
+    """By order of events: osaka answers only when the drill has been ended everywhere else, or is over."""
+    simulation = simulate(circuit_cut)
+    ended, hung = threading.Event(), []
+    asked = {"hello": "osaka", "snapshot": "osaka", "probe": "hiroshima-kvm1", "arm": "kanazawa-kvm1"}
+
+    def on_call(target: str, command: str) -> None:
+        if command == hangs and target == asked.get(hangs, target) and not hung and not simulation.engine._closing:
+            hung.append(target)
+            simulation.engine.abort("stopped by reports/STOP")
+            assert ended.wait(20)
+        if command == "abort" and target not in hung:
+            ended.set()
+
+    simulation.testbed.behaviour.on_call = on_call
+    report = simulation.engine.run()
+    assert hung
+    assert ended.is_set() is (hangs in ("arm", "status"))
+    ended.set()
+    assert (report["verdict"], report["reason"][0]) == ("aborted", "the drill was aborted: stopped by reports/STOP")
+    assert report["reason"][0] in [phase["detail"] for phase in report["phases"]]
+
+
+@pytest.mark.parametrize("moment", ["arm", "run", "collect"])
+def test_a_drill_that_is_ended_on_its_targets_is_aborted(
+    simulate: Any, circuit_cut: dict[str, Any], moment: str
+) -> None:
+    """As by playbooks/stop_drills.yml, from whichever controller."""
+
+    def on_call(target: str, command: str) -> None:
+        sim = simulation.testbed
+        since = simulation.pace.now() - (simulation.engine.state.t0 or simulation.pace.now())
+        if not sim.stopped and (command == moment or (moment == "run" and since > 7)):
+            sim.stopped = "stop_drills.yml of aperson"
+            sim.aborted |= dict.fromkeys(sim.programs, simulation.pace.now())
+
+    simulation = simulate(circuit_cut, on_call=on_call)
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"], report["restored"]) == ("aborted", 2, True)
+    assert re.fullmatch("the drill was stopped on .* by stop_drills.yml of aperson", report["reason"][0])
+    if moment == "run":
+        assert simulation.pace.now() < (report["t0_epoch"] or 0) + 15
+        assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
+
+
+def test_an_abort_at_the_very_end_changes_nothing(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+
+    def on_close() -> None:
+        simulation.engine.abort("stopped by reports/STOP")
+
+    for remote in simulation.engine._fleet.remotes.values():
+        remote.close = on_close
+    assert simulation.engine.run()["verdict"] == "held"
 
 
 def test_a_mistake_in_the_engine_still_ends_the_faults(simulate: Any, circuit_cut: dict[str, Any]) -> None:
