@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .model import Drill
     from .plan import Plan
 
-_READY_S = 60.0
 _FORESEEN = timedelta(days=366)
 _ANY = "*"
 
@@ -83,8 +82,7 @@ def undertaking(drill: Drill, plan: Plan, testbed: Mapping[str, Any]) -> Underta
     for prefix in (ip_network(fault.params["prefix"]) for fault in drill.faults if "prefix" in fault.params):
         theirs = {site: ip_network(each["prefix"]) for site, each in testbed["sites"].items()}
         sites |= {site for site, own in theirs.items() if own.version == prefix.version and own.overlaps(prefix)}
-    lasts_s = _READY_S + drill.ends + drill.recover_timeout_s
-    return Undertaking(drill.name, tuple(site for site in testbed["sites"] if site in sites), lasts_s)
+    return Undertaking(drill.name, tuple(site for site in testbed["sites"] if site in sites), drill.expected_s)
 
 
 def refusals(

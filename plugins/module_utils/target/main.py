@@ -95,6 +95,19 @@ class Commands:
 
         return {"results": ask_all(self.runner, list(request.get("probes", ())))}
 
+    def claim(self, request: Mapping[str, Any]) -> Answer:
+        """Take the target for a drill's run; if another has it, say which, and for how long at most."""
+        from ..units import seconds
+
+        drill, who = _check_id(request.get("drill")), str(request.get("who") or "")
+        granted, claim = self.keeper.claim(drill, who, seconds(request.get("seconds")))
+        left = self.keeper.claims.left(claim)
+        return {"claimed": granted, "drill": claim.drill, "who": claim.who, "seconds": left if left > 0 else None}
+
+    def release(self, request: Mapping[str, Any]) -> Answer:
+        self.keeper.release(_check_id(request.get("drill")), str(request.get("who") or ""))
+        return {}
+
     def arm(self, request: Mapping[str, Any]) -> Answer:
         """Arm the same program as often as you like: a caller that lost the first answer may ask again."""
         from ..fault.lease import drill_unit
@@ -108,7 +121,7 @@ class Commands:
             if self._program(folder) == request:
                 return {"armed": True, "unit": unit, "time": self.clock.now()}
             raise OkiagariError(f"the drill {program.drill} is already running on this target: abort it first")
-        self._mind_stopped(program.drill)
+        self._mind_others(program.drill)
         refused = [f"writer {spec['id']}: {why}" for spec in program.writers if (why := refusal(spec))]
         if refused:
             raise OkiagariError("; ".join(refused))
@@ -129,14 +142,17 @@ class Commands:
                 self.keeper.give_up(fault.id, "the drill's runner could not be started")
             raise
         try:
-            self._mind_stopped(program.drill)
+            self._mind_others(program.drill)
         except OkiagariError:
             self.timers.stop(unit)
             raise
         return {"armed": True, "unit": unit, "time": self.clock.now()}
 
-    def _mind_stopped(self, drill: str) -> None:
-        """Whoever ends a drill may have overtaken the one who arms it."""
+    def _mind_others(self, drill: str) -> None:
+        """Whoever ends a drill, or has the target by now, may have overtaken the one who arms it."""
+        holder = self.keeper.claims.holder()
+        if holder and holder.drill != drill:
+            raise OkiagariError(f"this target is that of the drill {holder.drill} ({holder.who})")
         if by := self.keeper.store.stopped(drill):
             raise OkiagariError(f"the drill {drill} was stopped by {by}: start it anew")
 
@@ -217,7 +233,10 @@ class Commands:
         return [record.receipt() for record in self.keeper.of_drill(drill)]
 
 
-ASKED = ("hello", "snapshot", "inject", "undo", "probe", "arm", "status", "collect", "abort", "heal")
+ASKED = (
+    "hello", "snapshot", "inject", "undo", "probe",
+    "claim", "release", "arm", "status", "collect", "abort", "heal",
+)  # fmt: skip
 CALLED_BY_UNITS = {"run": 1, "expire": 2}
 
 

@@ -22,9 +22,9 @@ MODULES = (
     "errors", "runner", "suggest", "units",
     "fault/backend", "fault/journal", "fault/kinds", "fault/lease", "fault/linux", "fault/model", "fault/owned",
     "fault/routes",
-    "target/icmp", "target/keeper", "target/main", "target/pack", "target/probes", "target/program", "target/runtime",
-    "target/snapshot", "target/storage", "target/store", "target/streams", "target/system", "target/timers",
-    "target/writers",
+    "target/claims", "target/icmp", "target/keeper", "target/main", "target/pack", "target/probes", "target/program",
+    "target/runtime", "target/snapshot", "target/storage", "target/store", "target/streams", "target/system",
+    "target/timers", "target/writers",
 )  # fmt: skip
 
 _START = "import sys\n\nfrom okiagari.target.main import main\n\nsys.exit(main())\n"

@@ -28,6 +28,11 @@ class Store:
     def __init__(self, places: Places) -> None:
         self._places = places
 
+    @property
+    def claim(self) -> Path:
+        """Where it is written which drill has this target."""
+        return self._places.run / "drill.lock"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the target's one lock; others wait."""

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -31,6 +32,7 @@ from ..report import link_latest, write_reports
 from .account import iso
 from .engine import Engine, RealPace
 from .gate import Gate
+from .history import user
 from .lock import Lock
 from .remote import Program, Remote, connect
 from .watch import stop_file, watch
@@ -58,10 +60,13 @@ def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any
     drill = parse(work["drill"], work["testbed"])
     plan = plans(drill, work["testbed"], Places(work["testbed"]))
     gate = Gate(undertaking(drill, plan, work["testbed"]), work["testbed"], work["consent"], reports)
-    lock = Lock(reports / ".lock", {"drill": drill.name, "pid": os.getpid(), "since": iso(pace.now())})
+    since, who = pace.now(), f"{user()}@{socket.gethostname()}, process {os.getpid()}"
+    until = iso(since + drill.expected_s)
+    holder = {"drill": drill.name, "pid": os.getpid(), "who": who, "since": iso(since), "until": until}
+    lock = Lock(reports / ".lock", holder)
     try:
         remotes = _remotes(work["targets"], scratch)
-        engine = Engine(drill, work["testbed"], remotes, pace, _progress, work["parallel"], gate)
+        engine = Engine(drill, work["testbed"], remotes, pace, _progress, work["parallel"], gate, who)
         _watch(engine, pipe, stop_file(reports))
         directory = _directory(reports / drill.name, engine.state.id)
         _progress("check", f"the report will be in {directory}")

@@ -15,7 +15,7 @@ from ...module_utils.drill import compile as compiler
 from ...module_utils.drill import expectations
 from ...module_utils.drill.blast import without_majority
 from ...module_utils.drill.compare import differences
-from ...module_utils.drill.model import MEASURED, Drill, Phase
+from ...module_utils.drill.model import MEASURED, READY_S, Drill, Phase
 from ...module_utils.drill.places import Places
 from ...module_utils.drill.plan import plans
 from ...module_utils.drill.verdict import NOTHING
@@ -23,6 +23,7 @@ from ...module_utils.errors import BadInput, Problem
 from ...module_utils.fault.kinds import KINDS
 from . import account
 from .fleet import Answers, Fleet, Interrupted
+from .lock import BusyError
 from .run import Run
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Halt(Exception):  # noqa: N818
 class Engine:
     """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report.
 
-    `gate` says what stands against the drill now; it is asked before anybody is contacted.
+    `gate` says what stands against the drill now; it is asked before anybody is contacted. `who` runs it, for people.
     """
 
     def __init__(
@@ -83,9 +84,12 @@ class Engine:
         progress: Progress,
         parallel: int = 32,
         gate: Gate = tuple,
+        who: str = "",
     ) -> None:
         self._drill = drill
         self._gate = gate
+        self._who = who
+        self._claimed_until: float | None = None
         self._places = Places(testbed)
         self._fleet = Fleet(remotes, parallel)
         self._pace = pace
@@ -117,6 +121,7 @@ class Engine:
             self.state.facts.infrastructure.append(f"the engine failed: {type(error).__name__}: {error}")
             self._close_down()
         self._fleet.persist()
+        self._release()
         self._fleet.close()
         self.state.ended = self._pace.now()
         return account.report(self.state, self._places)
@@ -201,6 +206,7 @@ class Engine:
         self.state.reached = {name: name in hello.of for name in self._fleet.remotes}
         if hello.failed:
             self._halt("infrastructure", hello.reasons)
+        self._claim()
         clocks = self._fleet.each(self._fleet.remotes, lambda remote: remote.clock())
         if clocks.failed:
             self._halt("infrastructure", clocks.reasons)
@@ -215,6 +221,30 @@ class Engine:
             self._halt("aborted", [str(problem) for problem in refused])
         worst = max((clock.uncertainty for clock in clocks.of.values()), default=0.0)
         return f"{_many(len(hello.of), 'target')} reached, clocks known to {1000 * worst:.1f} ms"
+
+    def _claim(self) -> None:
+        """Have all targets for this run alone, for as long as it may take; a controller that dies holds up nobody."""
+        start, lasts = self._pace.now(), self._drill.expected_s
+        self._claimed_until = start + lasts
+        request = {"drill": self.state.name, "who": self._who, "seconds": lasts}
+        answers = self._fleet.call("claim", dict.fromkeys(self._fleet.remotes, request))
+        holders: dict[tuple[Any, ...], list[str]] = {}
+        for target, answer in sorted(answers.of.items()):
+            if not answer["claimed"]:
+                holders.setdefault((answer["drill"], answer["who"]), []).append(target)
+        busy = []
+        for (drill, who), targets in holders.items():
+            left = max((answers.of[target]["seconds"] or 0.0 for target in targets), default=0.0)
+            until = account.iso(self._pace.now() + left) if left else None
+            busy.append(f"{targets[0]}: {BusyError(drill, who, until=until)}")
+        if busy or answers.failed:
+            self._halt("infrastructure", busy + answers.reasons)
+
+    def _release(self) -> None:
+        """Let go of the targets. One that doesn't hear it lets go by itself."""
+        if self._claimed_until is not None:
+            request = {"drill": self.state.name, "who": self._who}
+            self._fleet.call("release", dict.fromkeys(self._fleet.remotes, request), timeout=_QUICK_S)
 
     def _steady(self) -> Answers[Answer]:
         """Take snapshots until two running are equal: what still moves can't be compared with itself later."""
@@ -263,8 +293,11 @@ class Engine:
         return self._held("before")
 
     def _arm(self) -> str:
+        lead = _LEAD_S + 2 * self._slowest_s
+        if self._pace.now() + lead + self._drill.expected_s - READY_S > (self._claimed_until or 0.0):
+            self._claim()
         start = self._pace.now()
-        t0 = start + _LEAD_S + 2 * self._slowest_s
+        t0 = start + lead
         offsets = {target: clock.offset for target, clock in self.state.clocks.items()}
         self._armed = compiler.programs(self._drill, self.state.name, self._places, t0, offsets)
         for target, program in self._armed.items():

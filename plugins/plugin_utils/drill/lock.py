@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
 
 class BusyError(OkiagariError):
-    """Another drill is running."""
+    """Another drill is running; says which, whose it is, and until when at the latest, as far as that is known."""
+
+    def __init__(self, drill: str, who: str = "", since: str | None = None, until: str | None = None) -> None:
+        times = [f"since {since}"] if since else []
+        times += [f"until {until} at the latest"] if until else []
+        told = ", ".join([drill, *times]) + (f" ({who})" if who else "")
+        super().__init__(
+            f"another drill is running on this testbed: {told}; "
+            "wait for its end, or end it with playbooks/stop_drills.yml"
+        )
 
 
 class Lock:
@@ -32,7 +41,7 @@ class Lock:
         except BlockingIOError:
             said = os.read(self._descriptor, 4096).decode(errors="replace")
             os.close(self._descriptor)
-            raise BusyError(f"another drill is running on this testbed: {_who(said)}; wait for its end") from None
+            raise _busy(said) from None
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, json.dumps(holder).encode())
 
@@ -41,9 +50,9 @@ class Lock:
         os.close(self._descriptor)
 
 
-def _who(text: str) -> str:
+def _busy(text: str) -> BusyError:
     try:
         holder = json.loads(text)
-        return f"{holder['drill']}, since {holder['since']} (process {holder['pid']})"
+        return BusyError(holder["drill"], holder["who"], holder["since"], holder["until"])
     except (ValueError, KeyError, TypeError):
-        return "its holder is not known"
+        return BusyError("its holder is not known")

@@ -127,6 +127,13 @@ def test_heal(run: Modules) -> None:
     assert run(heal) == {**healed, "changed": False, "found": [], "healed": [], "diff": {"before": {}, "after": {}}}
 
 
+def test_heal_lets_go_of_a_claim(run: Modules) -> None:
+    run.target.keeper.claim("d", "a@ctl1", 60.0)
+    assert run(heal, check=True)["diff"] == {"before": {"d": "has the target (a@ctl1)"}, "after": {}}
+    assert run(heal)["changed"]
+    assert not run(heal)["changed"]
+
+
 def drill_of(run: Modules) -> None:
     fault = parse_fault({"id": "a", "kind": "link_down", "params": {"interface": "w-a"}, "lease_s": 20, "target": "t"})
     run.target.keeper.arm("d", [(fault, 20.0)])

@@ -69,6 +69,7 @@ class SimulatedTestbed:
         self.programs: dict[str, dict[str, Any]] = {}
         self.aborted: dict[str, float] = {}
         self.stopped: str | None = None
+        self.claims: dict[str, tuple[str, str, float]] = {}
         self.calls: list[tuple[str, str]] = []
         self.offsets = {name: 0.01 * number for number, name in enumerate(sorted(testbed["nodes"]))}
         self.lock = threading.Lock()
@@ -242,6 +243,22 @@ class SimulatedRemote:
         now = self.testbed.pace.now()
         return {"results": [self.testbed.probe(self.name, probe, now) for probe in request["probes"]]}
 
+    def _claim(self, request: dict[str, Any]) -> dict[str, Any]:
+        sim, now = self.testbed, self.testbed.pace.now()
+        mine = (request["drill"], request["who"])
+        with sim.lock:
+            *holder, until = sim.claims.get(self.name, (*mine, 0.0))
+            if until <= now or tuple(holder) == mine:
+                sim.claims[self.name] = (*mine, now + request["seconds"])
+                return {"claimed": True, "drill": mine[0], "who": mine[1], "seconds": request["seconds"]}
+        return {"claimed": False, "drill": holder[0], "who": holder[1], "seconds": until - now}
+
+    def _release(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self.testbed.lock:
+            if self.testbed.claims.get(self.name, ("", ""))[:2] == (request["drill"], request["who"]):
+                del self.testbed.claims[self.name]
+        return {}
+
     def _arm(self, program: dict[str, Any]) -> dict[str, Any]:
         if self.name in self.testbed.behaviour.refuses_to_arm:
             raise RefusedError(f"{self.name}: a foreign qdisc stands there")
@@ -336,15 +353,21 @@ def circuit_cut() -> dict[str, Any]:
 
 @pytest.fixture
 def simulate(lab: dict[str, Any]) -> Callable[..., Simulation]:
-    """Make a simulation of a drill behind a gate; other keywords are those of `Behaviour`."""
+    """Make a simulation of a drill behind a gate, on a testbed of its own; other keywords are those of `Behaviour`."""
 
-    def make(arguments: dict[str, Any], gate: Callable[[], Any] = tuple, **misbehaviour: Any) -> Simulation:
-        pace = VirtualPace()
-        testbed = SimulatedTestbed(lab, pace, Behaviour(**misbehaviour))
+    def make(
+        arguments: dict[str, Any],
+        gate: Callable[[], Any] = tuple,
+        who: str = "aperson@ctl1",
+        testbed: SimulatedTestbed | None = None,
+        **misbehaviour: Any,
+    ) -> Simulation:
+        testbed = testbed or SimulatedTestbed(lab, VirtualPace(), Behaviour(**misbehaviour))
+        pace = testbed.pace
         said: list[tuple[str, str]] = []
         remotes = {name: SimulatedRemote(name, testbed) for name in lab["nodes"]}
         drill, progress = parse(arguments, lab), lambda phase, text: said.append((phase, text))
-        engine = Engine(drill, lab, remotes, pace, progress, gate=gate)
+        engine = Engine(drill, lab, remotes, pace, progress, 1, gate, who)
         return Simulation(engine, testbed, pace, said)
 
     return make

@@ -18,12 +18,14 @@ from ansible_collections.okiagari.testbed.plugins.plugin_utils.report import wri
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOLDER = {"drill": "circuit_cut", "since": "2026-11-21T12:00:00.000Z", "pid": 42}
+SINCE, UNTIL = "2026-11-21T12:00:00.000Z", "2026-11-21T12:02:00.000Z"
+HOLDER = {"drill": "circuit_cut", "since": SINCE, "until": UNTIL, "who": "aperson@ctl1, process 42", "pid": 42}
 
 
 def test_the_second_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+    told = rf"circuit_cut, since {SINCE}, until {UNTIL} at the latest \(aperson@ctl1, process 42\); wait for its end"
     lock = Lock(tmp_path / "reports/.lock", HOLDER)
-    with pytest.raises(BusyError, match=r"circuit_cut, since 2026-11-21T12:00:00.000Z \(process 42\)"):
+    with pytest.raises(BusyError, match=told):
         Lock(tmp_path / "reports/.lock", {"drill": "other"})
     lock.release()
     Lock(tmp_path / "reports/.lock", HOLDER).release()
