@@ -59,6 +59,7 @@ class ActionModule(ActionBase):
         drill = parse(arguments, testbed)
         plan = plans(drill, testbed, Places(testbed))
         folder = str(task_vars.get("testbed_consent") or "")
+        # The engine asks again; what can't be read is told here, before there is anything to report.
         refused = Gate(undertaking(drill, plan, testbed), testbed, folder, reports)()
         if self._task.check_mode:
             text = plan_text(drill, plan, refused)

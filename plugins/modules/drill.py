@@ -17,6 +17,9 @@ description:
     happens to the controller, to Ansible or to the network between.
   - A failing probe of the phase C(before) means that nothing is injected at all.
   - The state of every node is compared before and after; a difference is a verdict of its own.
+  - It is aborted before anybody is contacted if it may not run now, which the testbed's C(drills), the files in the
+    folder that the variable C(testbed_consent) names, and the file C(STOP) in O(reports) decide.
+  - One drill runs on a testbed at a time.
   - The task fails unless the verdict is C(held). Enable the callback P(okiagari.testbed.verdict#callback) to have
     C(ansible-playbook) leave with the drill's exit code.
 options:

@@ -29,10 +29,10 @@ from ...module_utils.drill.verdict import EXIT_CODES
 from ...module_utils.errors import OkiagariError
 from ...module_utils.target import bundle, name_of
 from ..report import link_latest, write_reports
+from . import history
 from .account import iso
 from .engine import Engine, RealPace
 from .gate import Gate
-from .history import user
 from .lock import Lock
 from .remote import Program, Remote, connect
 from .watch import stop_file, watch
@@ -60,23 +60,39 @@ def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any
     drill = parse(work["drill"], work["testbed"])
     plan = plans(drill, work["testbed"], Places(work["testbed"]))
     gate = Gate(undertaking(drill, plan, work["testbed"]), work["testbed"], work["consent"], reports)
-    since, who = pace.now(), f"{user()}@{socket.gethostname()}, process {os.getpid()}"
-    until = iso(since + drill.expected_s)
-    holder = {"drill": drill.name, "pid": os.getpid(), "who": who, "since": iso(since), "until": until}
-    lock = Lock(reports / ".lock", holder)
+    user, host = history.user(), socket.gethostname()
+    who = f"{user}@{host}, process {os.getpid()}"
+    remotes = _remotes(work["targets"], scratch)
+    engine = Engine(drill, work["testbed"], remotes, pace, _progress, work["parallel"], gate, who)
+    started, until = engine.state.started, engine.state.started + drill.expected_s
+    run = {"drill": drill.name, "run": engine.state.id, "user": user, "host": host, "sites": gate.asked.sites}
+    times = {"since": iso(started), "until": iso(until)}
+    lock = Lock(reports / ".lock", {**times, "pid": os.getpid(), "who": who, **run})
     try:
-        remotes = _remotes(work["targets"], scratch)
-        engine = Engine(drill, work["testbed"], remotes, pace, _progress, work["parallel"], gate, who)
+        if lock.left:
+            history.append(reports, _killed(lock.left, pace.now()))
         _watch(engine, pipe, stop_file(reports))
         directory = _directory(reports / drill.name, engine.state.id)
         _progress("check", f"the report will be in {directory}")
         report = engine.run()
+        kept = {key: report[key] for key in ("started", "ended", "verdict")}
+        history.append(reports, {**run, **kept, "armed": report["t0"] is not None})
         write_reports(report, directory)
         link_latest(reports, directory)
         _progress("report", str(directory))
         return _result(report, directory)
     finally:
         lock.release()
+
+
+def _killed(left: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """Give the history of a run whose engine was killed, from what it said when it began.
+
+    How far it came isn't known, but by now, or at the latest when it would have, it has ended.
+    """
+    known = {key: left.get(key) for key in ("drill", "run", "user", "host", "sites")}
+    ended = min(filter(None, (left.get("until"), iso(now))))
+    return {**known, "started": left.get("since"), "ended": ended, "verdict": None, "armed": True}
 
 
 def _remotes(targets: Mapping[str, Mapping[str, Any]], scratch: Path) -> dict[str, Remote]:

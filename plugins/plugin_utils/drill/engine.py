@@ -72,7 +72,7 @@ class Halt(Exception):  # noqa: N818
 class Engine:
     """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report.
 
-    `gate` says what stands against the drill now; it is asked before anybody is contacted. `who` runs it, for people.
+    `gate` says what stands against the drill now, or raises `BadInput`; it is asked before anybody is contacted. `who` runs it, for people.
     """
 
     def __init__(
@@ -194,7 +194,11 @@ class Engine:
         if not self._drill.tests_something:
             self.state.facts.tests_something = False
             raise Halt(NOTHING)
-        if refused := self._gate():
+        try:
+            refused = self._gate()
+        except BadInput as error:
+            refused = error.problems
+        if refused:
             self._halt("aborted", [str(problem) for problem in refused])
         most = max((len(radius.cut) for radius in plan.radii), default=0)
         targets = len({fault.target for fault in self._drill.faults})

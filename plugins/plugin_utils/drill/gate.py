@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...module_utils.drill import permission
 from ...module_utils.errors import Problem
-from . import consent, watch
+from . import consent, history, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,5 +32,6 @@ class Gate:
         stop = watch.stop_file(self.reports)
         stopped = [Problem("", None, watch.shown(stop), "no drill starts while this file is there: remove it")]
         approvals = consent.read(self.folder, self.testbed["sites"])
-        refused = permission.refusals(self.asked, self.testbed, approvals, datetime.now(UTC))
+        last = history.last_end(self.reports)
+        refused = permission.refusals(self.asked, self.testbed, approvals, datetime.now(UTC), last)
         return [*(stopped if watch.is_there(stop) else ()), *refused]

@@ -30,7 +30,10 @@ class BusyError(OkiagariError):
 
 
 class Lock:
-    """A lock file that its holder's death opens. What it says is for people: who holds it."""
+    """A lock file that its holder's death opens. What it says is for people: who holds it.
+
+    `left` is what the holder before said, if it died without letting go.
+    """
 
     def __init__(self, path: Path, holder: dict[str, Any]) -> None:
         """Take the lock, or raise `BusyError` with who holds it."""
@@ -41,7 +44,11 @@ class Lock:
         except BlockingIOError:
             said = os.read(self._descriptor, 4096).decode(errors="replace")
             os.close(self._descriptor)
-            raise _busy(said) from None
+            held = _read(said)
+            raise BusyError(
+                held.get("drill", "its holder is not known"), held.get("who", ""), held.get("since"), held.get("until")
+            ) from None
+        self.left = _read(os.pread(self._descriptor, 4096, 0).decode(errors="replace"))
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, json.dumps(holder).encode())
 
@@ -50,9 +57,9 @@ class Lock:
         os.close(self._descriptor)
 
 
-def _busy(text: str) -> BusyError:
+def _read(text: str) -> dict[str, Any]:
     try:
-        holder = json.loads(text)
-        return BusyError(holder["drill"], holder["who"], holder["since"], holder["until"])
-    except (ValueError, KeyError, TypeError):
-        return BusyError("its holder is not known")
+        said = json.loads(text)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.history import user
 
 
 def test_a_drill_that_holds(project: Any) -> None:
@@ -23,6 +27,12 @@ def test_a_drill_that_holds(project: Any) -> None:
     report = project.report()
     assert (report["verdict"], report["restored"]) == ("held", True)
     assert Path(project.path / "reports/latest/report.html").exists()
+    [line] = (project.path / "reports/history.jsonl").read_text().splitlines()
+    assert json.loads(line) == {
+        "drill": "short_cut", "run": report["run"], "user": user(), "host": socket.gethostname(),
+        "sites": ["hiroshima", "kanazawa"], "started": report["started"], "ended": report["ended"],
+        "verdict": "held", "armed": True,
+    }  # fmt: skip
 
 
 def test_an_abort_before_has_its_own_exit_code(project: Any) -> None:
@@ -79,6 +89,28 @@ def test_a_drill_that_may_not_run_is_aborted_before_anybody_is_contacted(project
         assert told in str(project.report()["reason"])
     assert str(project.path / "consent/kanazawa.yml") in str(project.report()["reason"])
     assert not list(project.path.glob("targets/*/run"))
+
+
+def test_there_is_a_pause_between_drills_and_a_killed_one_counts(project: Any) -> None:
+    project.testbed["drills"]["pause_s"] = 600.0
+    project.write_inventory()
+    (project.path / "reports").mkdir()
+    ended = datetime.now(UTC)
+    now = ended.isoformat()
+    (project.path / "reports/.lock").write_text(json.dumps({"drill": "killed", "since": now, "until": now}))
+    for _again in range(2):
+        # What was refused moved nothing, and so doesn't put the next one off.
+        code, out = project.run()
+        assert code == 2, out
+        assert f"the drill before it ended at {ended:%a %Y-%m-%d %H}:" in out
+    runs = [json.loads(line) for line in (project.path / "reports/history.jsonl").read_text().splitlines()]
+    assert [(run["drill"], run["verdict"], run["armed"]) for run in runs] == [
+        ("killed", None, True),
+        ("short_cut", "aborted", False),
+        ("short_cut", "aborted", False),
+    ]
+    _code, out = project.run("--check")
+    assert "not now: drills.pause: the drill before it ended at" in out
 
 
 def test_a_site_approves(project: Any) -> None:

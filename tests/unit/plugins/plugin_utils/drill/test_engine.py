@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.errors import Problem
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, Problem
 
 
 def test_a_drill_that_holds(simulate: Any, circuit_cut: dict[str, Any]) -> None:
@@ -135,9 +135,16 @@ def test_not_restored_beats_failed(simulate: Any, circuit_cut: dict[str, Any]) -
     assert any("back after" in reason for reason in report["reason"])
 
 
-def test_a_drill_that_may_not_run_contacts_nobody(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_a_drill_that_may_not_run_contacts_nobody(simulate: Any, circuit_cut: dict[str, Any], unreadable: bool) -> None:
     refused = [Problem("", None, "drills.windows", "outside the windows"), Problem("", None, "", "no consent")]
-    simulation = simulate(circuit_cut, gate=lambda: refused)
+
+    def gate() -> list[Problem]:
+        if unreadable:
+            raise BadInput(refused)
+        return refused
+
+    simulation = simulate(circuit_cut, gate=gate)
     report = simulation.engine.run()
     assert (report["verdict"], report["exit_code"]) == ("aborted", 2)
     assert report["reason"] == ["drills.windows: outside the windows", "no consent"]
