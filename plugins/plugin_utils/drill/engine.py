@@ -72,7 +72,8 @@ class Halt(Exception):  # noqa: N818
 class Engine:
     """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report.
 
-    `gate` says what stands against the drill now, or raises `BadInput`; it is asked before anybody is contacted. `who` runs it, for people.
+    `gate` says what stands against the drill now, or raises `BadInput`; it is asked before anybody is contacted.
+    `who` runs the drill, for people.
     """
 
     def __init__(

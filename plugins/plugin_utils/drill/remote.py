@@ -96,10 +96,12 @@ class ShellRemote(ABC):
         # One session for all samples: the time it takes to begin one would be the uncertainty else.
         argv = self._argv("while read -r _; do date +%s.%N; done")
         with _talk(argv) as process:
+            self._running.add(process)
             try:
                 samples = [self._sample(process) for _sample in range(_CLOCK_SAMPLES)]
             finally:
                 process.kill()
+                self._running.discard(process)
         return min(samples, key=lambda clock: clock.uncertainty)
 
     def _sample(self, process: subprocess.Popen[bytes]) -> Clock:

@@ -360,6 +360,7 @@ def simulate(lab: dict[str, Any]) -> Callable[..., Simulation]:
         gate: Callable[[], Any] = tuple,
         who: str = "aperson@ctl1",
         testbed: SimulatedTestbed | None = None,
+        parallel: int = 32,
         **misbehaviour: Any,
     ) -> Simulation:
         testbed = testbed or SimulatedTestbed(lab, VirtualPace(), Behaviour(**misbehaviour))
@@ -367,7 +368,7 @@ def simulate(lab: dict[str, Any]) -> Callable[..., Simulation]:
         said: list[tuple[str, str]] = []
         remotes = {name: SimulatedRemote(name, testbed) for name in lab["nodes"]}
         drill, progress = parse(arguments, lab), lambda phase, text: said.append((phase, text))
-        engine = Engine(drill, lab, remotes, pace, progress, 1, gate, who)
+        engine = Engine(drill, lab, remotes, pace, progress, parallel, gate, who)
         return Simulation(engine, testbed, pace, said)
 
     return make

@@ -184,7 +184,7 @@ def test_of_two_controllers_that_start_together_one_at_most_gets_through(
     simulate: Any, circuit_cut: dict[str, Any], number: int
 ) -> None:
     """The second one does all that it does while the first one is about to claim its target of that number."""
-    first = simulate(circuit_cut)
+    first = simulate(circuit_cut, parallel=1)
     second = simulate(circuit_cut, testbed=first.testbed, who="bperson@ctl2")
     assert first.engine.state.name == second.engine.state.name
     claimed: list[str] = []
