@@ -75,10 +75,12 @@ def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any
         directory = _directory(reports / drill.name, engine.state.id)
         _progress("check", f"the report will be in {directory}")
         report = engine.run()
-        kept = {key: report[key] for key in ("started", "ended", "verdict")}
-        history.append(reports, {**run, **kept, "armed": report["t0"] is not None})
-        write_reports(report, directory)
-        link_latest(reports, directory)
+        try:
+            write_reports(report, directory)
+            link_latest(reports, directory)
+        finally:
+            kept = {key: report[key] for key in ("started", "ended", "verdict")}
+            history.append(reports, {**run, **kept, "armed": report["t0"] is not None})
         _progress("report", str(directory))
         return _result(report, directory)
     finally:

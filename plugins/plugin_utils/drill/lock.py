@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_LARGEST = 1 << 20
+
+
 class BusyError(OkiagariError):
     """Another drill is running; says which, whose it is, and until when at the latest, as far as that is known."""
 
@@ -25,7 +28,7 @@ class BusyError(OkiagariError):
         told = ", ".join([drill, *times]) + (f" ({who})" if who else "")
         super().__init__(
             f"another drill is running on this testbed: {told}; "
-            "wait for its end, or end it with playbooks/stop_drills.yml"
+            "wait for its end, or end it with playbooks/stop_drills.yml, or heal_all.yml if its controller is gone"
         )
 
 
@@ -42,13 +45,12 @@ class Lock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            said = os.read(self._descriptor, 4096).decode(errors="replace")
+            held = _read(self._descriptor)
             os.close(self._descriptor)
-            held = _read(said)
             raise BusyError(
                 held.get("drill", "its holder is not known"), held.get("who", ""), held.get("since"), held.get("until")
             ) from None
-        self.left = _read(os.pread(self._descriptor, 4096, 0).decode(errors="replace"))
+        self.left = _read(self._descriptor)
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, json.dumps(holder).encode())
 
@@ -57,9 +59,9 @@ class Lock:
         os.close(self._descriptor)
 
 
-def _read(text: str) -> dict[str, Any]:
+def _read(descriptor: int) -> dict[str, Any]:
     try:
-        said = json.loads(text)
+        said = json.loads(os.pread(descriptor, _LARGEST, 0))
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

@@ -173,7 +173,8 @@ def test_another_controllers_drill_refuses_and_says_whose_it_is(simulate: Any, c
     [reason] = report["reason"]
     assert reason == (
         "naist-r1: another drill is running on this testbed: lossy-1, until 2026-11-21T12:01:30.000Z at the latest "
-        "(bperson@ctl2); wait for its end, or end it with playbooks/stop_drills.yml"
+        "(bperson@ctl2); wait for its end, or end it with playbooks/stop_drills.yml, "
+        "or heal_all.yml if its controller is gone"
     )
     assert simulation.commands() == {"hello", "claim", "release"}
     assert set(sim.claims) == {"osaka", "naist-r1"}
