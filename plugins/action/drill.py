@@ -11,11 +11,13 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.drill.permission import undertaking
 from ..module_utils.drill.places import Places
 from ..module_utils.drill.plan import plan_text, plans
 from ..module_utils.drill.spec import parse
 from ..module_utils.errors import BadInput, OkiagariError
 from ..module_utils.values import Shape, mismatch
+from ..plugin_utils.drill.gate import Gate
 from ..plugin_utils.drill.launch import launch
 
 _TESTBED: Shape = {"nodes": {"*": {"interfaces": list}}, "circuits": {"*": dict}, "sites": {"*": dict}}
@@ -57,12 +59,16 @@ class ActionModule(ActionBase):
         drill = parse(arguments, testbed)
         reports = self._reports(arguments.get("reports") or "reports")
         plan = plans(drill, testbed, Places(testbed))
+        folder = str(task_vars.get("testbed_consent") or "")
+        # The engine asks again; what can't be read is told here, before there is anything to report.
+        refused = Gate(undertaking(drill, plan, testbed), testbed, folder, reports)()
         if self._task.check_mode:
-            text = plan_text(drill, plan)
+            text = plan_text(drill, plan, refused)
             self._display.display(text)
             return {
                 "changed": False,
                 "plan": plan.programs,
+                "refused": [str(problem) for problem in refused],
                 "diff": {"prepared": text},
                 "msg": f"{drill.name} was planned, and not run",
             }
@@ -71,6 +77,7 @@ class ActionModule(ActionBase):
             "testbed": testbed,
             "targets": _targets(testbed, task_vars.get("hostvars") or {}),
             "reports": str(reports),
+            "consent": folder,
             "parallel": int(task_vars.get("okiagari_parallel", 32)),
         }
         return _told(launch(work, self._progress))

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.errors import BadInput, OkiagariError, Problem
+from ..module_utils.errors import BadInput, OkiagariError
 from ..module_utils.project.request import plain, read
-from ..module_utils.topology.load import parse
+from ..module_utils.topology.load import parse_file
 from ..module_utils.topology.schema import Problems
 
 _NEEDS_TESTBED = ("present", "moved")
@@ -56,13 +55,8 @@ def _testbed(task_vars: Mapping[str, Any]) -> dict[str, Any]:
 
 def _request(file: str, testbed: Mapping[str, Any], state: str) -> Any:
     """Give what the file asks for; raise `BadInput` with all that is wrong with it, unless it is only to be removed."""
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise BadInput([Problem(file, None, "", f"cannot be read: {why}")]) from error
     problems = Problems(file)
-    root = parse(text, problems)
+    root = parse_file(file, problems)
     if root is not None and state == "present":
         read(root, problems, testbed)
     if problems.found:

@@ -22,6 +22,7 @@ description:
   - All hosts and also C(localhost) have the variable C(testbed), which is the whole resolved testbed. Each host has
     C(ansible_host), which is its management address, and C(testbed_node), which is its own part of the testbed with
     its C(name).
+  - The variable C(testbed_consent) is the folder C(consent) beside the file, where sites approve drills.
 options:
   plugin:
     description: Marks the file as one for this plugin.
@@ -73,6 +74,8 @@ options:
       - C(kvm_hosts) is the number of its KVM hosts, 1 by default; C(cpus) and C(memory) say how large each of them is.
       - C(disks) is a list of the sizes of each KVM host's further disks, such as V(4gib).
       - C(asn) is a private AS number instead of the derived one; C(platform) of its router is V(linux) or V(vyos).
+      - C(drills) says when drills may touch it, with C(windows) and C(blackouts) as for O(drills), and whether they
+        may at all (C(consent), which is V(always), V(ask) or V(never)).
     type: dict
     required: true
   circuits:
@@ -84,6 +87,25 @@ options:
       - C(name) and C(tag) are typed only where the derived name or S-tag isn't wanted.
     type: list
     elements: dict
+  drills:
+    description: When drills may run. Without it they may at any time.
+    type: dict
+    suboptions:
+      timezone:
+        description: The time zone that all windows and dates are in.
+        type: str
+        default: UTC
+      windows:
+        description: When drills may run, such as V(mon-fri 22:00-06:00). Without it they may at any time.
+        type: list
+        elements: str
+      blackouts:
+        description: Dates on which they may not, such as V(2026-12-24) or V(2026-12-24..2027-01-03).
+        type: list
+        elements: str
+      pause:
+        description: At least so much time between the end of a drill and the start of the next.
+        type: str
 notes:
   - The file must be named C(testbed.yml) or C(testbed.yaml).
 """
@@ -142,6 +164,7 @@ class InventoryModule(BaseInventoryPlugin):
             raise AnsibleParserError(f"the testbed description has {_count(error.problems)}:\n{error}") from error
         # The implicit localhost is in no group, but it has the variables of `all`.
         inventory.set_variable("all", "testbed", testbed)
+        inventory.set_variable("all", "testbed_consent", str(Path(path).absolute().with_name("consent")))
         for group in ("sites", "core", "routers", "kvm_hosts"):
             inventory.add_group(group)
         for site in testbed["sites"]:

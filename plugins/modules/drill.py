@@ -17,6 +17,9 @@ description:
     happens to the controller, to Ansible or to the network between.
   - A failing probe of the phase C(before) means that nothing is injected at all.
   - The state of every node is compared before and after; a difference is a verdict of its own.
+  - It is aborted before anybody is contacted if it may not run now, which the testbed's C(drills), the files in the
+    folder that the variable C(testbed_consent) names, and the file C(STOP) in O(reports) decide.
+  - One drill runs on a testbed at a time.
   - The task fails unless the verdict is C(held). Enable the callback P(okiagari.testbed.verdict#callback) to have
     C(ansible-playbook) leave with the drill's exit code.
 options:
@@ -129,7 +132,8 @@ attributes:
     description: Can run in check mode.
     support: full
     details:
-      - Reads the drill, computes the blast radius, and shows each target's program. Contacts nobody.
+      - Reads the drill, computes the blast radius, and shows each target's program and whether it may run now.
+        Contacts nobody.
   diff_mode:
     description: Gives the plan as a diff in check mode.
     support: partial
@@ -198,5 +202,10 @@ report:
 plan:
   description: The program of each target.
   type: dict
+  returned: in check mode
+refused:
+  description: All that stands against running it now; see the windows, blackouts and consent of the testbed.
+  type: list
+  elements: str
   returned: in check mode
 """

@@ -16,7 +16,8 @@ description:
   - Undoes every fault of the target's journal, newest first, and then removes what carries Okiagari's marks without
     being in the journal. These are qdiscs with the handle C(fa17:), routes of protocol 187 with the lowest metric,
     and systemd units named C(okiagari-lease-*) and C(okiagari-drill-*).
-  - A drill that is running is stopped. The lab's circuit emulation is not touched.
+  - A drill that is running is stopped, and no longer has the target for itself.
+  - The lab's circuit emulation is not touched.
   - Needs neither the controller that injected the faults nor its memory. Does nothing on a target that is well.
   - Fails if something could not be removed.
 attributes:
@@ -91,7 +92,9 @@ def main() -> None:
         report: Report = keeper.heal(check=True)
 
         def read() -> Content:
-            return {each["name"]: each["detail"] for each in report["left"]}
+            claim = keeper.claims.holder()
+            claimed = {claim.drill: f"has the target ({claim.who})"} if claim else {}
+            return {**claimed, **{each["name"]: each["detail"] for each in report["left"]}}
 
         outcome = reconcile(
             "absent", module.check_mode, read=read, want=dict, create=dict, remove=lambda: report.update(keeper.heal())

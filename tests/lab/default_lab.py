@@ -14,11 +14,10 @@ from typing import Any
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab, providers
-from ansible_collections.okiagari.testbed.plugins.module_utils.target import bundle
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.pack import bundle, name_of
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
 
 PROJECT = Path(__file__).parents[2]
-PROGRAM = "/run/okiagari/test.pyz"
 
 
 class DefaultLab:
@@ -30,6 +29,7 @@ class DefaultLab:
         self.lab = Lab(Path(home) / "okiagari" / "labs" / os.environ.get("OKIAGARI_LAB_NAME", self.testbed["name"]))
         self.plan = plan_lab(self.testbed)
         self._bundle = bundle()
+        self._program = f"/run/okiagari/test-{name_of(self._bundle)}"
 
     def ssh(
         self, node: str, command: str, stdin: bytes = b"", timeout: float = 20
@@ -62,11 +62,11 @@ class DefaultLab:
 
     def program(self, node: str, command: str, request: Any = None) -> dict[str, Any]:
         """Ask the target program, which is laid down first where it is missing."""
-        if self.ssh(node, f"test -f {PROGRAM}").returncode:
-            laid = self.ssh(node, f"mkdir -p /run/okiagari && cat > {PROGRAM}", self._bundle)
+        if self.ssh(node, f"test -f {self._program}").returncode:
+            laid = self.ssh(node, f"mkdir -p /run/okiagari && cat > {self._program}", self._bundle)
             if laid.returncode:
                 raise AssertionError(f"{node}: {laid.stderr.decode()}")
-        done = self.ssh(node, f"python3 {PROGRAM} {command}", json.dumps(request or {}).encode())
+        done = self.ssh(node, f"python3 {self._program} {command}", json.dumps(request or {}).encode())
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
 from ansible_collections.okiagari.testbed.tests.lab.default_lab import PROJECT, DefaultLab
 from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
@@ -98,6 +99,9 @@ def clean(lab: DefaultLab) -> Iterator[None]:
     wait_for("nothing of the drill is left", lambda: all(_left(lab, node) == [] for node in ENDS), 30)
     for node in ENDS:
         assert "state DOWN" not in lab.say(node, f"ip -o link show {INTERFACES[node]}")
+    # A controller that was killed has its targets until its drill would be over.
+    for node in load(PROJECT / "inventory/lab/testbed.yml").nodes:
+        lab.program(node, "heal", {"check": False})
 
 
 @pytest.fixture
@@ -141,6 +145,36 @@ def test_a_testbed_that_is_not_as_before_leaves_with_3(lab: DefaultLab, reports:
     report = controller.report()
     assert (report["verdict"], report["restored"]) == ("not_restored", False)
     assert [(item["target"], item["path"]) for item in report["differences"]] == [("naist-kvm1", "links.lo.mtu")]
+
+
+def test_the_file_stop_ends_the_drill(lab: DefaultLab, reports: Path) -> None:
+    controller = Controller(reports)
+    controller.wait_for_phase("run")
+    (reports / "STOP").touch()
+    assert controller.leave() == 2, controller.log.read_text()
+    report = controller.report()
+    assert report["reason"][0] == "the drill was aborted: stopped by reports/STOP"
+    assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
+
+
+def test_a_drill_that_is_ended_on_a_target_is_aborted(lab: DefaultLab, reports: Path) -> None:
+    """What playbooks/stop_drills.yml does on each."""
+    controller = Controller(reports)
+    controller.wait_for_phase("run")
+    for node in ENDS:
+        assert len(lab.program(node, "abort", {"all": True, "by": "a test"})["drills"]) == 1
+    assert controller.leave() == 2, controller.log.read_text()
+    assert re.fullmatch("the drill was stopped on .* by a test", controller.report()["reason"][0])
+
+
+def test_a_second_controller_is_told_whose_the_testbed_is(lab: DefaultLab, reports: Path, tmp_path: Path) -> None:
+    first = Controller(reports)
+    first.wait_for_phase("run")
+    (tmp_path / "other" / "reports").mkdir(parents=True)
+    second = Controller(tmp_path / "other" / "reports")
+    assert second.leave() == 4, second.log.read_text()
+    assert "another drill is running on this testbed: short-" in second.log.read_text()
+    assert first.leave() == 0, first.log.read_text()
 
 
 @pytest.mark.parametrize(

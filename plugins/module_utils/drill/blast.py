@@ -82,6 +82,15 @@ def without_majority(drill: Drill, testbed: Mapping[str, Any], members: Collecti
     return [Problem("", None, "timeline", message)]
 
 
+def edge_of(fault: Fault, testbed: Mapping[str, Any]) -> str | None:
+    """Give the circuit or the LAN that the fault stands on; None for a fault that stands on neither."""
+    if fault.circuit:
+        return fault.circuit
+    interfaces = testbed["nodes"][fault.target]["interfaces"]
+    found = next((item for item in interfaces if item["name"] == fault.params.get("interface")), None)
+    return str(found["segment"]) if found and found["kind"] == "lan" else None
+
+
 def _on(fault: Fault, instant: float) -> bool:
     return fault.at <= instant < fault.ends
 
@@ -90,10 +99,5 @@ def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
     """The edge that a fault makes useless: a circuit or a segment. One that works one way only counts as none."""
     if not KINDS[fault.kind].cuts(fault.params):
         return ()
-    if fault.circuit:
-        return (fault.circuit,)
-    interfaces = testbed["nodes"][fault.target]["interfaces"]
-    interface = next(item for item in interfaces if item["name"] == fault.params["interface"])
-    if interface["kind"] == "lan":
-        return (interface["segment"],)
-    return (interface["circuit"],) if "circuit" in interface else ()
+    edge = edge_of(fault, testbed)
+    return (edge,) if edge else ()

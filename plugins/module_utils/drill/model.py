@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Phase = Literal["before", "on_fault", "continuous", "recover_within", "after"]
 
 PHASES: tuple[Phase, ...] = ("before", "on_fault", "continuous", "recover_within", "after")
+READY_S = 60.0
 WINDOWS = ("before", "faults", "after", "run")
 
 
@@ -202,6 +203,11 @@ class Drill:
     def ends(self) -> float:
         """The instant at which the programs end; late packets and probes have two seconds."""
         return self.until + 2.0
+
+    @property
+    def expected_s(self) -> float:
+        """How long a run may take: to get ready, the programs, and the network's recovery."""
+        return READY_S + self.ends + self.recover_timeout_s
 
     def of_phase(self, phase: Phase) -> tuple[Probe, ...]:
         return tuple(probe for probe in self.probes if probe.phase == phase)

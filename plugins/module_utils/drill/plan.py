@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput
+from ..errors import BadInput, Problem
 from .blast import Radius, radii, refusals
 from .compile import programs
 from .conflicts import conflicts
@@ -38,9 +38,14 @@ def plans(drill: Drill, testbed: Mapping[str, Any], places: Places) -> Plan:
     return Plan(programs(drill, drill.name, places, 0.0, {}), tuple(found))
 
 
-def plan_text(drill: Drill, plan: Plan) -> str:
-    """Write the plan as a diff does: what would be there and isn't now has a plus."""
-    lines = [f"drill {drill.name}: {drill.hypothesis}", "", "blast radius", *_radius_lines(plan.radii)]
+def plan_text(drill: Drill, plan: Plan, refused: Iterable[Problem] = ()) -> str:
+    """Write the plan as a diff does: what would be there and isn't now has a plus.
+
+    `refused` is what stands against running it now.
+    """
+    lines = [f"drill {drill.name}: {drill.hypothesis}", "", "permission"]
+    lines += [f"  not now: {problem}" for problem in refused] or ["  it may run now"]
+    lines += ["", "blast radius", *_radius_lines(plan.radii)]
     for target, program in sorted(plan.programs.items()):
         lines += ["", f"+++ {target}"]
         for fault in program["faults"]:

@@ -101,6 +101,23 @@ class Commands:
         asked = _asked("probe", request, {"probes": items}, optional=("probes",))
         return {"results": ask_all(self.runner, [mapping(each) for each in asked.get("probes", ())])}
 
+    def claim(self, request: Mapping[str, Any]) -> Answer:
+        """Take the target for a drill's run; if another has it, say which, and for how long at most."""
+        from ..units import duration
+        from ..values import text
+
+        asked = _asked("claim", request, {"drill": _check_id, "who": text, "seconds": duration})
+        granted, claim = self.keeper.claim(asked["drill"], asked["who"], asked["seconds"])
+        left = self.keeper.claims.left(claim)
+        return {"claimed": granted, "drill": claim.drill, "who": claim.who, "seconds": left if left > 0 else None}
+
+    def release(self, request: Mapping[str, Any]) -> Answer:
+        from ..values import text
+
+        asked = _asked("release", request, {"drill": _check_id, "who": text})
+        self.keeper.release(asked["drill"], asked["who"])
+        return {}
+
     def arm(self, request: Mapping[str, Any]) -> Answer:
         """Arm the same program as often as you like: a caller that lost the first answer may ask again."""
         from ..fault.lease import drill_unit
@@ -115,6 +132,7 @@ class Commands:
             if self._program(folder) == request:
                 return {"armed": True, "unit": unit, "time": self.clock.now()}
             raise OkiagariError(f"the drill {program.drill} is already running on this target: abort it first")
+        self._mind_others(program.drill)
         refused = [f"writer {spec['id']}: {why}" for spec in program.writers if (why := refusal(spec))]
         if refused:
             raise OkiagariError("; ".join(refused))
@@ -136,7 +154,20 @@ class Commands:
             for fault, _delay in faults:
                 self.keeper.give_up(fault.id, "the drill's runner could not be started")
             raise
+        try:
+            self._mind_others(program.drill)
+        except OkiagariError:
+            self.timers.stop(unit)
+            raise
         return {"armed": True, "unit": unit, "time": self.clock.now()}
+
+    def _mind_others(self, drill: str) -> None:
+        """Whoever ends a drill, or has the target by now, may have overtaken the one who arms it."""
+        holder = self.keeper.claims.holder()
+        if holder and holder.drill != drill:
+            raise OkiagariError(f"this target is that of the drill {holder.drill} ({holder.who})")
+        if by := self.keeper.store.stopped(drill):
+            raise OkiagariError(f"the drill {drill} was stopped by {by}: start it anew")
 
     def run(self, drill: str) -> Answer:
         import signal
@@ -161,6 +192,7 @@ class Commands:
         drill = _drill("status", request)
         return {
             "running": self.timers.running(drill_unit(drill)),
+            "stopped": self.keeper.store.stopped(drill),
             "events": len(self._events(drill)),
             "faults": self._receipts(drill),
         }
@@ -171,6 +203,7 @@ class Commands:
         folder = self.places.drill(drill)
         streams = folder / "streams.json"
         return {
+            "stopped": self.keeper.store.stopped(drill),
             "events": [event for event in events if event["event"] != "probe"],
             "faults": self._receipts(drill),
             "streams": json.loads(streams.read_text(encoding="utf-8")) if streams.exists() else [],
@@ -179,13 +212,15 @@ class Commands:
         }
 
     def abort(self, request: Mapping[str, Any]) -> Answer:
-        """Stop the runner first, or it would go on injecting."""
-        from ..fault.lease import drill_unit
+        """End one drill, or with `all` every one that runs here."""
+        from ..values import flag, text
 
-        drill = _drill("abort", request)
-        self.timers.stop(drill_unit(drill))
-        self.keeper.undo([record.fault.id for record in self.keeper.of_drill(drill)], "abort")
-        return {"faults": self._receipts(drill)}
+        readers = {"drill": _check_id, "by": text, "all": flag}
+        asked = _asked("abort", request, readers, optional=("by", "all", *(("drill",) if request.get("all") else ())))
+        drills = self.keeper.drills() if asked.get("all") else [asked["drill"]]
+        for drill in drills:
+            self.keeper.abort(drill, asked.get("by", "its controller"))
+        return {"drills": drills, "faults": [receipt for drill in drills for receipt in self._receipts(drill)]}
 
     def heal(self, request: Mapping[str, Any]) -> Answer:
         from ..values import flag
@@ -218,7 +253,10 @@ class Commands:
         return [record.receipt() for record in self.keeper.of_drill(drill)]
 
 
-ASKED = ("hello", "snapshot", "inject", "undo", "probe", "arm", "status", "collect", "abort", "heal")
+ASKED = (
+    "hello", "snapshot", "inject", "undo", "probe",
+    "claim", "release", "arm", "status", "collect", "abort", "heal",
+)  # fmt: skip
 CALLED_BY_UNITS = {"run": 1, "expire": 2}
 
 

@@ -103,7 +103,13 @@ class Runtime:
         self._standing.update(ready)
         self._undone = None
         self._clock.wait_until(instant)
-        for record in self._keeper.strike(ready):
+        try:
+            struck = self._keeper.strike(ready)
+        except OkiagariError as error:
+            # Whoever ends the drill undoes its faults first, and this runner a moment later.
+            self._event("note", detail=str(error))
+            return
+        for record in struck:
             if record.error:
                 self._standing.discard(record.fault.id)
                 self._event("failed", record.fault.id, record.error)

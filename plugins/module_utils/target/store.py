@@ -23,10 +23,15 @@ _FINISHED_KEPT = 200
 
 
 class Store:
-    """Records by fault id, one file each."""
+    """Records by fault id, one file each; and which drills were ended before their time."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
+
+    @property
+    def claim(self) -> Path:
+        """Where it is written which drill has this target."""
+        return self._places.run / "drill.lock"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -65,6 +70,15 @@ class Store:
         finished = [record for record in records if not record.live]
         for record in finished[:-_FINISHED_KEPT]:
             (self._places.journal / f"{record.fault.id}.json").unlink(missing_ok=True)
+
+    def stop(self, drill: str, by: str) -> None:
+        """Remember until the next boot that a drill was ended here, and by whom: none of its faults comes any more."""
+        write_safely(self._places.drill(drill) / "stopped.json", json.dumps({"by": by}).encode())
+
+    def stopped(self, drill: str) -> str | None:
+        """Say who ended the drill, if anybody did."""
+        path = self._places.drill(drill) / "stopped.json"
+        return str(json.loads(path.read_text(encoding="utf-8"))["by"]) if path.exists() else None
 
     def unreadable(self) -> list[str]:
         """Give the files of the journal that hold no record."""

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import OkiagariError
 from ..suggest import nearest
 from .schema import GROUPS, LARGEST_NUMBER, PARALLEL_CIRCUITS, Circuit, Description, End, Item, Problems, Router, Site
+from .timetable import Rules, SiteRules
 
 SCHEMA = 1
 
@@ -62,6 +63,7 @@ class TestbedSite:
     position: tuple[float, float] | None
     nodes: tuple[str, ...]
     storage: str
+    drills: SiteRules
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class Testbed:
     segments: Mapping[str, RoutedSegment | BridgedSegment]
     tenant_mtu: int
     """The largest packet that every network of every project can carry from site to site."""
+    drills: Rules
 
     def to_dict(self) -> dict[str, Any]:
         """Give the resolved testbed as plain JSON values, of which `from_dict` makes an equal testbed."""
@@ -194,11 +197,12 @@ class Testbed:
             return cls(
                 name=data["name"],
                 management=ManagementNet(**data["management"]),
-                sites={name: TestbedSite(**_tuples(site)) for name, site in data["sites"].items()},
+                sites={name: _site(site) for name, site in data["sites"].items()},
                 nodes={name: _node(node) for name, node in data["nodes"].items()},
                 circuits={name: TestbedCircuit(**circuit) for name, circuit in data["circuits"].items()},
                 segments={name: _segment(segment) for name, segment in data["segments"].items()},
                 tenant_mtu=data["tenant_mtu"],
+                drills=Rules.from_dict(data["drills"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise OkiagariError(f"not a resolved testbed: {error}") from error
@@ -243,6 +247,7 @@ class _Derivation:
                 position=site.position,
                 nodes=tuple(own),
                 storage=str(self._storage(site)),
+                drills=site.drills,
             )
             nodes |= own
         for router in self._description.core.values():
@@ -256,6 +261,7 @@ class _Derivation:
             circuits=circuits,
             segments=self._segments(),
             tenant_mtu=min([*(circuit.mtu - _TAGS for circuit in circuits.values()), _LARGEST_TENANT_MTU]),
+            drills=self._description.drills,
         )
 
     def _check_names(self) -> None:
@@ -582,6 +588,10 @@ def _plain(value: Any) -> Any:
 
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def _site(data: Mapping[str, Any]) -> TestbedSite:
+    return TestbedSite(**{**_tuples(data), "drills": SiteRules.from_dict(data["drills"])})
 
 
 def _node(data: Mapping[str, Any]) -> TestbedNode:

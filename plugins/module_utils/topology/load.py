@@ -22,23 +22,30 @@ _LARGEST = 100_000
 
 def load(path: str | os.PathLike[str]) -> Testbed:
     """Give the testbed that the file describes; raise `BadInput` with all that is wrong with it."""
-    name = os.fspath(path)
-    try:
-        text = Path(name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput([Problem(name, None, "", f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise BadInput([Problem(name, None, "", f"is not UTF-8: {error.reason}")]) from error
-    return loads(text, name)
+    problems = Problems(os.fspath(path))
+    return _testbed(parse_file(path, problems), problems)
 
 
 def loads(text: str, file: str = "testbed.yml") -> Testbed:
     """Give the testbed that the YAML `text` describes; `file` is the name that problems carry."""
     problems = Problems(file)
-    testbed = None
-    root = parse(text, problems)
-    if root is not None:
-        testbed = derive(read(root, problems), problems)
+    return _testbed(parse(text, problems), problems)
+
+
+def parse_file(path: str | os.PathLike[str], problems: Problems) -> Item | None:
+    """Give the YAML file with the place of every value; what can't be read goes to `problems`."""
+    name = os.fspath(path)
+    try:
+        return parse(Path(name).expanduser().read_text(encoding="utf-8"), problems)
+    except OSError as error:
+        problems.found.append(Problem(name, None, "", f"cannot be read: {error.strerror}"))
+    except UnicodeDecodeError as error:
+        problems.found.append(Problem(name, None, "", f"is not UTF-8: {error.reason}"))
+    return None
+
+
+def _testbed(root: Item | None, problems: Problems) -> Testbed:
+    testbed = derive(read(root, problems), problems) if root is not None else None
     if testbed is None or problems.found:
         raise BadInput(sorted(problems.found, key=lambda problem: problem.line or 0))
     return testbed

@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, ip_network
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import BadValue, Problem
 from ..suggest import nearest
-from ..units import bits_per_second, mebibytes, milliseconds, percent
+from ..units import bits_per_second, mebibytes, milliseconds, percent, seconds
+from .timetable import CONSENT, Rules, SiteRules, blackout, window, zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+T = TypeVar("T")
 
 PLUGIN: Final = "okiagari.testbed.testbed"
 PLATFORMS: Final = ("linux", "vyos")
@@ -112,6 +115,7 @@ class Site(Router):
     memory: int | None = None
     disks: tuple[int, ...] = ()
     """Sizes of each KVM host's further disks, in MiB."""
+    drills: SiteRules = field(default_factory=SiteRules)
 
     @property
     def router(self) -> str:
@@ -165,6 +169,7 @@ class Description:
     sites: dict[str, Site]
     core: dict[str, Router]
     circuits: list[Circuit]
+    drills: Rules = field(default_factory=Rules)
     names: set[str] = field(default_factory=set)
 
 
@@ -181,12 +186,13 @@ def read(root: Item, problems: Problems) -> Description:
             "core": keep,
             "sites": keep,
             "circuits": keep,
+            "drills": lambda item: _rules(item, problems),
         },
         required=("plugin", "name", "sites"),
     )
     sites_item = top.get("sites", Item({}, root.line, "sites"))
     core_item = top.get("core", Item({}, root.line, "core"))
-    sites = _routers(sites_item, problems, Site, _SITE)
+    sites = _routers(sites_item, problems, Site, {**_SITE, "drills": lambda item: _site_rules(item, problems)})
     core = _routers(core_item, problems, Router, _CORE)
     if "sites" in top and sites_item.value == {}:
         problems.add(sites_item, "a testbed needs at least one site")
@@ -203,6 +209,7 @@ def read(root: Item, problems: Problems) -> Description:
         sites={site.name: site for site in sites},
         core={router.name: router for router in core},
         circuits=circuits,
+        drills=top.get("drills", Rules()),
         names={name for item in (sites_item, core_item) if isinstance(item.value, dict) for name in item.value},
     )
 
@@ -313,6 +320,29 @@ def _shape(base: Shape, values: Mapping[str, Any]) -> Shape:
     return replace(base, **changes)
 
 
+def _rules(item: Item, problems: Problems) -> Rules:
+    values = problems.fields(item, {"timezone": _timezone, **_times(problems), "pause": _pause})
+    return Rules(**{"pause_s" if key == "pause" else key: value for key, value in values.items()})
+
+
+def _site_rules(item: Item, problems: Problems) -> SiteRules:
+    return SiteRules(**problems.fields(item, {"consent": _consent, **_times(problems)}))
+
+
+def _times(problems: Problems) -> dict[str, Callable[[Item], Any]]:
+    def each(reader: Callable[[object], T]) -> Callable[[Item], tuple[T, ...]]:
+        def read_all(item: Item) -> tuple[T, ...]:
+            children = _list(item)
+            if not children:
+                raise BadValue("is empty: leave it out if nothing is meant by it")
+            values = [problems.read(child, lambda child: reader(child.value)) for child in children]
+            return tuple(value for value in values if value is not None)
+
+        return read_all
+
+    return {"windows": each(window), "blackouts": each(blackout)}
+
+
 def _keep(item: Item) -> Item:
     return item
 
@@ -393,10 +423,27 @@ def _asn(item: Item) -> int:
 
 
 def _platform(item: Item) -> str:
+    return _one_of(item, PLATFORMS)
+
+
+def _one_of(item: Item, choices: tuple[str, ...]) -> str:
     name = _text(item)
-    if name not in PLATFORMS:
-        raise BadValue(f"must be one of {', '.join(PLATFORMS)}", nearest(name, PLATFORMS))
+    if name not in choices:
+        raise BadValue(f"must be one of {', '.join(choices)}", nearest(name, choices))
     return name
+
+
+def _timezone(item: Item) -> str:
+    zone(item.value)
+    return str(item.value)
+
+
+def _pause(item: Item) -> float:
+    return seconds(item.value)
+
+
+def _consent(item: Item) -> str:
+    return _one_of(item, CONSENT)
 
 
 def _network(item: Item) -> IPv4Network:

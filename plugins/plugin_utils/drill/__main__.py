@@ -13,23 +13,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import shutil
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...module_utils.drill.permission import undertaking
+from ...module_utils.drill.places import Places
+from ...module_utils.drill.plan import plans
 from ...module_utils.drill.spec import parse
 from ...module_utils.drill.verdict import EXIT_CODES
 from ...module_utils.errors import OkiagariError
 from ...module_utils.target import bundle, name_of
 from ..report import link_latest, write_reports
+from . import history
 from .account import iso
 from .engine import Engine, RealPace
+from .gate import Gate
 from .lock import Lock
 from .remote import Program, Remote, connect
+from .watch import stop_file, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,19 +58,43 @@ def main(arguments: list[str]) -> int:
 def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any]:
     reports, pace = Path(work["reports"]), RealPace()
     drill = parse(work["drill"], work["testbed"])
-    lock = Lock(reports / ".lock", {"drill": drill.name, "pid": os.getpid(), "since": iso(pace.now())})
+    plan = plans(drill, work["testbed"], Places(work["testbed"]))
+    gate = Gate(undertaking(drill, plan, work["testbed"]), work["testbed"], work["consent"], reports)
+    user, host = history.user(), socket.gethostname()
+    who = f"{user}@{host}, process {os.getpid()}"
+    remotes = _remotes(work["targets"], scratch)
+    engine = Engine(drill, work["testbed"], remotes, pace, _progress, work["parallel"], gate, who)
+    started, until = engine.state.started, engine.state.started + drill.expected_s
+    run = {"drill": drill.name, "run": engine.state.id, "user": user, "host": host, "sites": gate.asked.sites}
+    times = {"since": iso(started), "until": iso(until)}
+    lock = Lock(reports / ".lock", {**times, "pid": os.getpid(), "who": who, **run})
     try:
-        engine = Engine(drill, work["testbed"], _remotes(work["targets"], scratch), pace, _progress, work["parallel"])
-        _watch(engine, pipe)
+        if lock.left:
+            history.append(reports, _killed(lock.left, pace.now()))
+        _watch(engine, pipe, stop_file(reports))
         directory = _directory(reports / drill.name, engine.state.id)
         _progress("check", f"the report will be in {directory}")
         report = engine.run()
-        write_reports(report, directory)
-        link_latest(reports, directory)
+        try:
+            write_reports(report, directory)
+            link_latest(reports, directory)
+        finally:
+            kept = {key: report[key] for key in ("started", "ended", "verdict")}
+            history.append(reports, {**run, **kept, "armed": report["t0"] is not None})
         _progress("report", str(directory))
         return _result(report, directory)
     finally:
         lock.release()
+
+
+def _killed(left: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """Give the history of a run whose engine was killed, from what it said when it began.
+
+    How far it came isn't known, but by now, or at the latest when it would have, it has ended.
+    """
+    known = {key: left.get(key) for key in ("drill", "run", "user", "host", "sites")}
+    ended = min(filter(None, (left.get("until"), iso(now))))
+    return {**known, "started": left.get("since"), "ended": ended, "verdict": None, "armed": True}
 
 
 def _remotes(targets: Mapping[str, Mapping[str, Any]], scratch: Path) -> dict[str, Remote]:
@@ -76,22 +106,15 @@ def _remotes(targets: Mapping[str, Mapping[str, Any]], scratch: Path) -> dict[st
     }
 
 
-def _watch(engine: Engine, pipe: int) -> None:
-    """Abort on the signals that ask for it, and when Ansible, at the other end of the pipe, is gone."""
+def _watch(engine: Engine, pipe: int, stopped_by: Path) -> None:
+    """Abort on the signals that ask for it, when Ansible, at the other end of the pipe, is gone, and on the file."""
     heard, told = os.pipe()
 
     def stop(number: int, _frame: object) -> None:
         # A handler may come while the engine holds any lock, so that all it does is to write.
         os.write(told, bytes([number]))
 
-    def listen() -> None:
-        ready = select.select([pipe, heard], [], [])[0]
-        if heard in ready:
-            engine.abort(f"{signal.Signals(os.read(heard, 1)[0]).name} to the engine")
-        else:
-            engine.abort("Ansible has gone away")
-
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=watch, args=(engine.abort, pipe, heard, stopped_by), daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
 

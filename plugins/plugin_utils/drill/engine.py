@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -15,14 +15,15 @@ from ...module_utils.drill import compile as compiler
 from ...module_utils.drill import expectations
 from ...module_utils.drill.blast import without_majority
 from ...module_utils.drill.compare import differences
-from ...module_utils.drill.model import MEASURED, Drill, Phase
+from ...module_utils.drill.model import MEASURED, READY_S, Drill, Phase
 from ...module_utils.drill.places import Places
 from ...module_utils.drill.plan import plans
 from ...module_utils.drill.verdict import NOTHING
-from ...module_utils.errors import BadInput
+from ...module_utils.errors import BadInput, Problem
 from ...module_utils.fault.kinds import KINDS
 from . import account
-from .fleet import Answers, Fleet
+from .fleet import Answers, Fleet, Interrupted
+from .lock import BusyError
 from .run import Run
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _NOTICE_S = 3.0
 _STALE_KEYS = ("leases", "qdiscs", "routes")
 
 Progress = Callable[[str, str], None]
+Gate = Callable[[], Sequence[Problem]]
 
 
 class Pace(Protocol):
@@ -68,7 +70,11 @@ class Halt(Exception):  # noqa: N818
 
 
 class Engine:
-    """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report."""
+    """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report.
+
+    `gate` says what stands against the drill now, or raises `BadInput`; it is asked before anybody is contacted.
+    `who` runs the drill, for people.
+    """
 
     def __init__(
         self,
@@ -78,8 +84,13 @@ class Engine:
         pace: Pace,
         progress: Progress,
         parallel: int = 32,
+        gate: Gate = tuple,
+        who: str = "",
     ) -> None:
         self._drill = drill
+        self._gate = gate
+        self._who = who
+        self._claimed_until: float | None = None
         self._places = Places(testbed)
         self._fleet = Fleet(remotes, parallel)
         self._pace = pace
@@ -98,6 +109,7 @@ class Engine:
         if not self._stop.is_set():
             self.state.abort_reason = reason
             self._stop.set()
+            self._fleet.interrupt()
 
     def run(self) -> dict[str, Any]:
         """Go through all phases and give the report."""
@@ -109,6 +121,8 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever it is, the faults must end and the report be made
             self.state.facts.infrastructure.append(f"the engine failed: {type(error).__name__}: {error}")
             self._close_down()
+        self._fleet.persist()
+        self._release()
         self._fleet.close()
         self.state.ended = self._pace.now()
         return account.report(self.state, self._places)
@@ -116,6 +130,7 @@ class Engine:
     def _close_down(self) -> None:
         """Nothing interrupts this: it is what an abort is for."""
         self._closing = True
+        self._fleet.persist()
         if not self._armed:
             return
         for name in ("recover", "compare"):
@@ -139,7 +154,11 @@ class Engine:
         }
         try:
             self._mind_abort()
-            phase["detail"] = steps[name]()
+            try:
+                phase["detail"] = steps[name]()
+            except Interrupted:
+                self._mind_abort()
+                raise
             if phase["detail"]:
                 self._say(name, phase["detail"])
             if name != "compare":
@@ -156,6 +175,14 @@ class Engine:
             self.state.aborted_at = self._pace.now()
             self._halt("aborted", [f"the drill was aborted: {self.state.abort_reason}"])
 
+    def _mind_stopped(self, answers: Mapping[str, Answer]) -> None:
+        """Halt if somebody ended the drill on its targets."""
+        stopped = next(((target, by) for target, each in sorted(answers.items()) if (by := each.get("stopped"))), None)
+        if stopped and not self._closing:
+            self.state.aborted_at = self._pace.now()
+            self.state.abort_reason = "stopped on {} by {}".format(*stopped)
+            self._halt("aborted", [f"the drill was {self.state.abort_reason}"])
+
     def _halt(self, fact: str, reasons: list[str]) -> NoReturn:
         getattr(self.state.facts, fact).extend(reasons)
         raise Halt("; ".join(reasons))
@@ -168,6 +195,12 @@ class Engine:
         if not self._drill.tests_something:
             self.state.facts.tests_something = False
             raise Halt(NOTHING)
+        try:
+            refused = self._gate()
+        except BadInput as error:
+            refused = error.problems
+        if refused:
+            self._halt("aborted", [str(problem) for problem in refused])
         most = max((len(radius.cut) for radius in plan.radii), default=0)
         targets = len({fault.target for fault in self._drill.faults})
         faults = _many(len(self._drill.faults), "fault")
@@ -178,6 +211,7 @@ class Engine:
         self.state.reached = {name: name in hello.of for name in self._fleet.remotes}
         if hello.failed:
             self._halt("infrastructure", hello.reasons)
+        self._claim()
         clocks = self._fleet.each(self._fleet.remotes, lambda remote: remote.clock())
         if clocks.failed:
             self._halt("infrastructure", clocks.reasons)
@@ -192,6 +226,30 @@ class Engine:
             self._halt("aborted", [str(problem) for problem in refused])
         worst = max((clock.uncertainty for clock in clocks.of.values()), default=0.0)
         return f"{_many(len(hello.of), 'target')} reached, clocks known to {1000 * worst:.1f} ms"
+
+    def _claim(self) -> None:
+        """Have all targets for this run alone, for as long as it may take; a controller that dies holds up nobody."""
+        start, lasts = self._pace.now(), self._drill.expected_s
+        self._claimed_until = start + lasts
+        request = {"drill": self.state.name, "who": self._who, "seconds": lasts}
+        answers = self._fleet.call("claim", dict.fromkeys(self._fleet.remotes, request))
+        holders: dict[tuple[Any, ...], list[str]] = {}
+        for target, answer in sorted(answers.of.items()):
+            if not answer["claimed"]:
+                holders.setdefault((answer["drill"], answer["who"]), []).append(target)
+        busy = []
+        for (drill, who), targets in holders.items():
+            left = max((answers.of[target]["seconds"] or 0.0 for target in targets), default=0.0)
+            until = account.iso(self._pace.now() + left) if left else None
+            busy.append(f"{targets[0]}: {BusyError(drill, who, until=until)}")
+        if busy or answers.failed:
+            self._halt("infrastructure", busy + answers.reasons)
+
+    def _release(self) -> None:
+        """Let go of the targets. One that doesn't hear it lets go by itself."""
+        if self._claimed_until is not None:
+            request = {"drill": self.state.name, "who": self._who}
+            self._fleet.call("release", dict.fromkeys(self._fleet.remotes, request), timeout=_QUICK_S)
 
     def _steady(self) -> Answers[Answer]:
         """Take snapshots until two running are equal: what still moves can't be compared with itself later."""
@@ -242,8 +300,11 @@ class Engine:
         return self._held("before")
 
     def _arm(self) -> str:
+        lead = _LEAD_S + 2 * self._slowest_s
+        if self._pace.now() + lead + self._drill.expected_s - READY_S > (self._claimed_until or 0.0):
+            self._claim()
         start = self._pace.now()
-        t0 = start + _LEAD_S + 2 * self._slowest_s
+        t0 = start + lead
         offsets = {target: clock.offset for target, clock in self.state.clocks.items()}
         self._armed = compiler.programs(self._drill, self.state.name, self._places, t0, offsets)
         for target, program in self._armed.items():
@@ -255,6 +316,7 @@ class Engine:
         now = self._pace.now()
         self.state.arm_s = now - start
         if answers.failed:
+            self._mind_stopped(self._fleet.call("status", self._of_run()).of)
             self._halt("infrastructure", answers.reasons)
         if now > t0:
             self._halt("infrastructure", [f"arming took {now - start:.1f} s, and T0 passed meanwhile"])
@@ -290,6 +352,7 @@ class Engine:
         answer = self._fleet.call("status", {target: {"drill": self.state.name}}, timeout=_QUICK_S).of.get(target)
         if answer is None:
             return
+        self._mind_stopped({target: answer})
         failed = [fault for fault in answer.get("faults", ()) if fault.get("state") == "failed"]
         if failed:
             self._halt("infrastructure", [f"{target}: {fault['id']}: {fault.get('error')}" for fault in failed])
@@ -300,6 +363,7 @@ class Engine:
         if self._closing:
             self._abort_targets()
         self._collect()
+        self._mind_stopped(self.state.collected)
         start = self._pace.now()
         self._patience = start + self._drill.recover_timeout_s
         taken = self._await_restored()
@@ -325,16 +389,18 @@ class Engine:
         left = [f"{item['target']}: {item['path']} is not as before" for item in found]
         return left + [f"not known whether it is as before: {reason}" for reason in taken.reasons]
 
+    def _of_run(self) -> dict[str, dict[str, Any]]:
+        """Give the request that names this run, for each target that has a part in it."""
+        return {target: {"drill": self.state.name} for target in self._armed}
+
     def _abort_targets(self) -> None:
         self._say("recover", f"aborting on {_many(len(self._armed), 'target')}")
-        requests = {target: {"drill": self.state.name} for target in self._armed}
-        answers = self._fleet.call("abort", requests, timeout=_QUICK_S, tries=_ABORT_TRIES)
+        answers = self._fleet.call("abort", self._of_run(), timeout=_QUICK_S, tries=_ABORT_TRIES, urgent=True)
         for reason in answers.reasons:
             self.state.facts.infrastructure.append(f"{reason}; its faults end by themselves with their leases")
 
     def _collect(self) -> None:
-        requests = {target: {"drill": self.state.name} for target in self._armed}
-        answers = self._fleet.call("collect", requests, tries=_ABORT_TRIES)
+        answers = self._fleet.call("collect", self._of_run(), tries=_ABORT_TRIES)
         self.state.collected = answers.of
         self.state.facts.infrastructure += [f"nothing collected: {reason}" for reason in answers.reasons]
 

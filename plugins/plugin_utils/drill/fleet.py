@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -31,12 +32,30 @@ class Answers(Generic[T]):
         return [str(error) for _target, error in sorted(self.failed.items())]
 
 
+class Interrupted(Exception):  # noqa: N818 -- no error: it was asked for
+    """The answers are waited for no longer. Whoever was asked may still be doing it."""
+
+
 class Fleet:
-    """The targets of a drill. Every method asks up to `parallel` at once, and returns when the last has answered."""
+    """The targets of a drill. Every method asks up to `parallel` at once, and returns when the last has answered.
+
+    After `interrupt`, called from any thread, they raise `Interrupted` instead, until `persist`.
+    """
 
     def __init__(self, remotes: Mapping[str, Remote], parallel: int) -> None:
         self.remotes = dict(remotes)
         self._parallel = parallel
+        self._interrupted: Future[None] = Future()
+        self._persists = False
+
+    def interrupt(self) -> None:
+        """Wait for no answer any more."""
+        with suppress(InvalidStateError):
+            self._interrupted.set_result(None)
+
+    def persist(self) -> None:
+        """Wait for all answers again, whatever comes."""
+        self._persists = True
 
     def call(
         self,
@@ -44,33 +63,51 @@ class Fleet:
         payloads: Mapping[str, Mapping[str, Any]] | None = None,
         timeout: float = 20.0,
         tries: int = 1,
+        urgent: bool = False,
     ) -> Answers[Answer]:
-        """Run a command on the targets of `payloads` (None: on all). What fails is tried again, up to `tries` times."""
+        """Run a command on the targets of `payloads` (None: on all). What fails is tried again, up to `tries` times.
+
+        An `urgent` one goes to all of them at once: no target waits behind one that doesn't answer.
+        """
         chosen: Mapping[str, Mapping[str, Any]] = (
             payloads if payloads is not None else {target: {} for target in self.remotes}
         )
-        found = self.each(chosen, lambda remote: remote.call(command, chosen[remote.name], timeout))
+        most = len(chosen) if urgent else self._parallel
+        found = self.each(chosen, lambda remote: remote.call(command, chosen[remote.name], timeout), most)
         for _again in range(tries - 1):
             if not found.failed:
                 break
-            again = self.each(found.failed, lambda remote: remote.call(command, chosen[remote.name], timeout))
+            again = self.each(found.failed, lambda remote: remote.call(command, chosen[remote.name], timeout), most)
             found = Answers({**found.of, **again.of}, again.failed)
         return found
 
-    def each(self, targets: Iterable[str], ask: Callable[[Remote], T]) -> Answers[T]:
-        """Apply `ask` to the targets."""
+    def each(self, targets: Iterable[str], ask: Callable[[Remote], T], most: int | None = None) -> Answers[T]:
+        """Apply `ask` to the targets, to so many at once as `most` says."""
         names = [name for name in targets if name in self.remotes]
         answers: Answers[T] = Answers()
         if not names:
             return answers
-        with ThreadPoolExecutor(min(len(names), self._parallel)) as pool:
+        pool = ThreadPoolExecutor(min(len(names), most or self._parallel))
+        try:
             futures = {name: pool.submit(ask, self.remotes[name]) for name in names}
+            self._await(futures.values())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
         for name, future in futures.items():
             try:
                 answers.of[name] = future.result()
             except OkiagariError as error:
                 answers.failed[name] = error
         return answers
+
+    def _await(self, futures: Iterable[Future[Any]]) -> None:
+        waiting: set[Future[Any]] = set(futures)
+        interrupts: set[Future[Any]] = set() if self._persists else {self._interrupted}
+        while waiting:
+            done = wait(waiting | interrupts, return_when=FIRST_COMPLETED).done
+            if done & interrupts:
+                raise Interrupted
+            waiting -= done
 
     def close(self) -> None:
         self.each(self.remotes, lambda remote: remote.close())

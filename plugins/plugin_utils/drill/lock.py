@@ -16,12 +16,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_LARGEST = 1 << 20
+
+
 class BusyError(OkiagariError):
-    """Another drill is running."""
+    """Another drill is running; says which, whose it is, and until when at the latest, as far as that is known."""
+
+    def __init__(self, drill: str, who: str = "", since: str | None = None, until: str | None = None) -> None:
+        times = [f"since {since}"] if since else []
+        times += [f"until {until} at the latest"] if until else []
+        told = ", ".join([drill, *times]) + (f" ({who})" if who else "")
+        super().__init__(
+            f"another drill is running on this testbed: {told}; "
+            "wait for its end, or end it with playbooks/stop_drills.yml, or heal_all.yml if its controller is gone"
+        )
 
 
 class Lock:
-    """A lock file that its holder's death opens. What it says is for people: who holds it."""
+    """A lock file that its holder's death opens. What it says is for people: who holds it.
+
+    `left` is what the holder before said, if it died without letting go.
+    """
 
     def __init__(self, path: Path, holder: dict[str, Any]) -> None:
         """Take the lock, or raise `BusyError` with who holds it."""
@@ -30,9 +45,12 @@ class Lock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            said = os.read(self._descriptor, 4096).decode(errors="replace")
+            held = _read(self._descriptor)
             os.close(self._descriptor)
-            raise BusyError(f"another drill is running on this testbed: {_who(said)}; wait for its end") from None
+            raise BusyError(
+                held.get("drill", "its holder is not known"), held.get("who", ""), held.get("since"), held.get("until")
+            ) from None
+        self.left = _read(self._descriptor)
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, json.dumps(holder).encode())
 
@@ -41,9 +59,9 @@ class Lock:
         os.close(self._descriptor)
 
 
-def _who(text: str) -> str:
+def _read(descriptor: int) -> dict[str, Any]:
     try:
-        holder = json.loads(text)
-        return f"{holder['drill']}, since {holder['since']} (process {holder['pid']})"
-    except (ValueError, KeyError, TypeError):
-        return "its holder is not known"
+        said = json.loads(os.pread(descriptor, _LARGEST, 0))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

@@ -10,7 +10,6 @@ import select
 import shlex
 import subprocess
 import tempfile
-import threading
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class RefusedError(OkiagariError):
 
 
 class Remote(Protocol):
-    """One target. Calls of several threads come one after the other."""
+    """One target. Several threads may call it at once: none of them waits for another's answer."""
 
     name: str
 
@@ -77,7 +76,7 @@ class ShellRemote(ABC):
         self._python = "/usr/bin/env python3" if interpreter.startswith("auto") else shlex.quote(interpreter)
         self._root = bool(variables.get("ansible_become")) and variables.get("ansible_user") != "root"
         self._program = program
-        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
 
     @abstractmethod
     def _argv(self, script: str) -> list[str]:
@@ -87,21 +86,22 @@ class ShellRemote(ABC):
         run = f"{self._python} -I -S -B {shlex.quote(self._program.path)} {command}"
         script = f"[ -r {shlex.quote(self._program.path)} ] || exit {_ABSENT}; exec {run}"
         body = json.dumps(dict(payload or {})).encode()
-        with self._lock:
+        code, out, err = self._run(script, body, timeout)
+        if code == _ABSENT:
+            self._ship(timeout)
             code, out, err = self._run(script, body, timeout)
-            if code == _ABSENT:
-                self._ship(timeout)
-                code, out, err = self._run(script, body, timeout)
         return self._read(command, code, out, err)
 
     def clock(self) -> Clock:
         # One session for all samples: the time it takes to begin one would be the uncertainty else.
         argv = self._argv("while read -r _; do date +%s.%N; done")
-        with self._lock, _talk(argv) as process:
+        with _talk(argv) as process:
+            self._running.add(process)
             try:
                 samples = [self._sample(process) for _sample in range(_CLOCK_SAMPLES)]
             finally:
                 process.kill()
+                self._running.discard(process)
         return min(samples, key=lambda clock: clock.uncertainty)
 
     def _sample(self, process: subprocess.Popen[bytes]) -> Clock:
@@ -114,7 +114,9 @@ class ShellRemote(ABC):
             raise UnreachableError(f"{self.name}: the target doesn't tell its time") from None
 
     def close(self) -> None:
-        return None
+        """End the calls that are still under way."""
+        for process in tuple(self._running):
+            process.kill()
 
     def _ship(self, timeout: float) -> None:
         path, directory = shlex.quote(self._program.path), shlex.quote(self._program.directory)
@@ -135,15 +137,23 @@ class ShellRemote(ABC):
         # A kept ssh connection may hold on to stderr after the command has ended, so that a pipe would never end.
         with tempfile.TemporaryFile() as err:
             try:
-                done = subprocess.run(
-                    argv, input=body, stdout=subprocess.PIPE, stderr=err, timeout=timeout, check=False
-                )
-            except subprocess.TimeoutExpired:
-                raise UnreachableError(f"{self.name}: no answer within {timeout:g} s") from None
+                with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err) as process:
+                    out = self._converse(process, body, timeout)
             except OSError as error:
                 raise UnreachableError(f"{self.name}: {argv[0]}: {error.strerror}") from error
             err.seek(0)
-            return done.returncode, done.stdout.decode(errors="replace"), err.read().decode(errors="replace")
+            return process.returncode, out.decode(errors="replace"), err.read().decode(errors="replace")
+
+    def _converse(self, process: subprocess.Popen[bytes], body: bytes, timeout: float) -> bytes:
+        self._running.add(process)
+        try:
+            return process.communicate(body, timeout)[0]
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(f"{self.name}: no answer within {timeout:g} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+            self._running.discard(process)
 
     def _read(self, command: str, code: int, out: str, err: str) -> Answer:
         try:
@@ -177,6 +187,7 @@ class SshRemote(ShellRemote):
         return [*self._ssh, "--", self._host, script]
 
     def close(self) -> None:
+        super().close()
         argv = [*self._ssh, "-O", "exit", "--", self._host]
         try:
             subprocess.run(argv, capture_output=True, timeout=5.0, check=False)

@@ -36,13 +36,18 @@ class Project:
                 {"phase": "continuous", "traffic": {"of": "h-k", "max_outage": "1s"}},
             ],
         }
-        hosts = {name: self._target(name) for name in testbed["nodes"]}
-        inventory = {"all": {"hosts": hosts, "vars": {"testbed": testbed}}}
-        (path / "inventory.yml").write_text(json.dumps(inventory))
+        self.testbed = testbed
+        self._hosts = {name: self._target(name) for name in testbed["nodes"]}
+        self.write_inventory()
         (path / "ansible.cfg").write_text(
             "[defaults]\ninventory = inventory.yml\ncallbacks_enabled = okiagari.testbed.verdict\nforks = 2\n"
             f"collections_path = {ROOT / '.collections'}\nlocal_tmp = {path / 'tmp'}\n"
         )
+
+    def write_inventory(self) -> None:
+        variables = {"testbed": self.testbed, "testbed_consent": str(self.path / "consent")}
+        inventory = {"all": {"hosts": self._hosts, "vars": variables}}
+        (self.path / "inventory.yml").write_text(json.dumps(inventory))
 
     def _target(self, name: str) -> dict[str, str]:
         home = self.path / "targets" / name

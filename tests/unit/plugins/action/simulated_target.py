@@ -69,6 +69,8 @@ def answer(command: str, request: dict[str, Any]) -> dict[str, Any]:
                 for probe in request["probes"]
             ]
         }
+    if command == "claim":
+        return {**request, "claimed": True}
     if command == "arm":
         PROGRAM.write_text(json.dumps(request))
         return {"armed": True, "unit": "u", "time": time.time()}

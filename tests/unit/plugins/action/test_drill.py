@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.history import user
 
 
 def test_a_drill_that_holds(project: Any) -> None:
@@ -23,6 +27,12 @@ def test_a_drill_that_holds(project: Any) -> None:
     report = project.report()
     assert (report["verdict"], report["restored"]) == ("held", True)
     assert Path(project.path / "reports/latest/report.html").exists()
+    [line] = (project.path / "reports/history.jsonl").read_text().splitlines()
+    assert json.loads(line) == {
+        "drill": "short_cut", "run": report["run"], "user": user(), "host": socket.gethostname(),
+        "sites": ["hiroshima", "kanazawa"], "started": report["started"], "ended": report["ended"],
+        "verdict": "held", "armed": True,
+    }  # fmt: skip
 
 
 def test_an_abort_before_has_its_own_exit_code(project: Any) -> None:
@@ -66,6 +76,56 @@ def test_every_mistake_is_told_at_once(project: Any) -> None:
     assert not (project.path / "reports").exists()
 
 
+def test_a_drill_that_may_not_run_is_aborted_before_anybody_is_contacted(project: Any) -> None:
+    ask = {"windows": [], "blackouts": [{"first": "2000-01-01", "last": "2998-12-31"}], "consent": "ask"}
+    project.testbed["sites"]["kanazawa"]["drills"] = ask
+    project.write_inventory()
+    code, planned = project.run("--check")
+    assert code == 0, planned
+    code, out = project.run()
+    assert code == 2, out
+    for told in ("2000-01-01 to 2998-12-31 is a blackout of kanazawa", "kanazawa must approve: add"):
+        assert told in planned
+        assert told in str(project.report()["reason"])
+    assert str(project.path / "consent/kanazawa.yml") in str(project.report()["reason"])
+    assert not list(project.path.glob("targets/*/run"))
+
+
+def test_there_is_a_pause_between_drills_and_a_killed_one_counts(project: Any) -> None:
+    project.testbed["drills"]["pause_s"] = 600.0
+    project.write_inventory()
+    (project.path / "reports").mkdir()
+    ended = datetime.now(UTC)
+    now = ended.isoformat()
+    (project.path / "reports/.lock").write_text(json.dumps({"drill": "killed", "since": now, "until": now}))
+    for _again in range(2):
+        # What was refused moved nothing, and so doesn't put the next one off.
+        code, out = project.run()
+        assert code == 2, out
+        assert f"the drill before it ended at {ended:%a %Y-%m-%d %H}:" in out
+    runs = [json.loads(line) for line in (project.path / "reports/history.jsonl").read_text().splitlines()]
+    assert [(run["drill"], run["verdict"], run["armed"]) for run in runs] == [
+        ("killed", None, True),
+        ("short_cut", "aborted", False),
+        ("short_cut", "aborted", False),
+    ]
+    _code, out = project.run("--check")
+    assert "not now: drills.pause: the drill before it ended at" in out
+
+
+def test_a_site_approves(project: Any) -> None:
+    project.testbed["sites"]["kanazawa"]["drills"]["consent"] = "ask"
+    project.write_inventory()
+    (project.path / "consent").mkdir()
+    (project.path / "consent/kanazawa.yml").write_text("- {drill: short_cut, by: A. Person, untill: 2998-12-31}\n")
+    code, out = project.run()
+    assert code == 2, out
+    assert "did you mean until?" in out
+    assert not (project.path / "reports").exists()
+    (project.path / "consent/kanazawa.yml").write_text("- {drill: short_cut, by: A. Person, until: 2998-12-31}\n")
+    assert project.run()[0] == 0
+
+
 def wait_for(condition: Any, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -89,6 +149,24 @@ def test_the_death_of_ansible_aborts_the_drill(project: Any, number: signal.Sign
     assert (report["verdict"], report["restored"]) == ("aborted", True)
     assert report["reason"][0] == "the drill was aborted: Ansible has gone away"
     assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
+
+
+def test_the_file_stop_ends_the_drill_and_keeps_others_from_starting(project: Any) -> None:
+    project.drill["timeline"][0]["for"] = "60s"
+    playbook = project.start()
+    wait_for((project.path / "targets/hiroshima-r1/program.json").exists)
+    (project.path / "reports/STOP").touch()
+    out, _err = playbook.communicate(timeout=40)
+    assert playbook.returncode == 2, out
+    assert "because   the drill was aborted: stopped by reports/STOP" in out
+    assert {fault["state"] for fault in project.report()["faults"]} == {"undone"}
+    asked = {path.parent.name for path in project.path.glob("targets/*/program.json")}
+    assert {path.parent.name for path in project.path.glob("targets/*/aborted")} == asked
+    code, out = project.run()
+    assert code == 2, out
+    assert "because   reports/STOP: no drill starts while this file is there: remove it" in out
+    _code, out = project.run("--check")
+    assert "not now: reports/STOP" in out
 
 
 def test_a_signal_to_the_engine_aborts_the_drill(project: Any) -> None:

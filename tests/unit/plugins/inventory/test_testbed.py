@@ -108,3 +108,20 @@ def test_the_implicit_localhost_sees_the_testbed(tmp_path):
     run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "lab has 8" in run.stdout, run.stderr
     assert run.returncode == 0
+
+
+def test_the_folder_of_consent_is_beside_the_testbed_and_holds_no_hosts(tmp_path):
+    home = tmp_path / "inventory"
+    (home / "consent").mkdir(parents=True)
+    (home / "consent/kanazawa.yml").write_text("- {drill: circuit_cut, by: A. Person, until: 2026-12-31}\n")
+    (home / "testbed.yml").write_bytes(LAB.read_bytes())
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-inventory"), "-i", home, "--host", "kanazawa-r1"],
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["testbed_consent"] == str(home / "consent")

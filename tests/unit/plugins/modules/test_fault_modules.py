@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import edge
-from ansible_collections.okiagari.testbed.plugins.modules import heal, link_fault, route_fault
+from ansible_collections.okiagari.testbed.plugins.modules import drill_stop, heal, link_fault, route_fault
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     target = SimulatedTarget(tmp_path)
     monkeypatch.setattr(edge, "keeper_of", lambda *_arguments: target.keeper)
     monkeypatch.setattr(heal, "keeper_of", lambda *_arguments: target.keeper)
+    monkeypatch.setattr(drill_stop, "keeper_of", lambda *_arguments: target.keeper)
     return Modules(target, capsys)
 
 
@@ -154,6 +156,43 @@ def test_heal(run: Modules) -> None:
     assert not healed["left"]
     assert run.target.kernel.state() == before
     assert run(heal) == {**healed, "changed": False, "found": [], "healed": [], "diff": {"before": {}, "after": {}}}
+
+
+def test_heal_lets_go_of_a_claim(run: Modules) -> None:
+    run.target.keeper.claim("d", "a@ctl1", 60.0)
+    assert run(heal, check=True)["diff"] == {"before": {"d": "has the target (a@ctl1)"}, "after": {}}
+    assert run(heal)["changed"]
+    assert not run(heal)["changed"]
+
+
+def drill_of(run: Modules) -> None:
+    fault = parse_fault({"id": "a", "kind": "link_down", "params": {"interface": "w-a"}, "lease_s": 20, "target": "t"})
+    run.target.keeper.arm("d", [(fault, 20.0)])
+    run.target.timers.start("okiagari-drill-d", ())
+    run.target.keeper.prepare("a")
+    run.target.keeper.strike(["a"])
+
+
+def test_drill_stop(run: Modules) -> None:
+    before = run.target.kernel.state()
+    assert run(drill_stop) == {**run(drill_stop, check=True), "changed": False, "drills": []}
+    drill_of(run)
+    would = run(drill_stop, check=True)
+    assert (would["changed"], would["drills"]) == (True, ["d"])
+    assert run.target.kernel.state() != before
+    done = run(drill_stop, by="A. Person")
+    assert (done["changed"], done["drills"], done["diff"]) == (True, ["d"], would["diff"])
+    assert run.target.kernel.state() == before
+    assert run.target.timers.units() == []
+    assert run.target.store.stopped("d") == "A. Person"
+    assert not run(drill_stop)["changed"]
+
+
+def test_drill_stop_fails_if_something_is_left(run: Modules) -> None:
+    drill_of(run)
+    run.target.kernel.broken = lambda argv: argv[:3] == ("ip", "link", "set")
+    assert "still there: d; run the heal_all playbook" in run(drill_stop)["msg"]
+    assert "okiagari-drill-d" not in run.target.timers.units()
 
 
 def test_heal_fails_if_something_is_left(run: Modules) -> None:

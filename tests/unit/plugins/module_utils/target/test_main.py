@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -102,7 +104,125 @@ def test_a_module_and_a_drill_dont_touch_the_same_thing(program: Program) -> Non
     assert error == "link:w-a is claimed by the fault a (armed): undo that first"
     program("abort", drill="d")
     program("inject", id="x", kind="link_down", params={"interface": "w-a"}, lease_s=5)
-    assert "a: link:w-a is claimed by the fault x (injected)" in program.arm()["error"]
+    assert "a: link:w-a is claimed by the fault x (injected)" in program.arm(drill="e")["error"]
+
+
+def test_an_abort_undoes_before_it_waits_for_the_runner(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner may be busy ending its writers for seconds."""
+    target = program.target
+    before = target.kernel.state()
+    program.arm()
+    target.keeper.prepare("a")
+    target.keeper.strike(["a"])
+    stop, seen = target.timers.stop, []
+
+    def look(unit: str) -> None:
+        seen.append((unit, target.kernel.state() == before))
+        stop(unit)
+
+    monkeypatch.setattr(target.timers, "stop", look)
+    program("abort", drill="d")
+    assert seen == [("okiagari-drill-d", True)]
+
+
+def test_what_was_ended_is_over(program: Program) -> None:
+    """A runner that is still ending, or a controller that was overtaken, brings nothing back."""
+    program.arm()
+    assert program("status", drill="d")["stopped"] is None
+    program("abort", drill="d", by="A. Person")
+    assert [program(command, drill="d")["stopped"] for command in ("status", "collect")] == ["A. Person"] * 2
+    for command in (program.target.keeper.prepare, lambda fault: program.target.keeper.strike([fault])):
+        with pytest.raises(OkiagariError, match="already over"):
+            command("a")
+    assert program.arm()["error"] == "the drill d was stopped by A. Person: start it anew"
+
+
+def test_an_arming_that_is_overtaken_starts_no_runner(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = program.target.timers.start
+
+    def overtaken(unit: str, command: Any) -> None:
+        program.target.keeper.abort("d", "A. Person")
+        start(unit, command)
+
+    monkeypatch.setattr(program.target.timers, "start", overtaken)
+    assert "was stopped by A. Person" in program.arm()["error"]
+    assert program.target.timers.units() == []
+
+
+def test_one_drill_has_the_target(program: Program) -> None:
+    me, they = {"drill": "d", "who": "a@ctl1"}, {"drill": "e", "who": "b@ctl2"}
+    mine, theirs = {**me, "seconds": 60}, {**they, "seconds": 60}
+    assert program("claim", **mine) == {**mine, "claimed": True}
+    assert program("claim", **theirs) == {**mine, "claimed": False}
+    # Two controllers may well give their runs of one second the same name.
+    assert not program("claim", **(mine | {"who": "b@ctl2"}))["claimed"]
+    assert "this target is that of the drill d (a@ctl1)" in program.arm(drill="e")["error"]
+    program.target.clock.sleep(40)
+    assert program("claim", **mine)["seconds"] == 60
+    program("release", **they)
+    assert not program("claim", **theirs)["claimed"]
+    program("release", **me)
+    assert program("claim", **theirs)["claimed"]
+
+
+def test_a_claim_ends_by_itself(program: Program) -> None:
+    mine, theirs = {"drill": "d", "who": "a@ctl1", "seconds": 60}, {"drill": "e", "who": "b@ctl2", "seconds": 60}
+    program("claim", **mine)
+    program.target.clock.sleep(59)
+    assert program("claim", **theirs)["seconds"] == 1
+    program.target.clock.sleep(1)
+    assert program("claim", **theirs)["claimed"]
+    program.target.boot("boot-2")
+    assert program("claim", **mine)["claimed"]
+    (program.target.places.run / "drill.lock").write_text("{")
+    assert program("claim", **theirs)["claimed"]
+
+
+@pytest.mark.parametrize("left", ["everything", "the runner", "a fault"])
+def test_what_runs_without_a_claim_has_the_target_too(program: Program, left: str) -> None:
+    program.arm()
+    if left == "the runner":
+        program.target.keeper.undo(["a", "b"], "module")
+    if left == "a fault":
+        program.target.timers.services.clear()
+    theirs = program("claim", drill="e", who="b@ctl2", seconds=60)
+    assert theirs == {"claimed": False, "drill": "d", "who": "", "seconds": None}
+    assert program("claim", drill="d", who="a@ctl1", seconds=60)["claimed"]
+
+
+def test_heal_lets_go_of_the_target_and_an_abort_does_not(program: Program) -> None:
+    mine, theirs = {"drill": "d", "who": "a@ctl1", "seconds": 60}, {"drill": "e", "who": "b@ctl2", "seconds": 60}
+    program("claim", **mine)
+    assert program.target.keeper.drills() == ["d"]
+    assert program("abort", all=True)["drills"] == ["d"]
+    assert program.target.keeper.drills() == []
+    assert not program("claim", **theirs)["claimed"]
+    assert program("heal", check=True)["found"] == []
+    assert not program("claim", **theirs)["claimed"]
+    assert program("heal") == {"found": [], "healed": [], "left": []}
+    assert program("claim", **theirs)["claimed"]
+
+
+def test_only_one_of_many_that_claim_at_once_gets_the_target(program: Program) -> None:
+    barrier = threading.Barrier(8)
+
+    def claim(number: int) -> bool:
+        barrier.wait(20)
+        return program.target.keeper.claim("d", f"controller {number}", 60.0)[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(claim, range(8))) == 1
+
+
+def test_all_drills_are_ended_and_nothing_else(program: Program) -> None:
+    program.arm(faults=[CUT])
+    program.arm(drill="e", faults=[LOSS])
+    program("inject", id="x", kind="route_blackhole", params={"prefix": "10.3.0.0/16"}, lease_s=5)
+    ended = program("abort", all=True)
+    assert ended["drills"] == ["d", "e"]
+    assert {fault["undone_by"] for fault in ended["faults"]} == {"abort"}
+    assert program.target.timers.units() == ["okiagari-lease-x"]
+    assert program("abort", all=True) == {"drills": [], "faults": []}
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,23 @@ def test_a_slow_snapshot_delays_no_fault(tmp_path: Path, monkeypatch: pytest.Mon
     assert events["restored"]["took"] == pytest.approx(LONG_S, abs=0.01)
 
 
+def test_faults_that_are_undone_under_the_runner_stay_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = SimulatedTarget(tmp_path)
+    before = target.kernel.state()
+    prepare = target.keeper.prepare
+
+    def overtaken(fault_id: str) -> None:
+        prepare(fault_id)
+        target.keeper.abort("d", "A. Person")
+
+    monkeypatch.setattr(target.keeper, "prepare", overtaken)
+    events = run(target, tmp_path, monkeypatch)
+    assert events["note"]["detail"] == "the fault a is already over"
+    assert "injected" not in events
+    assert "ended" in events
+    assert target.kernel.state() == before
+
+
 def test_a_scar_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events = run(SimulatedTarget(tmp_path), tmp_path, monkeypatch, before={"state": "another"})
     assert "restored" not in events

@@ -42,6 +42,7 @@ def test_everything_is_derived_from_a_few_numbers():
         "position": [36.54, 136.71],
         "nodes": ["kanazawa-r1", "kanazawa-kvm1"],
         "storage": "10.2.1.0/24",
+        "drills": {"windows": [], "blackouts": [], "consent": "always"},
     }
     router = testbed["nodes"]["hiroshima-r1"]
     assert (router["kind"], router["role"], router["asn"]) == ("router", "site", 65001)

@@ -189,6 +189,30 @@ ONE_PROBLEM = {
         "[{node: kanazawa, interface: lan0}, osaka]",
         "t.yml:14: .*interface .*lan0.* is taken",
     ),
+    "rules key": ("name: lab", "name: lab\ndrills: {window: []}", "t.yml:3: drills.window: .* did you mean windows?"),
+    "pause": ("name: lab", "name: lab\ndrills: {pause: 10 mins}", "t.yml:3: drills.pause: .* did you mean min?"),
+    "zone": (
+        "name: lab",
+        "name: lab\ndrills: {timezone: Asia/Tokio}",
+        "t.yml:3: drills.timezone: is not a time zone such as Asia/Tokyo; did you mean Asia/Tokyo?",
+    ),
+    "no windows": ("name: lab", "name: lab\ndrills: {windows: []}", "t.yml:3: drills.windows: is empty: leave it out"),
+    "window": (
+        "name: lab",
+        "name: lab\ndrills:\n  windows:\n    - mon-fri 22:00-06:00\n    - mon-fir 22:00-06:00",
+        r"t.yml:6: drills.windows\[1\]: there is no day fir, only mon, .*; did you mean fri?",
+    ),
+    "blackout": (
+        "{number: 2}",
+        "{number: 2, drills: {blackouts: [2026-12-24, 2026-02-30..2026-03-01]}}",
+        r"t.yml:11: sites.kanazawa.drills.blackouts\[1\]: there is no date 2026-02-30",
+    ),
+    "consent": (
+        "{number: 2}",
+        "{number: 2, drills: {consent: asks}}",
+        "t.yml:11: sites.kanazawa.drills.consent: must be one of always, ask, never; did you mean ask?",
+    ),
+    "core rules": ("osaka: {number: 1}", "osaka: {number: 1, drills: {}}", "t.yml:8: core.osaka.drills: unknown key"),
     "empty": (GOOD, "", "t.yml:1: the description is empty"),
     "list": (GOOD, "[]", "t.yml:1: must be a mapping of keys to values, not a list"),
 }
@@ -288,6 +312,11 @@ KEYS = [
     "tag",
     "node",
     "interface",
+    "drills",
+    "windows",
+    "blackouts",
+    "timezone",
+    "consent",
     "a",
     "b",
     "c",
@@ -304,6 +333,9 @@ VALUES = [
     "a-kvm1",
     "a-r1",
     "vyos",
+    "mon-fri 22:00-06:00",
+    "2026-12-24..2027-01-03",
+    "ask",
 ]
 scalars = st.one_of(
     st.none(),
@@ -323,7 +355,13 @@ routers = st.dictionaries(
     st.sampled_from(["a", "b", "c", "a-r1", "sites"]),
     st.fixed_dictionaries(
         {"number": st.one_of(st.integers(-1, 110), scalars)},
-        optional={"kvm_hosts": st.integers(-1, 300), "asn": scalars, "position": structures, "platform": scalars},
+        optional={
+            "kvm_hosts": st.integers(-1, 300),
+            "asn": scalars,
+            "position": structures,
+            "platform": scalars,
+            "drills": structures,
+        },
     ),
 )
 ends = st.one_of(st.sampled_from(["a", "b", "c", "a-kvm1", "b-r1", "d"]), structures)
@@ -332,6 +370,7 @@ descriptions = st.fixed_dictionaries(
     {"plugin": st.just("okiagari.testbed.testbed"), "name": st.just("t"), "sites": routers},
     optional={
         "core": st.one_of(routers, structures),
+        "drills": structures,
         "prefixes": st.one_of(
             st.dictionaries(st.sampled_from(["sites", "circuits", "loopbacks", "management"]), st.sampled_from(VALUES)),
             structures,

@@ -68,6 +68,8 @@ class SimulatedTestbed:
         self.behaviour = behaviour
         self.programs: dict[str, dict[str, Any]] = {}
         self.aborted: dict[str, float] = {}
+        self.stopped: str | None = None
+        self.claims: dict[str, tuple[str, str, float]] = {}
         self.calls: list[tuple[str, str]] = []
         self.offsets = {name: 0.01 * number for number, name in enumerate(sorted(testbed["nodes"]))}
         self.lock = threading.Lock()
@@ -241,15 +243,34 @@ class SimulatedRemote:
         now = self.testbed.pace.now()
         return {"results": [self.testbed.probe(self.name, probe, now) for probe in request["probes"]]}
 
+    def _claim(self, request: dict[str, Any]) -> dict[str, Any]:
+        sim, now = self.testbed, self.testbed.pace.now()
+        mine = (request["drill"], request["who"])
+        with sim.lock:
+            *holder, until = sim.claims.get(self.name, (*mine, 0.0))
+            if until <= now or tuple(holder) == mine:
+                sim.claims[self.name] = (*mine, now + request["seconds"])
+                return {"claimed": True, "drill": mine[0], "who": mine[1], "seconds": request["seconds"]}
+        return {"claimed": False, "drill": holder[0], "who": holder[1], "seconds": until - now}
+
+    def _release(self, request: dict[str, Any]) -> dict[str, Any]:
+        with self.testbed.lock:
+            if self.testbed.claims.get(self.name, ("", ""))[:2] == (request["drill"], request["who"]):
+                del self.testbed.claims[self.name]
+        return {}
+
     def _arm(self, program: dict[str, Any]) -> dict[str, Any]:
         if self.name in self.testbed.behaviour.refuses_to_arm:
             raise RefusedError(f"{self.name}: a foreign qdisc stands there")
+        if self.testbed.stopped:
+            raise RefusedError(f"{self.name}: the drill was stopped by {self.testbed.stopped}")
         self.testbed.programs[self.name] = program
         return {"armed": True, "unit": "okiagari-drill-x", "time": self.testbed.pace.now()}
 
     def _status(self, request: dict[str, Any]) -> dict[str, Any]:
         running = self.name not in self.testbed.aborted
-        return {"running": running, "events": 0, "faults": self.testbed.receipts(self.name)}
+        faults = self.testbed.receipts(self.name)
+        return {"running": running, "stopped": self.testbed.stopped, "events": 0, "faults": faults}
 
     def _collect(self, request: dict[str, Any]) -> dict[str, Any]:
         sim = self.testbed
@@ -268,6 +289,7 @@ class SimulatedRemote:
         if sim.receipts(self.name):
             events.append({"at": sim.pace.now(), "event": "restored", "fault": None, "detail": "", "took": 0.64})
         return {
+            "stopped": sim.stopped,
             "events": events,
             "faults": sim.receipts(self.name),
             "streams": sim.streams(self.name),
@@ -331,14 +353,22 @@ def circuit_cut() -> dict[str, Any]:
 
 @pytest.fixture
 def simulate(lab: dict[str, Any]) -> Callable[..., Simulation]:
-    """Make a simulation of a drill; keywords are those of `Behaviour`."""
+    """Make a simulation of a drill behind a gate, on a testbed of its own; other keywords are those of `Behaviour`."""
 
-    def make(arguments: dict[str, Any], **misbehaviour: Any) -> Simulation:
-        pace = VirtualPace()
-        testbed = SimulatedTestbed(lab, pace, Behaviour(**misbehaviour))
+    def make(
+        arguments: dict[str, Any],
+        gate: Callable[[], Any] = tuple,
+        who: str = "aperson@ctl1",
+        testbed: SimulatedTestbed | None = None,
+        parallel: int = 32,
+        **misbehaviour: Any,
+    ) -> Simulation:
+        testbed = testbed or SimulatedTestbed(lab, VirtualPace(), Behaviour(**misbehaviour))
+        pace = testbed.pace
         said: list[tuple[str, str]] = []
         remotes = {name: SimulatedRemote(name, testbed) for name in lab["nodes"]}
-        engine = Engine(parse(arguments, lab), lab, remotes, pace, lambda phase, text: said.append((phase, text)))
+        drill, progress = parse(arguments, lab), lambda phase, text: said.append((phase, text))
+        engine = Engine(drill, lab, remotes, pace, progress, parallel, gate, who)
         return Simulation(engine, testbed, pace, said)
 
     return make

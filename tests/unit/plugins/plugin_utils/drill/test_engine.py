@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from typing import Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, Problem
 
 
 def test_a_drill_that_holds(simulate: Any, circuit_cut: dict[str, Any]) -> None:
@@ -78,7 +81,7 @@ def test_a_failing_probe_before_means_that_nothing_is_armed(simulate: Any, circu
     simulation = simulate(circuit_cut, unanswered={"probe-1"})
     report = simulation.engine.run()
     assert (report["verdict"], report["exit_code"], report["restored"]) == ("aborted", 2, None)
-    assert simulation.commands() == {"hello", "snapshot", "probe"}
+    assert simulation.commands() == {"hello", "claim", "snapshot", "probe", "release"}
     assert [fault["state"] for fault in report["faults"]] == ["not armed", "not armed"]
 
 
@@ -94,7 +97,7 @@ def test_storage_without_a_majority_means_that_nothing_is_armed(simulate: Any, c
     report = simulation.engine.run()
     assert (report["verdict"], report["exit_code"], report["restored"]) == ("aborted", 2, None)
     assert "only 1 of the storage's 2 members reach each other" in report["reason"][0]
-    assert simulation.commands() == {"hello", "snapshot"}
+    assert simulation.commands() == {"hello", "claim", "snapshot", "release"}
 
 
 def test_a_scar_is_not_restored(simulate: Any, circuit_cut: dict[str, Any]) -> None:
@@ -130,6 +133,87 @@ def test_not_restored_beats_failed(simulate: Any, circuit_cut: dict[str, Any]) -
     report = simulate(circuit_cut, scarred=True, outage_s=2.0).engine.run()
     assert report["verdict"] == "not_restored"
     assert any("back after" in reason for reason in report["reason"])
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_a_drill_that_may_not_run_contacts_nobody(simulate: Any, circuit_cut: dict[str, Any], unreadable: bool) -> None:
+    refused = [Problem("", None, "drills.windows", "outside the windows"), Problem("", None, "", "no consent")]
+
+    def gate() -> list[Problem]:
+        if unreadable:
+            raise BadInput(refused)
+        return refused
+
+    simulation = simulate(circuit_cut, gate=gate)
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"]) == ("aborted", 2)
+    assert report["reason"] == ["drills.windows: outside the windows", "no consent"]
+    assert simulation.testbed.calls == []
+
+
+def test_a_drill_has_every_target_for_itself_until_it_is_over(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+    sim = simulation.testbed
+    report = simulation.engine.run()
+    assert report["verdict"] == "held"
+    assert sim.claims == {}
+    commands = [command for _target, command in sim.calls]
+    assert commands.count("claim") == commands.count("release") == len(sim.testbed["nodes"])
+    last = {command: max(at for at, each in enumerate(commands) if each == command) for command in commands}
+    assert last["claim"] < commands.index("snapshot")
+    assert last["heal"] < commands.index("release")
+
+
+def test_another_controllers_drill_refuses_and_says_whose_it_is(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+    sim = simulation.testbed
+    sim.claims |= dict.fromkeys(("osaka", "naist-r1"), ("lossy-1", "bperson@ctl2", sim.pace.now() + 90.0))
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"]) == ("infrastructure", 4)
+    [reason] = report["reason"]
+    assert reason == (
+        "naist-r1: another drill is running on this testbed: lossy-1, until 2026-11-21T12:01:30.000Z at the latest "
+        "(bperson@ctl2); wait for its end, or end it with playbooks/stop_drills.yml, "
+        "or heal_all.yml if its controller is gone"
+    )
+    assert simulation.commands() == {"hello", "claim", "release"}
+    assert set(sim.claims) == {"osaka", "naist-r1"}
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_of_two_controllers_that_start_together_one_at_most_gets_through(
+    simulate: Any, circuit_cut: dict[str, Any], number: int
+) -> None:
+    """The second one does all that it does while the first one is about to claim its target of that number."""
+    first = simulate(circuit_cut, parallel=1)
+    second = simulate(circuit_cut, testbed=first.testbed, who="bperson@ctl2")
+    assert first.engine.state.name == second.engine.state.name
+    claimed: list[str] = []
+    verdicts: list[str] = []
+
+    def on_call(target: str, command: str) -> None:
+        claimed.extend([target] * (command == "claim"))
+        if len(claimed) == number and not verdicts:
+            verdicts.append("running")
+            verdicts.append(second.engine.run()["verdict"])
+
+    first.testbed.behaviour.on_call = on_call
+    verdicts.append(first.engine.run()["verdict"])
+    assert verdicts[1:] == (["infrastructure", "held"] if number > 1 else ["held", "held"])
+    assert first.testbed.claims == {}
+
+
+def test_the_claim_of_a_drill_that_took_long_to_get_ready_is_renewed(
+    simulate: Any, circuit_cut: dict[str, Any]
+) -> None:
+    def on_call(_target: str, command: str) -> None:
+        if command == "probe" and not simulation.testbed.faults():
+            simulation.pace.time += 100
+
+    simulation = simulate(circuit_cut, on_call=on_call)
+    assert simulation.engine.run()["verdict"] == "held"
+    commands = [command for _target, command in simulation.testbed.calls]
+    assert commands.count("claim") == 2 * len(simulation.testbed.testbed["nodes"])
 
 
 def test_an_unreachable_target_is_infrastructure(simulate: Any, circuit_cut: dict[str, Any]) -> None:
@@ -206,6 +290,63 @@ def test_an_abort_under_the_fault_undoes_it_at_once(simulate: Any, circuit_cut: 
     assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
     assert all(fault["undone"] < 12 for fault in report["faults"])
     assert [event["target"] for event in report["events"] if event["event"] == "aborted"] == ["controller"]
+
+
+@pytest.mark.parametrize("hangs", ["hello", "snapshot", "probe", "arm", "status"])
+def test_an_abort_waits_for_no_answer(simulate: Any, circuit_cut: dict[str, Any], hangs: str) -> None:
+    """By order of events: osaka answers only when the drill has been ended everywhere else, or is over."""
+    simulation = simulate(circuit_cut)
+    ended, hung = threading.Event(), []
+    asked = {"hello": "osaka", "snapshot": "osaka", "probe": "hiroshima-kvm1", "arm": "kanazawa-kvm1"}
+
+    def on_call(target: str, command: str) -> None:
+        if command == hangs and target == asked.get(hangs, target) and not hung and not simulation.engine._closing:
+            hung.append(target)
+            simulation.engine.abort("stopped by reports/STOP")
+            assert ended.wait(20)
+        if command == "abort" and target not in hung:
+            ended.set()
+
+    simulation.testbed.behaviour.on_call = on_call
+    report = simulation.engine.run()
+    assert hung
+    assert ended.is_set() is (hangs in ("arm", "status"))
+    ended.set()
+    assert (report["verdict"], report["reason"][0]) == ("aborted", "the drill was aborted: stopped by reports/STOP")
+    assert report["reason"][0] in [phase["detail"] for phase in report["phases"]]
+
+
+@pytest.mark.parametrize("moment", ["arm", "run", "collect"])
+def test_a_drill_that_is_ended_on_its_targets_is_aborted(
+    simulate: Any, circuit_cut: dict[str, Any], moment: str
+) -> None:
+    """As by playbooks/stop_drills.yml, from whichever controller."""
+
+    def on_call(target: str, command: str) -> None:
+        sim = simulation.testbed
+        since = simulation.pace.now() - (simulation.engine.state.t0 or simulation.pace.now())
+        if not sim.stopped and (command == moment or (moment == "run" and since > 7)):
+            sim.stopped = "stop_drills.yml of aperson"
+            sim.aborted |= dict.fromkeys(sim.programs, simulation.pace.now())
+
+    simulation = simulate(circuit_cut, on_call=on_call)
+    report = simulation.engine.run()
+    assert (report["verdict"], report["exit_code"], report["restored"]) == ("aborted", 2, True)
+    assert re.fullmatch("the drill was stopped on .* by stop_drills.yml of aperson", report["reason"][0])
+    if moment == "run":
+        assert simulation.pace.now() < (report["t0_epoch"] or 0) + 15
+        assert {fault["undone_by"] for fault in report["faults"]} == {"abort"}
+
+
+def test_an_abort_at_the_very_end_changes_nothing(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+
+    def on_close() -> None:
+        simulation.engine.abort("stopped by reports/STOP")
+
+    for remote in simulation.engine._fleet.remotes.values():
+        remote.close = on_close
+    assert simulation.engine.run()["verdict"] == "held"
 
 
 def test_a_mistake_in_the_engine_still_ends_the_faults(simulate: Any, circuit_cut: dict[str, Any]) -> None:

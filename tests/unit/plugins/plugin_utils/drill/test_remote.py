@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.fleet import Fleet
+from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.fleet import Fleet, Interrupted
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.remote import (
     LocalRemote,
     Program,
@@ -105,6 +107,27 @@ def test_a_target_that_hangs_is_given_up(tmp_path: Path) -> None:
     assert time.monotonic() - start < 5
 
 
+def test_no_call_waits_for_another_and_closing_ends_them(tmp_path: Path) -> None:
+    content = f"""
+import json, pathlib, sys, time
+if sys.argv[1] == "snapshot":
+    pathlib.Path({str(tmp_path)!r}, "asked").touch()
+    time.sleep(60)
+print(json.dumps({{"command": sys.argv[1]}}))
+"""
+    remote = LocalRemote("r1", {}, program(tmp_path, content))
+    remote.call("hello")
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(remote.call, "snapshot", timeout=60.0)
+        while not (tmp_path / "asked").exists():
+            assert not hanging.done()
+        assert remote.call("abort") == {"command": "abort"}
+        assert not hanging.done()
+        remote.close()
+        with pytest.raises(UnreachableError, match="snapshot ended with -9"):
+            hanging.result(30)
+
+
 def test_half_a_program_is_never_left(tmp_path: Path) -> None:
     remote = LocalRemote("r1", {}, program(tmp_path))
     remote._program = Program(b"x", "x.pyz", "/proc/nowhere")
@@ -131,6 +154,49 @@ def test_connections_the_engine_does_not_know(tmp_path: Path) -> None:
         OkiagariError, match="r1: a drill reaches its targets by ssh or local, not by the connection docker"
     ):
         connect("r1", {"ansible_connection": "community.docker.docker"}, program(tmp_path), tmp_path, 1)
+
+
+class Waiting:
+    """A target that answers when it is let."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.asked, self.may = name, threading.Event(), threading.Event()
+
+    def call(self, command: str, payload: Any = None, timeout: float = 20.0) -> dict[str, Any]:
+        self.asked.set()
+        assert self.may.wait(20)
+        return {}
+
+
+def test_a_fleet_is_interrupted_until_it_persists() -> None:
+    target = Waiting("r1")
+    fleet = Fleet({"r1": target}, 1)  # type: ignore[dict-item]
+    with ThreadPoolExecutor(1) as pool:
+        interrupted = pool.submit(fleet.call, "snapshot")
+        assert target.asked.wait(20)
+        fleet.interrupt()
+        fleet.interrupt()
+        with pytest.raises(Interrupted):
+            interrupted.result(20)
+        target.asked.clear()
+        fleet.persist()
+        persistent = pool.submit(fleet.call, "abort")
+        assert target.asked.wait(20)
+        fleet.interrupt()
+        target.may.set()
+        assert persistent.result(20).of == {"r1": {}}
+
+
+def test_what_is_urgent_waits_behind_nobody() -> None:
+    """By order of events: each of three targets only answers when all of them have been asked, one at a time or not."""
+    targets = {name: Waiting(name) for name in ("r1", "r2", "r3")}
+    fleet = Fleet(targets, 1)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool:
+        answers = pool.submit(fleet.call, "abort", urgent=True)
+        assert all(target.asked.wait(20) for target in targets.values())
+        for target in targets.values():
+            target.may.set()
+        assert len(answers.result(20).of) == 3
 
 
 def test_a_fleet_asks_again_only_those_that_failed(tmp_path: Path) -> None:
