@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MARK = "OKIAGARI_LAB"
 NODE_MARK = "OKIAGARI_NODE"
 _KEEPER = "keeper"
-_EXEC_LOOKS = 50
-"""So many milliseconds a process may take to execute a program before it counts as one without environment."""
+_EXEC_LOOKS = 10
+"""So often, 2 ms apart, a process that may be executing a program is looked at, until it counts as without any."""
 
 
 class LabSpace:
@@ -40,12 +40,18 @@ class LabSpace:
 
     def processes(self) -> dict[int, str]:
         """Give the lab's live processes: process id to node name (`keeper` for the one that holds the namespace)."""
-        found = {}
-        for entry in self._proc.iterdir():
-            if entry.name.isdigit():
-                environment = _environment(entry)
-                if environment.get(MARK) == str(self.directory):
+        found: dict[int, str] = {}
+        unclear = [entry for entry in self._proc.iterdir() if entry.name.isdigit()]
+        for look in range(_EXEC_LOOKS):
+            if look:
+                time.sleep(0.002)
+            environments = [(entry, _environment(entry)) for entry in unclear]
+            for entry, environment in environments:
+                if environment and environment.get(MARK) == str(self.directory):
                     found[int(entry.name)] = environment.get(NODE_MARK, _KEEPER)
+            unclear = [entry for entry, environment in environments if environment is None]
+            if not unclear:
+                break
         return found
 
     def anchor(self) -> int | None:
@@ -164,17 +170,16 @@ def _remove(directory: Path) -> bool:
     return existed
 
 
-def _environment(entry: Path) -> dict[str, str]:
-    """Read a process's environment; empty for processes that are gone, foreign, zombies or the kernel's own."""
-    raw = b""
+def _environment(entry: Path) -> dict[str, str] | None:
+    """Read a process's environment; empty for processes that are gone, foreign, zombies or the kernel's own.
+
+    None is for one that shows none although it has a program: it may be executing that at this moment.
+    """
     try:
-        for _look in range(_EXEC_LOOKS):
-            raw = (entry / "environ").read_bytes()
-            if raw:
-                break
-            # A program is being executed and has no environment yet, or this one was given none; others have no file.
+        raw = (entry / "environ").read_bytes()
+        if not raw:
             (entry / "exe").readlink()
-            time.sleep(0.001)
+            return None
     except OSError:
         return {}
     pairs = (item.partition("=") for item in raw.decode(errors="replace").split("\0") if "=" in item)

@@ -70,7 +70,11 @@ def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any
     lock = Lock(reports / ".lock", {**times, "pid": os.getpid(), "who": who, **run})
     try:
         if lock.left:
-            history.append(reports, _killed(lock.left, pace.now()))
+            killed = _killed(lock.left, pace.now())
+            history.append(reports, killed)
+            _progress(
+                "check", f"the run before, {killed['drill']} of {killed['started']}, was killed; it is in the history"
+            )
         _watch(engine, pipe, stop_file(reports))
         directory = _directory(reports / drill.name, engine.state.id)
         _progress("check", f"the report will be in {directory}")
