@@ -107,7 +107,7 @@ def malformed(seed: int) -> tuple[dict[str, Any], Any]:
 
 
 def test_the_scenarios_can_be_planned_in_both_testbeds() -> None:
-    assert [testbed for testbed, _drill in SCENARIOS] == ["lab"] * 5 + ["distcloud"] * 3
+    assert [testbed for testbed, _drill in SCENARIOS] == ["lab"] * 6 + ["distcloud"] * 3
 
 
 def test_malformed_drills_are_planned_or_refused_in_words() -> None:

@@ -48,7 +48,7 @@ def test_every_mistake_is_told_with_its_place(tmp_path: Path) -> None:
     others = "is not the file of a site: there are hiroshima.yml, kanazawa.yml"
     assert told == [
         f"hiroshima.yml:1: [0].drill: {no_name}",
-        "hiroshima.yml:1: [0].by: is not a text",
+        "hiroshima.yml:1: [0].by: nothing is not a text",
         "hiroshima.yml:1: [0].until: is not a date such as 2026-12-24",
         "hiroshima.yml:2: [1]: the key drill is missing",
         "hiroshima.yml:2: [1]: the key until is missing",
