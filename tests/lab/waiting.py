@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def wait_for(what: str, condition: Callable[[], object], timeout: float) -> None:
+def wait_for(what: str, condition: Callable[[], object], timeout: float = 20) -> None:
     """Wait until `condition` is true. A node that dies while it is asked hasn't answered, and is asked again."""
     deadline = time.monotonic() + timeout
     while True:
