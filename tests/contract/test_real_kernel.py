@@ -174,7 +174,7 @@ def test_drill_runs_without_a_controller(targets: Any) -> None:
     assert mine["sent"][1:] == [0.01, 300]
     assert theirs["sent"][1:] == [0.01, 300]
     assert 0 < len(theirs["received"]) <= 210
-    assert all(0 <= arrived - sent for _sequence, sent, arrived in theirs["received"])
+    assert all(arrived - sent >= 0 for _sequence, sent, arrived in theirs["received"])
     # What goes the other way waits in the neighbour's ARP queue while the link is down, and may still arrive.
     arrivals = [arrived for _sequence, _sent, arrived in mine["received"]]
     assert max(later - earlier for earlier, later in pairwise(arrivals)) > 0.9

@@ -16,7 +16,7 @@ from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 ROUTER, PEER = "hiroshima-r1", "osaka"
 CONFIGURATION = "vtysh -c 'show running-config'"
@@ -34,20 +34,21 @@ def neighbor(lab: DefaultLab) -> Iterator[str]:
     before = lab.say(ROUTER, CONFIGURATION)
     interfaces = lab.testbed["nodes"][ROUTER]["interfaces"]
     yield next(each["peer_address"] for each in interfaces if each.get("peer") == PEER).partition("/")[0]
-    lab.program(ROUTER, "heal", {"check": False})
+    for node in (ROUTER, PEER):
+        lab.program(node, "heal", {"check": False})
     assert lab.say(ROUTER, CONFIGURATION) == before
     wait_for("the lab is routed again", lab.routed, 60)
 
 
-def inject(lab: DefaultLab, kind: str, **params: Any) -> str:
-    fault = {"id": f"bgp-{time.time_ns()}", "kind": kind, "target": ROUTER, "params": params, "lease_s": 600}
-    receipt = lab.program(ROUTER, "inject", fault)
+def inject(lab: DefaultLab, kind: str, node: str = ROUTER, **params: Any) -> str:
+    fault = {"id": f"bgp-{time.time_ns()}", "kind": kind, "target": node, "params": params, "lease_s": 600}
+    receipt = lab.program(node, "inject", fault)
     assert receipt.get("state") == "injected", receipt
     return str(receipt["id"])
 
 
-def undo(lab: DefaultLab, fault_id: str) -> None:
-    assert lab.program(ROUTER, "undo", {"ids": [fault_id]})["receipts"][0]["state"] == "undone"
+def undo(lab: DefaultLab, fault_id: str, node: str = ROUTER) -> None:
+    assert lab.program(node, "undo", {"ids": [fault_id]})["receipts"][0]["state"] == "undone"
 
 
 def routes(lab: DefaultLab, node: str, prefix: str) -> list[dict[str, Any]]:
@@ -66,17 +67,21 @@ def test_a_session_that_is_shut(lab: DefaultLab, neighbor: str) -> None:
     wait_for("the lab is routed again", lab.routed, 30)
 
 
-def test_a_session_without_bfd(lab: DefaultLab, neighbor: str) -> None:
-    fault = inject(lab, "bfd_off", neighbor=neighbor)
-    wait_for("BFD is off", lambda: neighbor not in lab.program(ROUTER, "snapshot")["bfd"], 10)
-    # The peer, whose BFD hears nothing any more, resets the session once.
-    wait_for(
-        "the session is up without BFD",
-        lambda: lab.program(ROUTER, "snapshot")["bgp"][neighbor]["state"] == "Established",
-        30,
-    )
-    assert neighbor not in lab.program(ROUTER, "snapshot")["bfd"]
-    undo(lab, fault)
+def test_a_session_without_bfd_at_both_ends(lab: DefaultLab, neighbor: str) -> None:
+    interfaces = lab.testbed["nodes"][PEER]["interfaces"]
+    back = next(each["peer_address"] for each in interfaces if each.get("peer") == ROUTER).partition("/")[0]
+    faults = [
+        (node, inject(lab, "bfd_off", node, neighbor=other)) for node, other in ((ROUTER, neighbor), (PEER, back))
+    ]
+
+    def state() -> Any:
+        snapshot = lab.program(ROUTER, "snapshot")
+        return neighbor in snapshot["bfd"], snapshot["bgp"][neighbor]["state"]
+
+    # Whoever is second hears nothing any more for a moment, and may reset the session once.
+    wait_for("the session is up without BFD", lambda: state() == (False, "Established"), 30)
+    for node, fault in faults:
+        undo(lab, fault, node)
 
 
 def test_another_preference(lab: DefaultLab, neighbor: str) -> None:

@@ -162,6 +162,17 @@ def _session_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
     return placer
 
 
+def _bfd_off(entry: Reader, places: Places) -> list[Placed]:
+    """At both ends: a neighbour that still had BFD would take the session down."""
+    found = []
+    for share in _session_fault("bfd_off")(entry, places):
+        circuit = str(share.circuit)
+        there = next(node for node in places.ends(circuit) if node != share.target)
+        back = places.neighbour(there, circuit)
+        found += [share, replace(share, target=there, params={**share.params, "neighbor": back})]
+    return found
+
+
 def _prefix_withdrawn(entry: Reader, places: Places) -> list[Placed]:
     node, prefix = entry.need("node", places.node), entry.need("to", places.prefix)
     vrf = entry.maybe("vrf", KINDS["prefix_withdrawn"].optional["vrf"])
@@ -207,7 +218,7 @@ _FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed
     "route_override": ((*_ON_ROUTE, "via"), _route_override),
     **{kind: (_ON_ROUTE, _route_fault(kind)) for kind in ("route_blackhole", "route_unreachable", "route_prohibit")},
     "bgp_shutdown": (_ON_SESSION, _session_fault("bgp_shutdown")),
-    "bfd_off": (_ON_SESSION, _session_fault("bfd_off")),
+    "bfd_off": (_ON_SESSION, _bfd_off),
     "local_preference": ((*_ON_SESSION, "preference"), _session_fault("local_preference")),
     "prefix_withdrawn": ((*_ON_ROUTE, "vrf"), _prefix_withdrawn),
     "route_loop": (("between", "to"), _route_loop),

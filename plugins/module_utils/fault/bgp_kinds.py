@@ -96,7 +96,10 @@ class BgpShutdown(_Bgp):
 
 
 class BfdOff(_Bgp):
-    """Nobody watches the session any more: a dead path is noticed only when its hold time is over."""
+    """This end of the session has no BFD. Off at both ends, a dead path is noticed only when the hold time is over.
+
+    With BFD at the other end only, the session is down: FRR's BGP waits for a BFD that has been up.
+    """
 
     name = "bfd_off"
     resource = "session"

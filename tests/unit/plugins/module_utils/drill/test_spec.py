@@ -74,8 +74,12 @@ def test_faults_of_sessions_name_the_neighbour(lab: dict[str, Any], arguments: d
         lab, arguments, fault="local_preference", node="hiroshima-r1", neighbor="hiroshima-otemachi", preference=50
     )
     assert less == ("hiroshima-r1", "local_preference", {"neighbor": there, "preference": 50})
-    [off] = _placed(lab, arguments, fault="bfd_off", node="hiroshima-r1", neighbor="otemachi", vrf="storage")
-    assert off == ("hiroshima-r1", "bfd_off", {"neighbor": there, "vrf": "storage"})
+    off = _placed(lab, arguments, fault="bfd_off", node="hiroshima-r1", neighbor="otemachi", vrf="storage")
+    back = Places(lab).neighbour("otemachi", "hiroshima-otemachi")
+    assert off == [
+        ("hiroshima-r1", "bfd_off", {"neighbor": there, "vrf": "storage"}),
+        ("otemachi", "bfd_off", {"neighbor": back, "vrf": "storage"}),
+    ]
     [withdrawn] = _placed(lab, arguments, fault="prefix_withdrawn", node="hiroshima-r1", to="hiroshima")
     assert withdrawn == ("hiroshima-r1", "prefix_withdrawn", {"prefix": "10.1.0.0/24"})
 
