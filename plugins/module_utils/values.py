@@ -21,7 +21,7 @@ _FEW = 10
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
-Shape = type | tuple[type, ...] | re.Pattern[str] | list["Shape"] | dict[str, "Shape"]
+Shape = type | tuple[type, ...] | re.Pattern[str] | list["Shape"] | dict[str, "Shape"]  # pylint: disable=unsupported-binary-operation
 """A type or several, or a pattern for a whole text; `[shape]` is a list of such.
 
 A mapping gives the shapes of its keys: one that may be absent ends in `?`, `*` is every key, and others are ignored.

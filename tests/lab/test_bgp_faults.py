@@ -27,13 +27,19 @@ def lab() -> DefaultLab:
     return DefaultLab()
 
 
+def address_of(lab: DefaultLab, node: str, seen_from: str) -> str:
+    """Give the address that a router knows its neighbour by."""
+    interfaces = lab.testbed["nodes"][seen_from]["interfaces"]
+    [address] = [each["peer_address"] for each in interfaces if each.get("peer") == node]
+    return str(address).partition("/")[0]
+
+
 @pytest.fixture
 def neighbor(lab: DefaultLab) -> Iterator[str]:
     """Give the address of the peer; the router is configured afterwards as it was before."""
     wait_for("the lab is routed", lab.routed, 60)
     before = lab.say(ROUTER, CONFIGURATION)
-    interfaces = lab.testbed["nodes"][ROUTER]["interfaces"]
-    yield next(each["peer_address"] for each in interfaces if each.get("peer") == PEER).partition("/")[0]
+    yield address_of(lab, PEER, ROUTER)
     for node in (ROUTER, PEER):
         lab.program(node, "heal", {"check": False})
     assert lab.say(ROUTER, CONFIGURATION) == before
@@ -68,8 +74,7 @@ def test_a_session_that_is_shut(lab: DefaultLab, neighbor: str) -> None:
 
 
 def test_a_session_without_bfd_at_both_ends(lab: DefaultLab, neighbor: str) -> None:
-    interfaces = lab.testbed["nodes"][PEER]["interfaces"]
-    back = next(each["peer_address"] for each in interfaces if each.get("peer") == ROUTER).partition("/")[0]
+    back = address_of(lab, ROUTER, PEER)
     faults = [
         (node, inject(lab, "bfd_off", node, neighbor=other)) for node, other in ((ROUTER, neighbor), (PEER, back))
     ]

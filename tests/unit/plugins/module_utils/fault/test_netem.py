@@ -115,13 +115,13 @@ HANDED_OVER = ("802.1ad", "flower vlan_id 101")
           HANDED_OVER,
           *(("802.1ad",
              (f"u32 {BETWEEN_IP} match u32 0x0a020000 0xffffff00 at 16 match u32 0x00110000 0x00ff0000 at 8 "
-             f"match u32 0x00b80000 0x00fc0000 at 0 match u32 {port} at 20"))
+              f"match u32 0x00b80000 0x00fc0000 at 0 match u32 {port} at 20"))
             for port in ("0x00000035 0x0000ffff", "0x00350000 0xffff0000"))]),
         ({"s_tag": 101, "c_tag": 100, "to": "2001:db8::/32", "protocol": "icmp", "dscp": "ef"},
          [("802.1ad", f"{NESTED} cvlan_ethtype ipv6 dst_ip 2001:db8::/32 ip_proto icmpv6 ip_tos 0xb8/0xfc"),
           HANDED_OVER,
           ("802.1ad", (f"u32 {BETWEEN_IPV6} match u32 0x20010db8 0xffffffff at 24 match u32 0x00003a00 0x0000ff00 at 4 "
-                      "match u32 0x0b800000 0x0fc00000 at 0"))]),
+                       "match u32 0x0b800000 0x0fc00000 at 0"))]),
     ],
 )  # fmt: skip
 def test_filters_catch_what_is_described(asked: dict[str, Any], told: list[tuple[str, str]]) -> None:

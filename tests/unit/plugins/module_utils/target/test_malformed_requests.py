@@ -201,7 +201,7 @@ anything = st.recursive(
 def test_anything_in_any_place_of_a_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, data: st.DataObject, value: Any
 ) -> None:
-    folder = tmp_path / str(sum(1 for _ in tmp_path.iterdir()))
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
     folder.mkdir()
     target = Target(folder, capsys, standing=False)
     request = request_of(command, target)

@@ -367,8 +367,11 @@ def simulate(lab: dict[str, Any]) -> Callable[..., Simulation]:
         pace = testbed.pace
         said: list[tuple[str, str]] = []
         remotes = {name: SimulatedRemote(name, testbed) for name in lab["nodes"]}
-        drill, progress = parse(arguments, lab), lambda phase, text: said.append((phase, text))
-        engine = Engine(drill, lab, remotes, pace, progress, parallel, gate, who)
+
+        def progress(phase: str, text: str) -> None:
+            said.append((phase, text))
+
+        engine = Engine(parse(arguments, lab), lab, remotes, pace, progress, parallel, gate, who)
         return Simulation(engine, testbed, pace, said)
 
     return make
