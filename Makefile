@@ -77,7 +77,7 @@ bench: site ## measure against the figures to beat
 soak: site ## the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
 	pytest --durations 12 -m "lab and soak" tests/lab
 	ansible-playbook playbooks/storage.yml
-	python scripts/run_scenarios.py nagoya_otemachi_loss
+	python scripts/run_scenarios.py controller_killed nagoya_otemachi_loss
 	for drill in $(SCENARIO) hiroshima_isolated; do \
 	  for round in $$(seq $(ROUNDS)); do \
 	    echo "$$drill, round $$round of $(ROUNDS)"; \
