@@ -90,12 +90,13 @@ def test_an_orderly_stop_ends_services_first(running_lab: SmallLab) -> None:
     running_lab.say("x", "ls /root/orderly")
 
 
+@pytest.mark.soak
 def test_a_reboot_inside(running_lab: SmallLab) -> None:
     boot = "cat /proc/sys/kernel/random/boot_id"
     before = running_lab.say("x", boot)
     running_lab.say("x", "systemd-run --quiet --on-active=1 systemctl reboot")
-    wait_for("the node to be back", lambda: running_lab.ssh("x", boot).stdout not in ("", before), 60)
-    wait_for("the node to be up", lambda: running_lab.say("x", "systemctl is-system-running --wait"), 60)
+    wait_for("the node to be back", lambda: running_lab.ssh("x", boot).stdout not in ("", before), 180)
+    wait_for("the node to be up", lambda: running_lab.say("x", "systemctl is-system-running --wait"), 120)
     assert "netem" in running_lab.say("x", "tc qdisc show dev w-a-r1")
     assert running_lab.testbed["nodes"]["x"]["management"] in running_lab.say("x", "ip -br address show mgmt0")
     assert changed(running_lab.play("lab_up")) == set()

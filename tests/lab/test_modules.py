@@ -98,6 +98,7 @@ def test_the_site_playbook_changes_nothing_the_second_time() -> None:
     assert not any(host["changed"] or host["failed"] or host["unreachable"] for host in figures.values()), figures
 
 
+@pytest.mark.soak
 def test_the_check_mode_of_the_site_playbook_agrees() -> None:
     assert not any(host["changed"] for host in play("playbooks/site.yml", "--check").values())
 
