@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..module_utils.errors import OkiagariError
+from ..module_utils.errors import BadValue, OkiagariError
 from ..module_utils.suggest import nearest
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ def _interface(router: str, name: str, where: Sequence[str]) -> Mapping[str, Any
     hosts = json.loads(done.stdout, object_hook=lambda item: item.get("__ansible_unsafe", item))["_meta"]["hostvars"]
     nodes = {node: found["testbed_node"] for node, found in hosts.items() if "testbed_node" in found}
     if router not in nodes:
-        raise OkiagariError(_unknown("router", router, nodes, " in the inventory"))
+        raise BadValue(f"there is no router {router} in the inventory", nearest(router, nodes))
     interfaces: dict[str, Mapping[str, Any]] = {each["name"]: each for each in nodes[router]["interfaces"]}
     if name not in interfaces:
-        raise OkiagariError(_unknown("interface", name, interfaces, f" of {router}"))
+        raise BadValue(f"there is no interface {name} of {router}", nearest(name, interfaces))
     return interfaces[name]
 
 
@@ -138,11 +138,6 @@ def _run(router: str, module: str, options: Mapping[str, Any], where: Sequence[s
 def _ansible(*argv: str) -> subprocess.CompletedProcess[str]:
     quiet = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
     return subprocess.run(argv, capture_output=True, text=True, check=False, env=quiet)
-
-
-def _unknown(what: str, name: str, known: Mapping[str, Any], where: str) -> str:
-    near = nearest(name, known)
-    return f"there is no {what} {name}{where}" + (f"; did you mean {near}?" if near else "")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,11 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NEAR, FAR = "okiagari-near", "okiagari-far"
 INTERFACE = "f-near"
@@ -231,48 +235,42 @@ def main() -> None:
             subprocess.run(["ip", "netns", "del", namespace], check=False)
 
 
-def measure(kinds: list[str]) -> None:
+@contextmanager
+def standing(kind: str, asked: dict[str, Any]) -> Iterator[None]:
+    """Have a fault of the kind on the near interface, by the real back-end."""
     # The program is a zip file, known only to its caller.
     from okiagari.fault.backend import converge  # type: ignore[import-not-found]
     from okiagari.fault.kinds import KINDS  # type: ignore[import-not-found]
     from okiagari.fault.linux import LinuxBackend  # type: ignore[import-not-found]
 
-    backend = LinuxBackend(InNamespace())
+    backend, fault = LinuxBackend(InNamespace()), KINDS[kind]
+    params = fault.parse("fidelity", {"interface": INTERFACE, **asked})
+    before = backend.gather([fault.claim(params)])
+    converge(backend, fault.want(params, before))
+    try:
+        yield
+    finally:
+        converge(backend, before)
+
+
+def measure(kinds: list[str]) -> None:
     base = statistics.median(1000 * (received - sent) for _number, sent, received, _whole in run("delay").seen)
     for kind in kinds:
-        fault = KINDS["delay" if kind == "jitter" else kind]
         for asked in ASKED[kind]:
-            params = fault.parse("fidelity", {"interface": INTERFACE, **asked})
-            claim = fault.claim(params)
-            before = backend.gather([claim])
-            converge(backend, fault.want(params, before))
-            try:
+            with standing("delay" if kind == "jitter" else kind, asked):
                 found = value_of(kind, run(kind), base)
-            finally:
-                converge(backend, before)
             line = {"kind": kind, "asked": quantity(kind, asked), "measured": round(found, 4), "params": asked}
             print(json.dumps(line), flush=True)
 
 
 def scopes() -> None:
     """Lose all packets of one stream, and see whether all of it and nothing of the other is lost."""
-    from okiagari.fault.backend import converge  # type: ignore[import-not-found]
-    from okiagari.fault.kinds import KINDS  # type: ignore[import-not-found]
-    from okiagari.fault.linux import LinuxBackend  # type: ignore[import-not-found]
-
-    backend = LinuxBackend(InNamespace())
     for device, address in ((INTERFACE, "10.199.0.3/24"), ("c100", "10.200.0.3/24")):
         subprocess.run(["ip", "-n", FAR, "addr", "add", address, "dev", device], check=True)
     for only, struck, spared in SCOPES:
-        params = KINDS["loss"].parse("fidelity", {"interface": INTERFACE, "percent": 100, "only": only})
-        claim = KINDS["loss"].claim(params)
-        before = backend.gather([claim])
         reached = arrived(**struck), arrived(**spared)
-        converge(backend, KINDS["loss"].want(params, before))
-        try:
+        with standing("loss", {"percent": 100, "only": only}):
             found = arrived(**struck), arrived(**spared)
-        finally:
-            converge(backend, before)
         line = {"kind": "only", "only": only, "before": reached, "struck": found[0], "spared": found[1]}
         print(json.dumps({**line, "after": (arrived(**struck), arrived(**spared))}), flush=True)
 

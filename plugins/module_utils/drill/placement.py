@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadInput, BadValue
 from ..fault.kinds import KINDS
 from ..values import choice
-from .reader import one_or_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,9 +137,16 @@ def _route_override(entry: Reader, places: Places) -> list[Placed]:
 def _route_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
     def placer(entry: Reader, places: Places) -> list[Placed]:
         node, prefix = entry.need("node", places.node), entry.need("to", places.prefix)
-        return [] if node is None or prefix is None else [Placed(kind, node, {"prefix": prefix})]
+        params = {"prefix": prefix, **_further(kind, entry)}
+        return [] if node is None or prefix is None else [Placed(kind, node, params)]
 
     return placer
+
+
+def _further(kind: str, entry: Reader) -> dict[str, Any]:
+    """The parameters that a kind may have and that this entry does."""
+    found = {key: entry.maybe(key, convert) for key, convert in KINDS[kind].optional.items()}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _session_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
@@ -149,7 +155,7 @@ def _session_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
     def placer(entry: Reader, places: Places) -> list[Placed]:
         own = {key: convert for key, convert in KINDS[kind].parameters.items() if key != "neighbor"}
         params = {key: entry.need(key, convert) for key, convert in own.items()}
-        params.update({key: entry.maybe(key, convert) for key, convert in KINDS[kind].optional.items()})
+        params.update(_further(kind, entry))
         node = entry.need("node", places.node)
         if node is None:
             return []
@@ -173,20 +179,9 @@ def _bfd_off(entry: Reader, places: Places) -> list[Placed]:
     return found
 
 
-def _prefix_withdrawn(entry: Reader, places: Places) -> list[Placed]:
-    node, prefix = entry.need("node", places.node), entry.need("to", places.prefix)
-    vrf = entry.maybe("vrf", KINDS["prefix_withdrawn"].optional["vrf"])
-    if node is None or prefix is None:
-        return []
-    return [Placed("prefix_withdrawn", node, {"prefix": prefix, **({} if vrf is None else {"vrf": vrf})})]
-
-
 def _route_loop(entry: Reader, places: Places) -> list[Placed]:
     """Two neighbours send what is meant for a prefix to each other, until its hops are used up."""
-    between, prefix = entry.need("between", one_or_more(places.node)), entry.need("to", places.prefix)
-    if between is not None and (len(between) != 2 or between[0] == between[1]):
-        entry.problem("between", "is not two different nodes")
-        return []
+    between, prefix = entry.need("between", places.two_nodes), entry.need("to", places.prefix)
     if between is None or prefix is None:
         return []
     found = []
@@ -220,7 +215,7 @@ _FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed
     "bgp_shutdown": (_ON_SESSION, _session_fault("bgp_shutdown")),
     "bfd_off": (_ON_SESSION, _bfd_off),
     "local_preference": ((*_ON_SESSION, "preference"), _session_fault("local_preference")),
-    "prefix_withdrawn": ((*_ON_ROUTE, "vrf"), _prefix_withdrawn),
+    "prefix_withdrawn": ((*_ON_ROUTE, "vrf"), _route_fault("prefix_withdrawn")),
     "route_loop": (("between", "to"), _route_loop),
     "relay_down": (("node",), _relay_down),
 }

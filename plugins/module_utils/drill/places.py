@@ -11,6 +11,7 @@ from ..errors import BadValue, shown
 from ..fault.parameters import address, prefix
 from ..suggest import nearest
 from ..values import choice, text
+from .reader import one_or_more
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +28,12 @@ class Places:
 
     def node(self, value: object) -> str:
         return choice(self.nodes, "node")(value)
+
+    def two_nodes(self, value: object) -> tuple[str, str]:
+        found = one_or_more(self.node)(value)
+        if len(found) != 2 or found[0] == found[1]:
+            raise BadValue("is not two different nodes")
+        return found[0], found[1]
 
     def circuit(self, value: object) -> str:
         return choice(self.circuits, "circuit")(value)

@@ -92,11 +92,8 @@ def _traffic(top: Reader, places: Places, problems: list[Problem]) -> tuple[Traf
     found: list[Traffic] = []
     for index, item in enumerate(top.items("traffic")):
         entry = Reader(item, f"traffic[{index}]", ("name", "between", "rate"), problems)
-        stream, between = entry.need("name", name), entry.need("between", one_or_more(places.node))
+        stream, between = entry.need("name", name), entry.need("between", places.two_nodes)
         rate = entry.take("rate", whole(1, 1000), 100)
-        if between is not None and (len(between) != 2 or between[0] == between[1]):
-            entry.problem("between", "is not two different nodes")
-            between = None
         if stream is not None and between is not None:
             found.append(Traffic(stream, between[0], between[1], rate))
     _refuse_twins("traffic", [stream.name for stream in found], problems)

@@ -53,19 +53,19 @@ def router(lines: Iterable[Line], vrf: str) -> str | None:
     return None
 
 
-def neighbors(lines: Iterable[Line], block: str) -> list[str]:
+def neighbors(lines: Iterable[Line], block: str | None) -> list[str]:
     """Give the neighbours of a BGP by their addresses or names, in FRR's order."""
     words = [line[1].split() for line in lines if len(line) == 2 and line[0] == block]
     return [each[1] for each in words if each[0] == "neighbor" and each[2:3] in (["remote-as"], ["interface"])]
 
 
-def of_neighbor(lines: Iterable[Line], block: str, neighbor: str) -> list[Line]:
+def of_neighbor(lines: Iterable[Line], block: str | None, neighbor: str) -> list[Line]:
     """Give what faults may change of a neighbour's session: is it shut, has it BFD, what does it do with routes."""
     return [
         line
         for line in lines
         if (line[0] == block and _changeable(line[-1].split(), neighbor))
-        or line[0].split()[:2] == ["route-map", route_map(block, neighbor)]
+        or (block and line[0].split()[:2] == ["route-map", route_map(block, neighbor)])
     ]
 
 
@@ -75,7 +75,13 @@ def _changeable(words: Sequence[str], neighbor: str) -> bool:
     return words[2:3] in (["shutdown"], ["bfd"]) or (words[2:3] == ["route-map"] and words[4:] == ["in"])
 
 
-def of_network(lines: Iterable[Line], block: str, prefix: str) -> list[Line]:
+def networks(lines: Iterable[Line], block: str | None) -> list[str]:
+    """Give the prefixes that a BGP announces of its own."""
+    words = [line[-1].split() for line in lines if line[0] == block]
+    return [each[1] for each in words if each[0] == "network" and len(each) > 1]
+
+
+def of_network(lines: Iterable[Line], block: str | None, prefix: str) -> list[Line]:
     """Give the lines by which a BGP announces a prefix of its own."""
     return [line for line in lines if line[0] == block and line[-1].split()[:2] == ["network", prefix]]
 

@@ -30,8 +30,15 @@ class Kind(ABC):
     @classmethod
     def parse(cls, where: str, params: object) -> dict[str, Any]:
         """Give `params` typed and complete. Raises `BadInput` with all that is wrong; `where` names the fault."""
+        return cls.typed(where, params, cls.parameters, cls.optional)
+
+    @classmethod
+    def typed(
+        cls, where: str, params: object, needed: Mapping[str, Reader], optional: Mapping[str, Reader]
+    ) -> dict[str, Any]:
+        """Do as `parse`, with these of the kind's parameters."""
         problems = Problems()
-        typed = problems.read(where, params, {**cls.parameters, **cls.optional}, tuple(cls.optional))
+        typed = problems.read(where, params, {**needed, **optional}, tuple(optional))
         problems.raise_if_any()
         for message in cls.contradictions(typed):
             problems.add(where, message)
@@ -74,9 +81,24 @@ class Kind(ABC):
         """Give the claimed entry as it is under the fault."""
 
 
-def missing_interface(params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
-    """Say that the fault's interface doesn't exist, if so, with the nearest name that does."""
-    if "missing" not in entry:
-        return None
-    near = nearest(params["interface"], entry["missing"])
-    return f"there is no interface {params['interface']} on this target" + (f"; did you mean {near}?" if near else "")
+class InterfaceKind(Kind):
+    """A kind that claims one thing of one interface, which is called `resource` in the state."""
+
+    resource: ClassVar[str]
+
+    @classmethod
+    def claim(cls, params: Mapping[str, Any]) -> str:
+        return f"{cls.resource}:{params['interface']}"
+
+    @classmethod
+    def refuse(cls, params: Mapping[str, Any], have: State) -> str | None:
+        entry, name = have[cls.claim(params)], params["interface"]
+        if "missing" not in entry:
+            return cls.obstacle(params, entry)
+        near = nearest(name, entry["missing"])
+        return f"there is no interface {name} on this target" + (f"; did you mean {near}?" if near else "")
+
+    @classmethod
+    @abstractmethod
+    def obstacle(cls, params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+        """Do as `refuse`, for an interface that is there."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..values import whole
-from .kind import Kind, missing_interface
+from .kind import InterfaceKind
 from .parameters import interface
 
 if TYPE_CHECKING:
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 _LEAST_FOR_IPV6 = 1280
 
 
-class LinkDown(Kind):
+class LinkDown(InterfaceKind):
     """The interface is administratively down."""
 
     name = "link_down"
     capability = "link"
+    resource = "link"
     parameters: ClassVar = {"interface": interface}
 
     @classmethod
@@ -31,15 +32,8 @@ class LinkDown(Kind):
         return True
 
     @classmethod
-    def claim(cls, params: Mapping[str, Any]) -> str:
-        return f"link:{params['interface']}"
-
-    @classmethod
-    def refuse(cls, params: Mapping[str, Any], have: State) -> str | None:
-        link = have[cls.claim(params)]
-        if missing := missing_interface(params, link):
-            return missing
-        if link["admin"] != "up":
+    def obstacle(cls, params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+        if entry["admin"] != "up":
             return f"{params['interface']} is already down, and not by Okiagari: set it up or choose another interface"
         return None
 
@@ -50,7 +44,7 @@ class LinkDown(Kind):
         return {cls.claim(params): {"admin": "down", "addresses": addresses, "routes": []}}
 
 
-class Mtu(Kind):
+class Mtu(InterfaceKind):
     """The interface, and each VLAN above it, takes packets of at most `mtu` bytes.
 
     As when somebody swaps a circuit for one without jumbo frames, or a tunnel takes its share: what is longer and may
@@ -59,22 +53,17 @@ class Mtu(Kind):
 
     name = "mtu"
     capability = "link"
+    resource = "link"
     parameters: ClassVar = {"interface": interface, "mtu": whole(68, 65535)}
 
     @classmethod
-    def claim(cls, params: Mapping[str, Any]) -> str:
-        return f"link:{params['interface']}"
-
-    @classmethod
-    def refuse(cls, params: Mapping[str, Any], have: State) -> str | None:
-        link, name, mtu = have[cls.claim(params)], params["interface"], params["mtu"]
-        if missing := missing_interface(params, link):
-            return missing
-        if link["admin"] != "up":
+    def obstacle(cls, params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+        name, mtu = params["interface"], params["mtu"]
+        if entry["admin"] != "up":
             return f"{name} is down: set it up or choose another interface"
-        if mtu >= link["mtu"]:
-            return f"the MTU of {name} is {link['mtu']} already: ask for less"
-        if mtu < _LEAST_FOR_IPV6 and any(":" in address for address in link["addresses"]):
+        if mtu >= entry["mtu"]:
+            return f"the MTU of {name} is {entry['mtu']} already: ask for less"
+        if mtu < _LEAST_FOR_IPV6 and any(":" in address for address in entry["addresses"]):
             return f"{name} has IPv6 addresses, which the kernel drops below an MTU of {_LEAST_FOR_IPV6}: ask for more"
         return None
 

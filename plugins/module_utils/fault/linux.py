@@ -145,24 +145,27 @@ class LinuxBackend(Backend):
             return [Leftover("bgp", "bgp", f"FRR can't be asked: {error}", ())]
 
     def _session(self, name: str) -> Entry:
-        neighbor, _at, vrf = name.partition("@")
-        lines = frr.parse(output(self._runner, frr.SHOW))
-        block = frr.router(lines, vrf)
-        known = frr.neighbors(lines, block) if block else []
-        own = frr.of_neighbor(lines, block, neighbor) if block else []
-        return {"router": block, "lines": [list(line) for line in own], "neighbors": known}
-
-    def _network(self, name: str) -> Entry:
-        prefix, _at, vrf = name.partition("@")
-        lines = frr.parse(output(self._runner, frr.SHOW))
-        block = frr.router(lines, vrf)
-        every = [line for line in lines if line[0] == block and line[-1].startswith("network ")]
-        own = frr.of_network(lines, block, prefix) if block else []
+        neighbor, lines, block = self._bgp(name)
         return {
             "router": block,
-            "lines": [list(line) for line in own],
-            "networks": [" ".join(line[-1].split()[1:2]) for line in every],
+            "lines": [list(line) for line in frr.of_neighbor(lines, block, neighbor)],
+            "neighbors": frr.neighbors(lines, block),
         }
+
+    def _network(self, name: str) -> Entry:
+        prefix, lines, block = self._bgp(name)
+        return {
+            "router": block,
+            "lines": [list(line) for line in frr.of_network(lines, block, prefix)],
+            "networks": frr.networks(lines, block),
+        }
+
+    def _bgp(self, name: str) -> tuple[str, list[frr.Line], str | None]:
+        """Give what an entry such as `10.254.0.1@storage` names, and the BGP of its VRF: its lines, and which it is."""
+        key, _at, vrf = name.partition("@")
+        lines = frr.parse(output(self._runner, frr.SHOW))
+        block = frr.router(lines, vrf)
+        return key, lines if block else [], block
 
     def _link(self, name: str) -> Entry:
         argv = ("ip", "-j", "addr", "show", "dev", name)
@@ -248,21 +251,18 @@ def qdisc_entry(qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Shown
         }
     root = next((qdisc for qdisc in qdiscs if qdisc.get("root")), None)
     if root is None or root["handle"] == "0:":
-        return {"parent": "root", "netem": None, "filters": [], "foreign": None}
-    if root["handle"] == CIRCUIT_HANDLE:
-        place = _leaf(root, classes)
-        children = [qdisc for qdisc in qdiscs if qdisc.get("parent") == place and qdisc.get("handle") != "0:"]
-        if place and not children:
-            return {"parent": place, "netem": None, "filters": [], "foreign": None}
-        if place:
-            child = children[0]
-            return {
-                "parent": None,
-                "netem": None,
-                "filters": [],
-                "foreign": f"qdisc {child['kind']} {child['handle']} under {place}",
-            }
-    return {"parent": None, "netem": None, "filters": [], "foreign": f"root qdisc {root['kind']} {root['handle']}"}
+        return _without_netem("root")
+    place = _leaf(root, classes) if root["handle"] == CIRCUIT_HANDLE else None
+    if not place:
+        return _without_netem(None, f"root qdisc {root['kind']} {root['handle']}")
+    children = [qdisc for qdisc in qdiscs if qdisc.get("parent") == place and qdisc.get("handle") != "0:"]
+    if children:
+        return _without_netem(None, f"qdisc {children[0]['kind']} {children[0]['handle']} under {place}")
+    return _without_netem(place)
+
+
+def _without_netem(parent: str | None, foreign: str | None = None) -> Entry:
+    return {"parent": parent, "netem": None, "filters": [], "foreign": foreign}
 
 
 def _leaf(root: Mapping[str, Any], classes: Callable[[], Sequence[Mapping[str, Any]]]) -> str | None:

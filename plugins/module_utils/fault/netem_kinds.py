@@ -10,24 +10,27 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..units import percent
 from ..values import choice, whole
-from .kind import Kind, Reader, missing_interface
+from .kind import InterfaceKind, Reader
 from .match import only
-from .model import Problems, State
 from .netem import with_limit
 from .parameters import delay, interface, rate, share, shares
+
+if TYPE_CHECKING:
+    from .model import State
 
 # A netem seed of 0 is none.
 _COMMON = {"only": only, "seed": whole(1, 2**63 - 1), "limit": whole(1, 10_000_000)}
 
 
-class Impairment(Kind):
+class Impairment(InterfaceKind):
     """Something wrong with the packets that leave an interface, or with `only` some of them."""
 
     capability = "netem"
+    resource = "qdisc"
     parameters: ClassVar = {"interface": interface}
     optional: ClassVar = _COMMON
 
@@ -40,20 +43,13 @@ class Impairment(Kind):
         return "only" not in params and cls.netem(params).get("loss_percent") == 100
 
     @classmethod
-    def claim(cls, params: Mapping[str, Any]) -> str:
-        return f"qdisc:{params['interface']}"
-
-    @classmethod
-    def refuse(cls, params: Mapping[str, Any], have: State) -> str | None:
-        qdisc = have[cls.claim(params)]
-        if missing := missing_interface(params, qdisc):
-            return missing
-        if qdisc["foreign"]:
+    def obstacle(cls, params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+        if entry["foreign"]:
             return (
-                f"foreign {qdisc['foreign']} on {params['interface']}: left untouched; "
+                f"foreign {entry['foreign']} on {params['interface']}: left untouched; "
                 "remove it or choose another interface"
             )
-        if qdisc["netem"] is not None:
+        if entry["netem"] is not None:
             return (
                 f"an Okiagari qdisc without a record stands on {params['interface']}: run the heal_all playbook first"
             )
@@ -193,13 +189,7 @@ def _part(kind: type[Impairment]) -> Reader:
 
     def convert(value: object) -> dict[str, Any]:
         params = value if isinstance(value, Mapping) else {next(iter({**needed, **optional})): value}
-        problems = Problems()
-        typed = problems.read("", params, {**needed, **optional}, tuple(optional))
-        problems.raise_if_any()
-        for message in kind.contradictions(typed):
-            problems.add("", message)
-        problems.raise_if_any()
-        return typed
+        return kind.typed("", params, needed, optional)
 
     return convert
 
