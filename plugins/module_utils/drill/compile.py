@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..target.writers import key_of
-from .model import MEASURED, Check, Drill, Path, Ping, Readback, Route
+from .check import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .model import Drill
     from .places import Places
 
 FIRST_PORT = 18700
@@ -71,19 +71,6 @@ def programs(
             }
         )
     for probe in drill.of_phase("on_fault"):
-        if not isinstance(probe.check, MEASURED):
-            program(probe.check.source)["probes"].append({"id": probe.id, "at": probe.at, **question(probe.check, run)})
+        if isinstance(probe.check, Asked):
+            program(probe.check.source)["probes"].append({"id": probe.id, "at": probe.at, **probe.check.question(run)})
     return found
-
-
-def question(check: Check, run: str) -> dict[str, Any]:
-    """Give what the target program is asked for a check in this run. Traffic and writers are measured, not asked."""
-    if isinstance(check, Ping):
-        return {"type": "ping", "to": check.address, "count": check.count, "interval": check.interval}
-    if isinstance(check, Path):
-        return {"type": "path", "to": check.address}
-    if isinstance(check, Route):
-        return {"type": "route", "prefix": check.prefix}
-    if isinstance(check, Readback):
-        return {"type": "readback", "path": check.path, "key": key_of(run, check.of), "size": check.size}
-    raise TypeError(f"{type(check).__name__} is measured, not asked")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .check import Check
+
 Phase = Literal["before", "on_fault", "continuous", "recover_within", "after"]
 
 PHASES: tuple[Phase, ...] = ("before", "on_fault", "continuous", "recover_within", "after")
@@ -70,60 +72,6 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Ping:
-    """`count` echo requests from a node to an address; `answers` false: none may be answered."""
-
-    source: str
-    to: str
-    address: str
-    count: int = 5
-    interval: float = 0.1
-    answers: bool = True
-    max_loss: float = 0.0
-    max_rtt_ms: float | None = None
-
-
-@dataclass(frozen=True)
-class Path:
-    """The way from a node to an address. `via` and `avoid` name circuits and nodes."""
-
-    source: str
-    to: str
-    address: str
-    via: tuple[str, ...] = ()
-    avoid: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Route:
-    """A node's route to a prefix; `via` holds the addresses of the neighbour that it must lead to."""
-
-    source: str
-    to: str
-    prefix: str
-    via: str
-    addresses: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TrafficCheck:
-    """What a stream has to show, in the direction from `sender` or in both (None).
-
-    Loss and latency are those of the packets sent in the window `during`, which is one of `WINDOWS`, or a kind of fault
-    for the time that faults of this kind were on; the outage is looked for from the first
-    injection to the end of the run. `latency_rise_ms` is against the time before the first fault.
-    """
-
-    of: str
-    sender: str | None = None
-    during: str = "faults"
-    loss: Range | None = None
-    latency_ms: Range | None = None
-    latency_rise_ms: Range | None = None
-    max_outage_s: float | None = None
-
-
-@dataclass(frozen=True)
 class Writer:
     """A writer on `node` of at most `rate` records of `size` bytes a second to the file `path`."""
 
@@ -132,34 +80,6 @@ class Writer:
     path: str
     rate: float
     size: int
-
-
-@dataclass(frozen=True)
-class Readback:
-    """What a writer wrote, read on another node: all that was acknowledged has to be there, bit for bit.
-
-    In the phase on_fault that is what was acknowledged before the first fault.
-    """
-
-    of: str
-    source: str
-    path: str
-    size: int
-
-
-@dataclass(frozen=True)
-class WriteCheck:
-    """What a writer has to show. `rate`: acknowledged records a second in the window `during`, as in `TrafficCheck`."""
-
-    of: str
-    during: str = "faults"
-    rate: Range | None = None
-    max_pause_s: float | None = None
-
-
-Check = Ping | Path | Route | Readback | TrafficCheck | WriteCheck  # pylint: disable=unsupported-binary-operation
-MEASURED = (TrafficCheck, WriteCheck)
-"""Checks of what is measured over the whole run; all others are questions to a target."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -117,3 +118,10 @@ def range_of(convert: Callable[[object], float]) -> Callable[[object], Range]:
         return Range(low, high)
 
     return convert_range
+
+
+def refuse_twins(where: str, names: Iterable[str], problems: list[Problem]) -> None:
+    """Add a problem for each name that occurs more than once."""
+    for twin, count in Counter(names).items():
+        if count > 1:
+            problems.append(Problem("", None, where, f"{count} of them are called {twin}"))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .check import Windows
     from .model import Traffic
 
 BIN_S = 0.1
@@ -210,3 +211,8 @@ def _residual(one: Mapping[str, Any], other: Mapping[str, Any], a: Clock, b: Clo
     apparent = (min(there) - min(back)) / 2 - (b.offset - a.offset)
     room = a.uncertainty + b.uncertainty
     return max(-room, min(room, apparent))
+
+
+def first_end(windows: Windows) -> float:
+    """Give when the first fault ends: what falls silent afterwards is the way back, not the detour."""
+    return min((end for _start, end in windows.get("faults", ())), default=math.inf)

@@ -23,9 +23,10 @@ MODULES = (
     "fault/backend", "fault/bgp_kinds", "fault/classify", "fault/frr", "fault/journal", "fault/kind", "fault/kinds",
     "fault/lease", "fault/link_kinds", "fault/linux", "fault/match", "fault/model", "fault/netem", "fault/netem_kinds",
     "fault/owned", "fault/parameters", "fault/route_kinds", "fault/routes",
-    "target/claims", "target/icmp", "target/keeper", "target/main", "target/pack", "target/probes", "target/program",
-    "target/runtime", "target/snapshot", "target/storage", "target/store", "target/streams", "target/system",
-    "target/timers", "target/writers",
+    "target/claims", "target/icmp", "target/keeper", "target/main", "target/pack", "target/probe", "target/probes",
+    "target/program", "target/reach_probes", "target/routing_probes", "target/runtime", "target/snapshot",
+    "target/storage", "target/storage_probes", "target/store", "target/streams", "target/system", "target/timers",
+    "target/writers",
 )  # fmt: skip
 
 _START = "import sys\n\nfrom okiagari.target.main import main\n\nsys.exit(main())\n"

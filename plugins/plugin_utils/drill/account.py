@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...module_utils.drill import expectations, statistics, verdict, writes
+from ...module_utils.drill.check import Asked, Check, Context, Measured, Measurements
 from ...module_utils.drill.compare import differences
-from ...module_utils.drill.model import Check, Fault, Phase, Readback, TrafficCheck, WriteCheck
-from ...module_utils.drill.statistics import Clock, Direction
+from ...module_utils.drill.statistics import Clock, Direction, first_end
+from ...module_utils.drill.storage_checks import Readback
 
 if TYPE_CHECKING:
-    from ...module_utils.drill.expectations import Windows
+    from ...module_utils.drill.check import Windows
+    from ...module_utils.drill.model import Fault, Phase
     from ...module_utils.drill.places import Places
     from ...module_utils.drill.writes import Written
     from .run import Run
@@ -41,7 +43,7 @@ def report(run: Run, places: Places) -> dict[str, Any]:
     injected = min((fault["injected"] for fault in faults if fault["injected"] is not None), default=None)
     outage_ms = _outage_ms(directions, injected)
     all_written = _written(run)
-    probes = _probes(run, places, directions, all_written, windows, injected)
+    probes = _probes(run, places, Measurements(directions, all_written, windows, injected))
     _complete(run, faults, probes, injected)
     for fault in faults:
         fault["measured"] = {**fault["measured"], **_measured(fault, directions, windows, places)}
@@ -67,7 +69,7 @@ def report(run: Run, places: Places) -> dict[str, Any]:
         "timing": _timing(run, faults),
         "faults": faults,
         "probes": probes,
-        "streams": [_stream(direction, injected, expectations.first_end(windows)) for direction in directions],
+        "streams": [_stream(direction, injected, first_end(windows)) for direction in directions],
         "writers": [writes.summary(one, windows, injected) for one in all_written],
         "phases": run.phases,
         "events": _events(run),
@@ -160,14 +162,14 @@ def _outage_ms(directions: Sequence[Direction], injected: float | None) -> float
     return round(1000 * max(statistics.silence(direction, injected).seconds for direction in directions), 1)
 
 
-def acknowledged(run: Run, check: Check, before: float | None = None) -> int | None:
-    """Give how many records a read-back has to find: all that were acknowledged, or those `before` an instant."""
+def context(run: Run, places: Places, check: Check, before: float | None = None) -> Context:
+    """Give what an answer is judged with. A read-back has to find all that was acknowledged, or that `before`."""
     if not isinstance(check, Readback):
-        return None
+        return Context(places)
     one = next((each for each in _written(run) if each.writer.name == check.of), None)
     if one is None:
-        return None
-    return len(one.acks) if before is None else one.before(before)
+        return Context(places)
+    return Context(places, acknowledged=len(one.acks) if before is None else one.before(before))
 
 
 def _written(run: Run) -> list[Written]:
@@ -175,14 +177,7 @@ def _written(run: Run) -> list[Written]:
     return writes.written(run.drill.writers, results, run.clocks, run.t0 or 0.0, run.drill.until)
 
 
-def _probes(
-    run: Run,
-    places: Places,
-    directions: Sequence[Direction],
-    all_written: Sequence[Written],
-    windows: Windows,
-    injected: float | None,
-) -> list[dict[str, Any]]:
+def _probes(run: Run, places: Places, measurements: Measurements) -> list[dict[str, Any]]:
     """All outcomes in the order of the phases; what was never asked is left out."""
     found = _asked(run, "before")
     answers = {
@@ -190,18 +185,18 @@ def _probes(
         for target, answer in run.collected.items()
         for result in answer.get("probes", ())
     }
-    for probe in run.drill.probes:
-        if not run.collected:
-            break
-        if isinstance(probe.check, TrafficCheck):
-            found.append(expectations.measured(probe, probe.check, directions, windows, injected))
-        elif isinstance(probe.check, WriteCheck):
-            found.append(expectations.wrote(probe, probe.check, all_written, windows, injected))
-        elif probe.phase == "on_fault" and (probe.id in answers or not run.facts.aborted):
+    for probe in run.drill.probes if run.collected else ():
+        if isinstance(probe.check, Measured):
+            found.append(expectations.measured(probe, probe.check, measurements))
+        elif (
+            isinstance(probe.check, Asked)
+            and probe.phase == "on_fault"
+            and (probe.id in answers or not run.facts.aborted)
+        ):
             target, result = answers.get(probe.id, (probe.check.source, None))
             at = probe.at if result is None else _since(run, target, result["at"])
-            must = acknowledged(run, probe.check, injected)
-            found.append(expectations.answered(probe, result, at, places, must))
+            known = context(run, places, probe.check, measurements.injected)
+            found.append(expectations.answered(probe, probe.check, result, at, known))
     return found + _asked(run, "after")
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from ...module_utils.drill import compile as compiler
 from ...module_utils.drill import expectations
 from ...module_utils.drill.blast import without_majority
+from ...module_utils.drill.check import Asked
 from ...module_utils.drill.compare import differences
-from ...module_utils.drill.model import MEASURED, READY_S, Drill, Phase
+from ...module_utils.drill.model import READY_S, Drill, Phase
 from ...module_utils.drill.places import Places
 from ...module_utils.drill.plan import plans
 from ...module_utils.drill.verdict import NOTHING
@@ -425,20 +426,19 @@ class Engine:
 
     def _ask(self, phase: Phase) -> list[str]:
         """Ask all probes of a phase; give those that don't hold, in words."""
-        probes = [probe for probe in self._drill.of_phase(phase) if not isinstance(probe.check, MEASURED)]
+        probes = [(probe, probe.check) for probe in self._drill.of_phase(phase) if isinstance(probe.check, Asked)]
         requests: dict[str, dict[str, Any]] = {}
-        for probe in probes:
-            if not isinstance(probe.check, MEASURED):
-                asked = {"id": probe.id, **compiler.question(probe.check, self.state.name)}
-                requests.setdefault(probe.check.source, {"probes": []})["probes"].append(asked)
+        for probe, check in probes:
+            asked = {"id": probe.id, **check.question(self.state.name)}
+            requests.setdefault(check.source, {"probes": []})["probes"].append(asked)
         answers = self._fleet.call("probe", requests, timeout=60.0)
         results = {result["id"]: result for answer in answers.of.values() for result in answer["results"]}
         at = self._pace.now()
         outcomes = [
             expectations.answered(
-                probe, results.get(probe.id), at, self._places, account.acknowledged(self.state, probe.check)
+                probe, check, results.get(probe.id), at, account.context(self.state, self._places, check)
             )
-            for probe in probes
+            for probe, check in probes
         ]
         self.state.outcomes += outcomes
         return [f"{outcome['name']}: {outcome['detail']}" for outcome in outcomes if not outcome["ok"]]

@@ -9,10 +9,13 @@ from itertools import product
 from typing import Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.check import Context
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.compare import differences
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.expectations import answered
-from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import Path, Ping, Probe, Route
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import Probe
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.reach_checks import Path, Ping
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.routing_checks import Route
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.verdict import (
     EXIT_CODES,
     SEVERITY,
@@ -84,7 +87,7 @@ def test_summaries() -> None:
 
 def judge(check: Any, value: dict[str, Any], lab: dict[str, Any], ok: bool = True) -> tuple[bool, str]:
     probe = Probe("p", "probe", "before", check)
-    outcome = answered(probe, {"ok": ok, "value": value, "detail": "as it was"}, 0.0, Places(lab))
+    outcome = answered(probe, check, {"ok": ok, "value": value, "detail": "as it was"}, 0.0, Context(Places(lab)))
     return outcome["ok"], outcome["detail"]
 
 
@@ -142,5 +145,6 @@ def test_routes(lab: dict[str, Any]) -> None:
 
 
 def test_no_answer_is_not_ok(lab: dict[str, Any]) -> None:
-    outcome = answered(Probe("p", "n", "after", Ping("a", "b", "10.0.0.1")), None, None, Places(lab))
+    check = Ping("a", "b", "10.0.0.1")
+    outcome = answered(Probe("p", "n", "after", check), check, None, None, Context(Places(lab)))
     assert (outcome["ok"], outcome["detail"]) == (False, "no answer from the target that was to ask")

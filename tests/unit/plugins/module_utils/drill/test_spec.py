@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.conflicts import conflicts
-from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import Range, TrafficCheck
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import Range
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.traffic_checks import TrafficCheck
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
 
 

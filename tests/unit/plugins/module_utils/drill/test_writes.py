@@ -9,18 +9,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill import expectations, writes
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.check import Context, Measurements
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.compile import programs
-from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import (
-    Probe,
-    Range,
-    Readback,
-    WriteCheck,
-    Writer,
-)
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import Probe, Range, Writer
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.plan import plan_text, plans
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.statistics import Clock
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.storage_checks import Readback
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.write_checks import WriteCheck
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.writers import key_of
 
@@ -98,13 +95,17 @@ def test_the_reports_summary() -> None:
     ],
 )
 def test_judging_a_writer(check: WriteCheck, phase: Any, within: float | None, ok: bool, detail: str) -> None:
-    outcome = expectations.wrote(Probe("p", "p", phase, check, None, within), check, [PAUSED], WINDOWS, 5.0)
+    outcome = expectations.measured(
+        Probe("p", "p", phase, check, None, within), check, Measurements([], [PAUSED], WINDOWS, 5.0)
+    )
     assert (outcome["ok"], outcome["detail"]) == (ok, detail)
 
 
 def test_a_writer_that_wrote_nothing_says_why() -> None:
     check = WriteCheck("w", max_pause_s=1.0)
-    outcome = expectations.wrote(Probe("p", "p", "continuous", check), check, [wrote([])], WINDOWS, 5.0)
+    outcome = expectations.measured(
+        Probe("p", "p", "continuous", check), check, Measurements([], [wrote([])], WINDOWS, 5.0)
+    )
     assert (outcome["ok"], outcome["detail"]) == (False, "w wrote nothing: EIO")
 
 
@@ -120,9 +121,11 @@ def test_a_writer_that_wrote_nothing_says_why() -> None:
     ],
 )
 def test_judging_a_readback(lab: dict[str, Any], records: int, acknowledged: int | None, ok: bool, detail: str) -> None:
-    probe = Probe("p", "p", "after", Readback("w", "naist-kvm1", "/f", 1000))
+    check = Readback("w", "naist-kvm1", "/f", 1000)
     result = {"ok": True, "value": {"records": records}, "detail": "said"}
-    outcome = expectations.answered(probe, result, 1.0, Places(lab), acknowledged)
+    outcome = expectations.answered(
+        Probe("p", "p", "after", check), check, result, 1.0, Context(Places(lab), acknowledged)
+    )
     assert (outcome["ok"], outcome["detail"]) == (ok, detail)
 
 

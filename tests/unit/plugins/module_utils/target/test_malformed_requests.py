@@ -13,7 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.target import probes
+from ansible_collections.okiagari.testbed.plugins.module_utils.target import reach_probes
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.main import Commands, answer
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils import mutation
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
@@ -101,7 +101,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fsync", lambda _file: None)
-    monkeypatch.setattr(probes, "Echo", echo)
+    monkeypatch.setattr(reach_probes, "Echo", echo)
 
 
 def request_of(command: str, target: Target) -> dict[str, Any]:

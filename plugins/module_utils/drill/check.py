@@ -1,0 +1,125 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a kind of check is: how it is read, what it asks of a target, and when the answer is as it should be."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from .model import Phase, Traffic, Writer
+    from .places import Places
+    from .reader import Reader
+    from .statistics import Direction
+    from .writes import Written
+
+Windows = Mapping[str, Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a check is read in: the testbed's words, the drill's own streams and writers, and its probe's phase."""
+
+    places: Places
+    streams: Mapping[str, Traffic]
+    writers: Mapping[str, Writer]
+    phase: Phase | None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an answer is judged with, besides itself.
+
+    `acknowledged` is how many records of the writer in question must be there (None: nothing is known of it).
+    """
+
+    places: Places
+    acknowledged: int | None = None
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured over the whole run. `injected` is the instant of the first injection (None: there was none)."""
+
+    directions: Sequence[Direction]
+    written: Sequence[Written]
+    windows: Windows
+    injected: float | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether it is as it should be, in one line for people, and the facts. `at` is in seconds since T0."""
+
+    ok: bool
+    detail: str
+    at: float | None
+    value: dict[str, Any] | None
+
+
+class Check(ABC):
+    """One kind of check. `shorthand` is the key that a bare text stands for."""
+
+    name: ClassVar[str]
+    shorthand: ClassVar[str | None] = None
+
+    @classmethod
+    @abstractmethod
+    def keys(cls, phase: Phase | None) -> tuple[str, ...]:
+        """Give the keys that it may have in a phase."""
+
+    @classmethod
+    @abstractmethod
+    def unfit(cls, phase: Phase) -> str | None:
+        """Say why it is not for probes of the phase, or give None."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, entry: Reader, scope: Scope) -> Check | None:
+        """Give the check that a person wrote; None after a problem without which it would make no sense."""
+
+    @abstractmethod
+    def describe(self, phase: Phase, within: float | None) -> str:
+        """Say what it asserts."""
+
+
+class Asked(Check):
+    """A question that the node `source` answers."""
+
+    source: str
+
+    @classmethod
+    def unfit(cls, phase: Phase) -> str | None:
+        if phase in ("continuous", "recover_within"):
+            return f"is asked at one instant; the phase {phase} is for traffic and writes"
+        return None
+
+    @abstractmethod
+    def question(self, run: str) -> dict[str, Any]:
+        """Give what the target program is asked in this run of the drill."""
+
+    @abstractmethod
+    def faults(self, ok: bool, value: dict[str, Any], context: Context) -> list[str]:
+        """Say what is not as it should be in an answer. A fact that is found thereby may be added to `value`."""
+
+    def words(self, value: Mapping[str, Any], detail: str, context: Context) -> str:  # noqa: ARG002
+        """Give the answer in words; `detail` are those of the target."""
+        return detail
+
+
+class Measured(Check):
+    """A check of what is measured over the whole run."""
+
+    @classmethod
+    def unfit(cls, phase: Phase) -> str | None:
+        if phase in ("continuous", "recover_within"):
+            return None
+        return f"is measured over the whole run: use the phase continuous or recover_within, not {phase}"
+
+    @abstractmethod
+    def judge(self, phase: Phase, within: float | None, measured: Measurements) -> Judgement:
+        """Say whether what was measured is as it should be; `within` (s) is set in the phase recover_within only."""
