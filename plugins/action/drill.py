@@ -5,22 +5,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.drill.permission import undertaking
-from ..module_utils.drill.places import Places
+from ..module_utils.drill.places import Places, Power
 from ..module_utils.drill.plan import plan_text, plans
 from ..module_utils.drill.spec import parse
 from ..module_utils.errors import BadInput, OkiagariError
+from ..module_utils.target.lab_host import FOLDER
 from ..module_utils.values import Shape, mismatch
 from ..plugin_utils.drill.gate import Gate
 from ..plugin_utils.drill.launch import launch
 
 _TESTBED: Shape = {"nodes": {"*": {"interfaces": list}}, "circuits": {"*": dict}, "sites": {"*": dict}}
+_POWER: Shape = {"lab": str}
+LAB = "lab@localhost"
+"""What gives the nodes of an embedded lab their power. No node is called so."""
 _CONNECTION_KEYS = (
     "ansible_connection",
     "ansible_host",
@@ -56,7 +62,9 @@ class ActionModule(ActionBase):
         testbed = arguments.pop("testbed", None) or _plain(task_vars.get("testbed"))
         if not isinstance(testbed, dict) or mismatch(testbed, _TESTBED):
             raise OkiagariError("there is no variable testbed: use the inventory plugin okiagari.testbed.testbed")
-        drill = parse(arguments, testbed)
+        hostvars = task_vars.get("hostvars") or {}
+        power, powering = _power(testbed, hostvars)
+        drill = parse(arguments, testbed, power)
         reports = self._reports(arguments.get("reports") or "reports")
         plan = plans(drill, testbed, Places(testbed))
         folder = str(task_vars.get("testbed_consent") or "")
@@ -75,7 +83,11 @@ class ActionModule(ActionBase):
         work = {
             "drill": arguments,
             "testbed": testbed,
-            "targets": _targets(testbed, task_vars.get("hostvars") or {}),
+            "power": {node: asdict(each) for node, each in power.items()},
+            "targets": {
+                **_targets(testbed, hostvars),
+                **{by: powering[by] for by in sorted({fault.by for fault in drill.faults if fault.by})},
+            },
             "reports": str(reports),
             "consent": folder,
             "parallel": int(task_vars.get("okiagari_parallel", 32)),
@@ -101,6 +113,27 @@ def _targets(testbed: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[st
         node: {key: _plain(hostvars[node][key]) for key in _CONNECTION_KEYS if hostvars[node].get(key) is not None}
         for node in testbed["nodes"]
     }
+
+
+def _power(
+    testbed: Mapping[str, Any], hostvars: Mapping[str, Any]
+) -> tuple[dict[str, Power], dict[str, dict[str, Any]]]:
+    """What gives each node its power, by its variable `okiagari_power`; and the connections of what does."""
+    power: dict[str, Power] = {}
+    powering: dict[str, dict[str, Any]] = {}
+    for node in testbed["nodes"]:
+        given = _plain(hostvars[node].get("okiagari_power")) if node in hostvars else None
+        if given is None:
+            continue
+        if mismatch(given, _POWER) or not Path(given["lab"]).is_absolute():
+            raise OkiagariError(f"{node}: its variable okiagari_power isn't of the form {{lab: DIRECTORY}}")
+        power[node] = Power(LAB, node)
+        powering[LAB] = {
+            "ansible_python_interpreter": sys.executable,
+            "okiagari_directory": str(Path(given["lab"]) / FOLDER),
+            "okiagari_lab": given["lab"],
+        }
+    return power, powering
 
 
 def _told(result: dict[str, Any]) -> dict[str, Any]:

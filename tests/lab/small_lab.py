@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import LabPlan, plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.lab_host import places_of
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.pack import install
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
 
 if TYPE_CHECKING:
@@ -87,6 +90,14 @@ class SmallLab:
         done = self.ssh(node, command)
         assert done.returncode == 0, f"{node}: {command}: {done.stderr}"
         return done.stdout
+
+    def program(self, command: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Ask the target program about the power of the lab's nodes."""
+        program = install(places_of(self.lab.directory))
+        argv = [sys.executable, "-I", "-S", "-B", str(program), "--lab", str(self.lab.directory), command]
+        done = subprocess.run(argv, input=json.dumps(request), capture_output=True, text=True, timeout=60, check=False)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
 
     def answers(self, node: str) -> bool:
         """Say whether a node takes logins now."""

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Radius:
-    """From the instant `since` on, until the next one: the circuits that carry nothing, and the sites thus cut off."""
+    """From the instant `since` on, until the next one: the circuits that carry nothing, and the sites thus cut off.
+
+    `silent` are the nodes that answer nobody, without power for example; their circuits carry nothing either.
+    """
 
     since: float
     cut: tuple[str, ...]
     isolated: tuple[str, ...]
+    silent: tuple[str, ...] = ()
 
 
 def radii(drill: Drill, testbed: Mapping[str, Any]) -> list[Radius]:
@@ -36,8 +40,11 @@ def radii(drill: Drill, testbed: Mapping[str, Any]) -> list[Radius]:
     instants = sorted({instant for fault in drill.faults for instant in (fault.at, fault.ends)})
     found = []
     for instant in instants:
-        cut = sorted({edge for fault in drill.faults if _on(fault, instant) for edge in _cut_by(fault, testbed)})
-        found.append(Radius(instant, tuple(cut), tuple(sorted(graph.isolated_sites(cut=cut)))))
+        standing = [fault for fault in drill.faults if _on(fault, instant)]
+        silent = sorted({fault.target for fault in standing if fault.silences})
+        cut = sorted({edge for fault in standing for edge in _cut_by(fault, testbed)})
+        isolated = sorted(graph.isolated_sites(cut=cut, dead=silent))
+        found.append(Radius(instant, tuple(cut), tuple(isolated), tuple(silent)))
     return found
 
 
@@ -48,7 +55,7 @@ def refusals(drill: Drill, found: list[Radius]) -> list[Problem]:
     for site in sorted({site for radius in found for site in radius.isolated} - expected):
         radius = next(radius for radius in found if site in radius.isolated)
         message = (
-            f"{site} is cut off at {radius.since:g} s, when {' and '.join(radius.cut)} carry nothing; "
+            f"{site} is cut off at {radius.since:g} s, when {_gone(radius)}; "
             f"if that is the drill's purpose, say expects_isolated: [{site}]"
         )
         problems.append(Problem("", None, "timeline", message))
@@ -66,7 +73,7 @@ def without_majority(drill: Drill, testbed: Mapping[str, Any], members: Collecti
     """
     graph = Graph.from_testbed(testbed)
     together = [
-        (radius.since, max(len(part & set(members)) for part in graph.components(cut=radius.cut)))
+        (radius.since, max((len(part & set(members)) for part in _parts(graph, radius)), default=0))
         for radius in radii(drill, testbed)
     ]
     lost = [(since, most) for since, most in together if members and 2 * most <= len(members)]
@@ -80,6 +87,16 @@ def without_majority(drill: Drill, testbed: Mapping[str, Any], members: Collecti
         "so nobody can write; if that is the drill's purpose, say expects_no_majority: true"
     )
     return [Problem("", None, "timeline", message)]
+
+
+def _parts(graph: Graph, radius: Radius) -> list[set[str]]:
+    return graph.components(cut=radius.cut, dead=radius.silent)
+
+
+def _gone(radius: Radius) -> str:
+    words = [f"{' and '.join(radius.cut)} carry nothing"] if radius.cut else []
+    words += [f"{' and '.join(radius.silent)} answer nobody"] if radius.silent else []
+    return " and ".join(words)
 
 
 def edge_of(fault: Fault, testbed: Mapping[str, Any]) -> str | None:
@@ -96,7 +113,9 @@ def _on(fault: Fault, instant: float) -> bool:
 
 
 def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
-    """The edge that a fault makes useless: a circuit or a segment. One that works one way only counts as none."""
+    """The edges that a fault makes useless: circuits or a segment. One that works one way only counts as none."""
+    if fault.silences:
+        return tuple(name for name, ends in testbed["circuits"].items() if fault.target in (ends["a"], ends["b"]))
     if not KINDS[fault.kind].cuts(fault.params):
         return ()
     edge = edge_of(fault, testbed)

@@ -43,8 +43,15 @@ def programs(
         )
 
     for fault in drill.faults:
-        program(fault.target)["faults"].append(
-            {"id": fault.id, "kind": fault.kind, "params": dict(fault.params), "at": fault.at, "for": fault.lasts}
+        program(fault.maker)["faults"].append(
+            {
+                "id": fault.id,
+                "kind": fault.kind,
+                "params": dict(fault.params),
+                "at": fault.at,
+                "for": fault.lasts,
+                **({"target": fault.target} if fault.by else {}),
+            }
         )
     for number, traffic in enumerate(drill.traffic):
         for local, peer in ((traffic.a, traffic.b), (traffic.b, traffic.a)):

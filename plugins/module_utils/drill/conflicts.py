@@ -26,7 +26,7 @@ def conflicts(faults: Sequence[Fault]) -> list[Problem]:
         Problem("", None, f"{first.id} and {second.id}", _message(first, second))
         for one, other in combinations(faults, 2)
         for first, second in [sorted((one, other), key=lambda fault: fault.at)]
-        if first.target == second.target and _claim(first) == _claim(second) and second.at < first.ends + GUARD_S
+        if first.maker == second.maker and _claim(first) == _claim(second) and second.at < first.ends + GUARD_S
     ]
 
 

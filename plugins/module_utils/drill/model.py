@@ -56,7 +56,11 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault on one target, on from `at` for `lasts` seconds."""
+    """One fault on one target, on from `at` for `lasts` seconds.
+
+    `by` is what makes and ends it where the target itself can't (None: it does). `silences`: the target answers nobody
+    meanwhile; `ends_programs`: nor does what ran on it go on afterwards.
+    """
 
     id: str
     kind: str
@@ -65,10 +69,18 @@ class Fault:
     at: float
     lasts: float
     circuit: str | None = None
+    by: str | None = None
+    silences: bool = False
+    ends_programs: bool = False
 
     @property
     def ends(self) -> float:
         return self.at + self.lasts
+
+    @property
+    def maker(self) -> str:
+        """The target whose program makes it."""
+        return self.by or self.target
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,10 @@ class Drill:
     def expected_s(self) -> float:
         """How long a run may take: to get ready, the programs, and the network's recovery."""
         return READY_S + self.ends + self.recover_timeout_s
+
+    def silenced(self, instant: float) -> set[str]:
+        """Give the targets that a fault has silenced by an instant; whether they are back nobody knows but they."""
+        return {fault.target for fault in self.faults if fault.silences and fault.at <= instant}
 
     def of_phase(self, phase: Phase) -> tuple[Probe, ...]:
         return tuple(probe for probe in self.probes if probe.phase == phase)

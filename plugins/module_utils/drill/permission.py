@@ -74,7 +74,8 @@ def read_approvals(item: Item, problems: Problems) -> tuple[Approval, ...]:
 
 def undertaking(drill: Drill, plan: Plan, testbed: Mapping[str, Any]) -> Undertaking:
     """Give what the drill undertakes. It touches the sites that docs/reference/drill.md says."""
-    nodes = set(plan.programs)
+    # What gives the nodes their power is no node itself.
+    nodes = set(plan.programs) & testbed["nodes"].keys() | {fault.target for fault in drill.faults}
     for fault in drill.faults:
         circuit = testbed["circuits"].get(edge_of(fault, testbed))
         nodes |= {circuit["a"], circuit["b"]} if circuit else set()

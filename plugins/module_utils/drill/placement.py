@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, BadValue
 from ..fault.kinds import KINDS
+from ..fault.parameters import machine
 from ..values import choice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .places import Places
     from .reader import Reader
@@ -22,12 +23,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placed:
-    """A fault's share on one target, of the kind `kind`."""
+    """A fault's share on one target, of the kind `kind`. `by`: what makes it, if the target itself can't."""
 
     kind: str
     target: str
     params: dict[str, Any]
     circuit: str | None = None
+    by: str | None = None
+
+    @property
+    def silences(self) -> bool:
+        """Whether the target answers nobody meanwhile: it is the machine that the fault stands on, not its host."""
+        return self._whole and KINDS[self.kind].silences(self.params)
+
+    @property
+    def ends_programs(self) -> bool:
+        """Whether what runs on the target ends with the fault."""
+        return self._whole and KINDS[self.kind].ends_programs(self.params)
+
+    @property
+    def _whole(self) -> bool:
+        return self.by is not None or "machine" not in self.params
 
 
 COMMON_KEYS = ("fault", "at", "for", "every", "times")
@@ -204,6 +220,36 @@ def _relay_down(entry: Reader, places: Places) -> list[Placed]:
     return [share for name in circuits for share in _on_circuit("link_down", name, places, {})]
 
 
+def _power_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
+    """A node's power, which is what gives it that; or that of a guest, `machine`, which its host gives it."""
+
+    def placer(entry: Reader, places: Places) -> list[Placed]:
+        node, guest = entry.need("node", places.node), entry.maybe("machine", machine)
+        if node is None:
+            return []
+        return [Placed(kind, node, {"machine": guest})] if guest else _powered(kind, "node", [node], entry, places)
+
+    return placer
+
+
+def _site_down(entry: Reader, places: Places) -> list[Placed]:
+    """Every node of a site is without power, as when its supply or its cooling fails."""
+    site = entry.need("site", places.site)
+    return [] if site is None else _powered("power_cut", "site", places.sites[site]["nodes"], entry, places)
+
+
+def _powered(kind: str, key: str, nodes: Iterable[str], entry: Reader, places: Places) -> list[Placed]:
+    found = []
+    for node in nodes:
+        try:
+            power = places.power(node)
+        except BadValue as error:
+            entry.problem(key, error.message, error.suggestion)
+        else:
+            found.append(Placed(kind, node, {"machine": power.machine}, by=power.by))
+    return found
+
+
 _FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed]]]] = {
     **{
         kind: ((*_ON_INTERFACE, *_own(kind), *(("base",) if kind == "delay" else ())), _interface_fault(kind))
@@ -218,6 +264,9 @@ _FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed
     "prefix_withdrawn": ((*_ON_ROUTE, "vrf"), _route_fault("prefix_withdrawn")),
     "route_loop": (("between", "to"), _route_loop),
     "relay_down": (("node",), _relay_down),
+    "power_cut": (("node", "machine"), _power_fault("power_cut")),
+    "pause": (("node", "machine"), _power_fault("pause")),
+    "site_down": (("site",), _site_down),
 }
 FAULTS = tuple(_FAULTS)
 """What a timeline may name: the kinds of fault, and the sets of them."""

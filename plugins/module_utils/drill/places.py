@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, shown
@@ -17,10 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-class Places:
-    """Answers about one resolved testbed. Every method raises `BadValue` for a word that it doesn't know."""
+@dataclass(frozen=True)
+class Power:
+    """What gives a node its power: the target `by`, which knows the node as `machine`."""
 
-    def __init__(self, testbed: Mapping[str, Any]) -> None:
+    by: str
+    machine: str
+
+
+class Places:
+    """Answers about one resolved testbed. Every method raises `BadValue` for a word that it doesn't know.
+
+    `power` says what gives the nodes their power, as far as that is known.
+    """
+
+    def __init__(self, testbed: Mapping[str, Any], power: Mapping[str, Power] | None = None) -> None:
+        self._power = power or {}
         self.nodes: Mapping[str, Any] = testbed["nodes"]
         self.circuits: Mapping[str, Any] = testbed["circuits"]
         self.sites: Mapping[str, Any] = testbed["sites"]
@@ -28,6 +41,12 @@ class Places:
 
     def node(self, value: object) -> str:
         return choice(self.nodes, "node")(value)
+
+    def power(self, node: str) -> Power:
+        """What gives a node its power."""
+        if node not in self._power:
+            raise BadValue(f"nothing is known that could cut the power of {node}: it has no variable okiagari_power")
+        return self._power[node]
 
     def two_nodes(self, value: object) -> tuple[str, str]:
         found = one_or_more(self.node)(value)

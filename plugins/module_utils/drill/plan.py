@@ -13,6 +13,7 @@ from ..errors import BadInput, Problem
 from .blast import Radius, radii, refusals
 from .compile import programs
 from .conflicts import conflicts
+from .silence import impossible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,9 +31,12 @@ class Plan:
 
 
 def plans(drill: Drill, testbed: Mapping[str, Any], places: Places) -> Plan:
-    """Compile the drill without a clock. Raises `BadInput` for conflicts and for unexpected isolation."""
+    """Compile the drill without a clock.
+
+    Raises `BadInput` for conflicts, for what its own faults make impossible, and for unexpected isolation.
+    """
     found = radii(drill, testbed)
-    problems = [*conflicts(drill.faults), *refusals(drill, found)]
+    problems = [*conflicts(drill.faults), *impossible(drill), *refusals(drill, found)]
     if problems:
         raise BadInput(problems)
     return Plan(programs(drill, drill.name, places, 0.0, {}), tuple(found))
@@ -66,10 +70,11 @@ def plan_text(drill: Drill, plan: Plan, refused: Iterable[Problem] = ()) -> str:
 
 def _radius_lines(found: Iterable[Radius]) -> list[str]:
     lines: list[str] = []
-    cut: tuple[str, ...] = ()
+    gone: tuple[tuple[str, ...], ...] = ((), ())
     for radius in found:
-        if radius.cut != cut:
-            cut = radius.cut
+        if (radius.cut, radius.silent) != gone:
+            gone = (radius.cut, radius.silent)
+            silent = f"; silent: {', '.join(radius.silent)}" if radius.silent else ""
             isolated = f"; isolated: {', '.join(radius.isolated)}" if radius.isolated else ""
-            lines.append(f"  from {radius.since:g} s: {', '.join(cut) or 'nothing'} cut{isolated}")
+            lines.append(f"  from {radius.since:g} s: {', '.join(radius.cut) or 'nothing'} cut{silent}{isolated}")
     return lines or ["  no circuit is cut at any time"]

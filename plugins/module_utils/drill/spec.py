@@ -17,7 +17,7 @@ from ..values import choice, file_path, flag, text, whole
 from .conflicts import GUARD_S
 from .model import Drill, Fault, Traffic, Writer
 from .placement import COMMON_KEYS, FAULTS, keys_of, place
-from .places import Places
+from .places import Places, Power
 from .probes import read_probes
 from .reader import Reader, name, one_or_more, refuse_twins
 
@@ -38,8 +38,8 @@ KEYS = (
 )
 
 
-def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
-    """Give the drill that the arguments of the task describe, in the resolved testbed.
+def parse(arguments: object, testbed: Mapping[str, Any], power: Mapping[str, Power] | None = None) -> Drill:
+    """Give the drill that the arguments of the task describe, in the resolved testbed, with what gives nodes `power`.
 
     The keys `reports` and `testbed` are for the task itself. Whether the drill may run there is for `conflicts` and
     `blast`. Raises `BadInput` with everything that is wrong with it.
@@ -47,7 +47,7 @@ def parse(arguments: object, testbed: Mapping[str, Any]) -> Drill:
     problems: list[Problem] = []
     top = Reader(arguments, "", KEYS, problems)
     top.maybe("reports", text)
-    places = Places(testbed)
+    places = Places(testbed, power)
     drill_name = top.need("name", name) or "drill"
     traffic = _traffic(top, places, problems)
     writers = _writers(top, places, problems)
@@ -121,7 +121,12 @@ def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) 
                 fault_id = f"{drill}-{index + 1}-{share.target}"
                 fault_id += f"-{targets[share.target]}" if targets[share.target] > 1 else ""
                 fault_id += f"-r{turn + 1}" if turn else ""
-                found.append(Fault(fault_id, share.kind, share.target, share.params, at + begin, lasts, share.circuit))
+                found.append(
+                    Fault(
+                        fault_id, share.kind, share.target, share.params, at + begin, lasts, share.circuit,
+                        share.by, share.silences, share.ends_programs,
+                    )
+                )  # fmt: skip
     return tuple(found)
 
 

@@ -61,6 +61,16 @@ class Kind(ABC):
         return False
 
     @classmethod
+    def silences(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Say whether the whole machine answers nobody while the fault stands, and passes nothing on."""
+        return False
+
+    @classmethod
+    def ends_programs(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        """Say whether what runs on the machine, a drill's runner for example, ends with the fault."""
+        return False
+
+    @classmethod
     @abstractmethod
     def claim(cls, params: Mapping[str, Any]) -> str:
         """Give the state entry that this fault alone may change, such as `link:w-osaka`."""
@@ -92,13 +102,18 @@ class InterfaceKind(Kind):
 
     @classmethod
     def refuse(cls, params: Mapping[str, Any], have: State) -> str | None:
-        entry, name = have[cls.claim(params)], params["interface"]
-        if "missing" not in entry:
-            return cls.obstacle(params, entry)
-        near = nearest(name, entry["missing"])
-        return f"there is no interface {name} on this target" + (f"; did you mean {near}?" if near else "")
+        entry = have[cls.claim(params)]
+        if "missing" in entry:
+            return absent("interface", params["interface"], entry["missing"])
+        return cls.obstacle(params, entry)
 
     @classmethod
     @abstractmethod
     def obstacle(cls, params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
         """Do as `refuse`, for an interface that is there."""
+
+
+def absent(what: str, name: str, there: Iterable[str]) -> str:
+    """Say that a thing isn't there, and which of those that are is probably meant."""
+    near = nearest(name, there)
+    return f"there is no {what} {name} on this target" + (f"; did you mean {near}?" if near else "")

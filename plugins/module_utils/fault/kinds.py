@@ -11,6 +11,7 @@ from ..values import choice
 from .bgp_kinds import BfdOff, BgpShutdown, LocalPreference, PrefixWithdrawn
 from .link_kinds import LinkDown, Mtu
 from .netem_kinds import Corrupt, Delay, Duplicate, Loss, Rate, Reorder, Several
+from .power_kinds import Pause, PowerCut
 from .route_kinds import RouteBlackhole, RouteOverride, RouteProhibit, RouteUnreachable
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _ALL: tuple[type[Kind], ...] = (
     BfdOff,
     LocalPreference,
     PrefixWithdrawn,
+    PowerCut,
+    Pause,
 )
 KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in _ALL}
 

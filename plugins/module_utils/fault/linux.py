@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
-from . import classify, frr, netem, routes
+from . import classify, frr, libvirt_power, netem, routes
 from .backend import Backend, Leftover, Op
 from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL, SCOPED_HANDLE
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..values import Shape
     from .model import State
 
+# A guest may take long to start.
+_PATIENCE_S = 120.0
 _IMPAIRED_BAND = "2"
 _BANDS = ("prio", "bands", "2", "priomap", *("0",) * 16)
 
@@ -70,6 +72,8 @@ class LinuxBackend(Backend):
                 able |= {"link", "route"}
             if self._runner.run(("test", "-S", frr.SOCKET)).rc == 0:
                 able.add("bgp")
+            if self._runner.run(libvirt_power.TRY).rc == 0:
+                able.add("power")
             able |= set(self._runner.run(_TRY).out.split()) & {"netem", "flower"}
             self._capabilities = frozenset(able)
         return self._capabilities
@@ -82,6 +86,7 @@ class LinuxBackend(Backend):
             "nexthop": self._nexthop,
             "session": self._session,
             "network": self._network,
+            "power": lambda name: libvirt_power.guest(self._runner, name),
         }
         state: State = {}
         for entry in entries:
@@ -90,7 +95,14 @@ class LinuxBackend(Backend):
         return state
 
     def render(self, have: State, want: State) -> list[Op]:
-        writers = {"link": link_ops, "qdisc": qdisc_ops, "route": route_ops, "session": frr_ops, "network": frr_ops}
+        writers = {
+            "link": link_ops,
+            "qdisc": qdisc_ops,
+            "route": route_ops,
+            "session": frr_ops,
+            "network": frr_ops,
+            "power": libvirt_power.guest_ops,
+        }
         ops: list[Op] = []
         for entry, wanted in want.items():
             resource, _colon, name = entry.partition(":")
@@ -100,7 +112,7 @@ class LinuxBackend(Backend):
     def apply(self, ops: Sequence[Op]) -> None:
         failed: OkiagariError | None = None
         for op in ops:
-            done = self._runner.run(op)
+            done = self._runner.run(op, timeout=_PATIENCE_S)
             if done.rc and failed is None:
                 failed = CommandFailed(f"{' '.join(op)}: {reason(done)}")
         if failed:

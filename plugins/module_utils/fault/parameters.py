@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
+_MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 
 
 def interface(value: object) -> str:
@@ -30,6 +31,13 @@ def interface(value: object) -> str:
     ):
         return value
     raise BadValue(f"{shown(value)} is not the name of an interface")
+
+
+def machine(value: object) -> str:
+    """Give the name of a machine as what runs it knows it: a node of a lab, or a guest."""
+    if isinstance(value, str) and _MACHINE.fullmatch(value):
+        return value
+    raise BadValue(f"{shown(value)} is not the name of a machine")
 
 
 def prefix(value: object) -> str:

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..runner import Runner, json_output
+from .node import LabNode, nodes_of, write_private
 from .qemu import Qemu, kvm_boots
 from .seed import seed_disk
 from .space import MARK, NODE_MARK, LabSpace
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from .plan import LabPlan, NodePlan
     from .provider import Provider
 
-READY = b"okiagari-ready"
 _TUN = Path("/dev/net/tun")
 _PLAIN = re.compile(r"[A-Za-z0-9_@+./-]+")
 _LONGEST_SOCKET = 107
@@ -95,24 +93,22 @@ class Lab:
         }
         return {key: value for key, value in found.items() if value}
 
+    def node(self, name: str) -> LabNode:
+        """Give one node, whether or not it is there."""
+        return LabNode(self.space, name)
+
     def node_state(self, name: str) -> dict[str, Any]:
         """Give what is known of one node, first its `state`: absent, stopped, starting, running or paused."""
-        directory = self.node_directory(name)
-        record = _read_json(directory / "node.json")
+        node = self.node(name)
         pids = self.space.node_processes(name)
-        if not pids:
-            state = "stopped" if record else "absent"
-        elif _stopped(pids[0]):
-            state = "paused"
-        else:
-            state = "running" if self._is_ready(directory) else "starting"
+        record = node.record
         return {
-            "state": state,
+            "state": node.state(pids),
             "provider": record.get("provider"),
             "fingerprint": record.get("fingerprint"),
             "image": record.get("image"),
             "pid": pids[0] if pids else None,
-            "console": str(directory / "console.log"),
+            "console": str(node.directory / "console.log"),
         }
 
     def start(self, node: NodePlan, provider: Provider) -> None:
@@ -120,7 +116,6 @@ class Lab:
         self.space.enter([])
         directory = self.node_directory(node.name)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        record = {"provider": provider.name, "fingerprint": node.fingerprint, "image": provider.image.name}
         if not (directory / "node.json").exists():
             for command in provider.prepare(node, directory):
                 _check_host(command)
@@ -129,32 +124,34 @@ class Lab:
         for script, text in provider.scripts(node).items():
             (directory / script).write_text(text)
             (directory / script).chmod(0o700)
-        _write_private(directory / "seed", seed_disk({**node.files, **provider.files(node)}, self._private_files()))
-        _write_private(directory / "node.json", json.dumps(record).encode())
-        console = directory / "console.log"
-        if console.exists():
-            console.replace(directory / "console.previous.log")
-        temporary = {"TMPDIR": str(_fast_directory(directory))}
+        write_private(directory / "seed", seed_disk({**node.files, **provider.files(node)}, self._private_files()))
         # A node that waits for a processor looks to its BFD peers like a dead circuit.
         favoured = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
-        self.space.spawn([*favoured, *provider.command(node, directory)], node.name, console, extra=temporary)
+        self.node(node.name).switch_on(
+            {
+                "provider": provider.name,
+                "fingerprint": node.fingerprint,
+                "image": provider.image.name,
+                "command": [*favoured, *provider.command(node, directory)],
+                "environment": {"TMPDIR": str(_fast_directory(directory))},
+            }
+        )
 
     def wait_ready(self, name: str, timeout: float) -> None:
         """Wait until a node says on its console that it takes logins."""
-        directory = self.node_directory(name)
+        node = self.node(name)
+        console = node.directory / "console.log"
         deadline = time.monotonic() + timeout
         seen = time.monotonic()
-        while not self._is_ready(directory):
+        while not node.ready:
             now = time.monotonic()
             if now > deadline:
-                raise OkiagariError(
-                    f"{name} is not ready after {timeout:.0f} s: see its console, {directory / 'console.log'}"
-                )
+                raise OkiagariError(f"{name} is not ready after {timeout:.0f} s: see its console, {console}")
             if self.space.node_processes(name):
                 seen = now
             # A process that is just executing another program shows no environment for a moment.
             elif now - seen > 2:
-                raise OkiagariError(f"{name} died while starting: see its console, {directory / 'console.log'}")
+                raise OkiagariError(f"{name} died while starting: see its console, {console}")
             time.sleep(0.2)
 
     def stop(self, name: str, provider: Provider, timeout: float) -> None:
@@ -168,26 +165,18 @@ class Lab:
 
     def pause(self, name: str, stop: bool) -> None:
         """Freeze a node, or let it go on."""
-        for pid in self.space.node_processes(name):
-            os.kill(pid, signal.SIGSTOP if stop else signal.SIGCONT)
+        self.node(name).pause(stop)
 
     def node_directory(self, name: str) -> Path:
         """Give where a node's disk, seed and console are."""
-        return self.directory / "nodes" / name
+        return self.node(name).directory
 
     def nodes(self) -> list[str]:
         """Give the nodes that the lab has on disk."""
-        nodes = self.directory / "nodes"
-        return sorted(entry.name for entry in nodes.iterdir()) if nodes.is_dir() else []
+        return nodes_of(self.space)
 
     def _links(self) -> set[str]:
         return {link["ifname"] for link in json_output(self.space, ["ip", "-json", "link", "show"])}
-
-    def _is_ready(self, directory: Path) -> bool:
-        try:
-            return READY in (directory / "console.log").read_bytes()
-        except OSError:
-            return False
 
     def _make_keys(self, plan: LabPlan) -> None:
         for name, comment in (("id_ed25519", "okiagari lab user"), ("host_key", "okiagari lab hosts")):
@@ -255,13 +244,6 @@ def _fast_directory(directory: Path) -> Path:
     return shared if os.access(shared, os.W_OK) else directory
 
 
-def _stopped(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False
-
-
 def _read_text(path: Path) -> str:
     try:
         return path.read_text()
@@ -269,21 +251,8 @@ def _read_text(path: Path) -> str:
         return ""
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(_read_text(path)))
-    except ValueError:
-        return {}
-
-
 def _make_disk(path: Path, size_mib: int) -> None:
     """Make an empty disk that takes no room until it is written to; keep one that is there."""
     if not path.exists():
-        _write_private(path, b"")
+        write_private(path, b"")
         os.truncate(path, size_mib * 1024 * 1024)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)

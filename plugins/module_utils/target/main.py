@@ -32,6 +32,9 @@ Answer = dict[str, Any]
 class Commands:
     """The commands, each from the JSON on stdin to the JSON on stdout. `run` and `expire` are what units call."""
 
+    needs_root = True
+    expected = frozenset({"link", "netem", "flower", "route"})
+
     def __init__(
         self, places: Places, runner: Runner, clock: Clock, program: Sequence[str], timers: Timers | None = None
     ) -> None:
@@ -66,7 +69,7 @@ class Commands:
         """Give the clock first: the caller halves the time of this answer."""
         now = self.clock.now()
         systemd = self.timers.available()
-        missing = sorted({"link", "netem", "flower", "route"} - self.backend.capabilities())
+        missing = sorted(self.expected - self.backend.capabilities())
         return {
             "time": now,
             "boot_id": boot_id(),
@@ -76,6 +79,10 @@ class Commands:
         }
 
     def snapshot(self, _request: Mapping[str, Any]) -> Answer:
+        return self.look()
+
+    def look(self) -> Answer:
+        """Give the target's state."""
         from .snapshot import take
 
         return take(self.runner)
@@ -183,7 +190,7 @@ class Commands:
             raise Stopped
 
         signal.signal(signal.SIGTERM, stop)
-        Runtime(program, self.keeper, self.runner, self.clock, folder).run()
+        Runtime(program, self.keeper, self.runner, self.clock, folder, self.look).run()
         return {}
 
     def status(self, request: Mapping[str, Any]) -> Answer:
@@ -261,10 +268,18 @@ CALLED_BY_UNITS = {"run": 1, "expire": 2}
 
 
 def main() -> int:
-    """Run the command of `sys.argv`; give 0, or 1 after printing `{"error": ...}`."""
+    """Run the command of `sys.argv`; give 0, or 1 after printing `{"error": ...}`.
+
+    With `--lab DIRECTORY` before it, it is about the power of that lab's nodes.
+    """
+    program = Path(sys.argv[0]).absolute()
+    if sys.argv[1:2] == ["--lab"] and len(sys.argv) > 2:
+        from .lab_host import LabCommands
+
+        return answer(LabCommands(Path(sys.argv[2]), program), sys.argv[3:], sys.stdin.read)
     if sys.argv[1:2] and sys.argv[1] in CALLED_BY_UNITS:
         be_punctual()
-    commands = Commands(Places(), SubprocessRunner(), Clock(), command(Path(sys.argv[0]).absolute()))
+    commands = Commands(Places(), SubprocessRunner(), Clock(), command(program))
     return answer(commands, sys.argv[1:], sys.stdin.read)
 
 
@@ -287,7 +302,7 @@ def answer(commands: Commands, argv: Sequence[str], read: Callable[[], str]) -> 
 
 def _dispatch(commands: Commands, argv: Sequence[str], read: Callable[[], str]) -> Answer:
     name, arguments = (argv[0], argv[1:]) if argv else ("", ())
-    if os.geteuid() != 0 and name not in ("hello", "snapshot"):
+    if commands.needs_root and os.geteuid() != 0 and name not in ("hello", "snapshot"):
         raise OkiagariError("this needs root on the target: use become")
     if name in CALLED_BY_UNITS and len(arguments) == CALLED_BY_UNITS[name]:
         result: Answer = getattr(commands, name)(*arguments)

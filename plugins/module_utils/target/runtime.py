@@ -11,18 +11,20 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
-from . import probes, snapshot
+from . import probes
+from .snapshot import same
 from .streams import Streams
 from .system import Clock, write_safely
 from .writers import Writers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ..runner import Runner
     from .keeper import Keeper
     from .program import Program
+    from .snapshot import Snapshot
 
 # Seconds: how long before its instant a change is prepared, how late it may come, how long restoration is watched.
 _AHEAD = 1.0
@@ -38,14 +40,26 @@ class Stopped(Exception):  # noqa: N818 -- no error: it was asked for
 
 
 class Runtime:
-    """Runs `program` from start to end. Every event is a line of `events.jsonl` in `folder` as soon as it happens."""
+    """Runs `program` from start to end. Every event is a line of `events.jsonl` in `folder` as soon as it happens.
 
-    def __init__(self, program: Program, keeper: Keeper, runner: Runner, clock: Clock, folder: Path) -> None:
+    `look` gives the target's snapshot, or raises `OkiagariError`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        keeper: Keeper,
+        runner: Runner,
+        clock: Clock,
+        folder: Path,
+        look: Callable[[], Snapshot],
+    ) -> None:
         self._program = program
         self._keeper = keeper
         self._runner = runner
         self._clock = clock
         self._folder = folder
+        self._look = look
         self._start = clock.monotonic() + program.t0 - clock.now()
         self._end = self._start + program.ends
         self._streams = Streams(program.streams, self._start, program.t0)
@@ -166,7 +180,7 @@ class Runtime:
 
     def _as_before(self) -> bool:
         try:
-            return snapshot.same(snapshot.take(self._runner), self._program.before)
+            return same(self._look(), self._program.before)
         except OkiagariError:
             # A target that can't be read just now isn't known to be as before, and its faults must still end in time.
             return False

@@ -70,9 +70,9 @@ class Places:
         return self.run / "drills" / drill
 
 
-def command(program: str | Path) -> tuple[str, ...]:
+def command(program: str | Path, *python: str) -> tuple[str, ...]:
     """Give the command line of the program on a target: without site packages, and with nothing cached on its disk."""
-    return ("/usr/bin/env", "python3", "-I", "-S", "-B", str(program))
+    return (*(python or ("/usr/bin/env", "python3")), "-I", "-S", "-B", str(program))
 
 
 def be_punctual() -> None:

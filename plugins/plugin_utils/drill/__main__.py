@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...module_utils.drill.permission import undertaking
-from ...module_utils.drill.places import Places
+from ...module_utils.drill.places import Places, Power
 from ...module_utils.drill.plan import plans
 from ...module_utils.drill.spec import parse
 from ...module_utils.drill.verdict import EXIT_CODES
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
 
 def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any]:
     reports, pace = Path(work["reports"]), RealPace()
-    drill = parse(work["drill"], work["testbed"])
+    drill = parse(work["drill"], work["testbed"], {node: Power(**each) for node, each in work["power"].items()})
     plan = plans(drill, work["testbed"], Places(work["testbed"]))
     gate = Gate(undertaking(drill, plan, work["testbed"]), work["testbed"], work["consent"], reports)
     user, host = history.user(), socket.gethostname()

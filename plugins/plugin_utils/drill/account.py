@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -114,18 +115,26 @@ def _fault(run: Run, fault: Fault, receipt: Mapping[str, Any] | None) -> dict[st
         "id": fault.id,
         "kind": fault.kind,
         "target": fault.target,
+        "made_by": fault.maker,
         "circuit": fault.circuit,
         "at": fault.at,
         "for": fault.lasts,
         "asked": dict(fault.params),
         "installed": known.get("installed") or {},
-        "measured": dict(known.get("measured") or {}),
-        "injected": _since(run, fault.target, known.get("injected_at")),
-        "undone": _since(run, fault.target, known.get("undone_at")) if known.get("injected_at") else None,
+        "measured": {**(known.get("measured") or {}), **_back(run, fault, known.get("undone_at"))},
+        "injected": _since(run, fault.maker, known.get("injected_at")),
+        "undone": _since(run, fault.maker, known.get("undone_at")) if known.get("injected_at") else None,
         "undone_by": known.get("undone_by"),
         "state": known.get("state", "unknown" if run.t0 else "not armed"),
         "error": known.get("error"),
     }
+
+
+def _back(run: Run, fault: Fault, undone_at: float | None) -> dict[str, Any]:
+    """How long after its end a machine took logins again, as what gives it its power saw it."""
+    events = run.collected.get(fault.by or "", {}).get("events", ())
+    later = [event["at"] for event in events if event["event"] == "restored" and event["at"] >= (undone_at or math.inf)]
+    return {"back_s": round(min(later) - (undone_at or 0.0), 3)} if later else {}
 
 
 def _since(run: Run, target: str, at: float | None) -> float | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -203,7 +203,7 @@ class Engine:
         if refused:
             self._halt("aborted", [str(problem) for problem in refused])
         most = max((len(radius.cut) for radius in plan.radii), default=0)
-        targets = len({fault.target for fault in self._drill.faults})
+        targets = len({fault.maker for fault in self._drill.faults})
         faults = _many(len(self._drill.faults), "fault")
         return f"{faults} on {_many(targets, 'target')}, at most {_many(most, 'circuit')} cut at once"
 
@@ -283,9 +283,9 @@ class Engine:
         ]
         for fault in self._drill.faults:
             missing = {*KINDS[fault.kind].needs(fault.params), "lease"} & set(
-                hello.get(fault.target, {}).get("missing", ())
+                hello.get(fault.maker, {}).get("missing", ())
             )
-            found += [f"{fault.target}: {fault.kind} needs {name}, which the target lacks" for name in sorted(missing)]
+            found += [f"{fault.maker}: {fault.kind} needs {name}, which the target lacks" for name in sorted(missing)]
         for target, snapshot in sorted(self.state.before.items()):
             left = [item for key in _STALE_KEYS for item in snapshot.get("okiagari", {}).get(key, ())]
             if left:
@@ -334,7 +334,7 @@ class Engine:
                 self._say("run", words.pop(0)[1])
             if not peeked and since >= halfway:
                 peeked = True
-                self.state.during = self._fleet.call("snapshot", timeout=_QUICK_S).of
+                self.state.during = self._ask_all("snapshot", self._fleet.remotes.keys() - self._drill.silenced(since))
             elif since + t0 >= asked + _POLL_S and not self._about_to_change(since):
                 asked = since + t0
                 self._look_in(since)
@@ -348,7 +348,9 @@ class Engine:
 
     def _look_in(self, since: float) -> None:
         """Ask one target after the other how it goes, gently, and end early if a fault couldn't be injected."""
-        targets = sorted(self._armed)
+        targets = sorted(self._armed.keys() - self._drill.silenced(since))
+        if not targets:
+            return
         target = targets[int(since / _POLL_S) % len(targets)]
         answer = self._fleet.call("status", {target: {"drill": self.state.name}}, timeout=_QUICK_S).of.get(target)
         if answer is None:
@@ -361,16 +363,39 @@ class Engine:
             self._halt("infrastructure", [f"{target}: its runner ended early"])
 
     def _recover(self) -> str:
+        silenced = self._silenced()
         if self._closing:
-            self._abort_targets()
-        self._collect()
-        self._mind_stopped(self.state.collected)
+            self._abort_targets(self._armed.keys() - silenced)
         start = self._pace.now()
         self._patience = start + self._drill.recover_timeout_s
+        self._await_back(silenced)
+        if self._closing:
+            self._abort_targets(self._armed.keys() & silenced)
+        self._collect(silenced)
+        self._mind_stopped(self.state.collected)
         taken = self._await_restored()
         if self._left(taken):
             return f"after {self._drill.recover_timeout_s:g} s not everything is as before"
         return f"everything is as before after {self._pace.now() - start:.1f} s"
+
+    def _silenced(self) -> set[str]:
+        """Give the targets that a fault has silenced by now."""
+        return set() if self.state.t0 is None else self._drill.silenced(self._pace.now() - self.state.t0)
+
+    def _await_back(self, silenced: Collection[str]) -> None:
+        """Wait, as long as patience allows, until all that were silenced answer again."""
+        gone = set(silenced)
+        if gone:
+            self._say("recover", f"waiting for {', '.join(sorted(gone))} to answer again")
+        while gone and self._pace.now() < self._patience:
+            gone -= self._ask_all("hello", gone).keys()
+            if gone:
+                self._pace.wait(_RECOVER_POLL_S, self._never if self._closing else self._stop)
+                self._mind_abort()
+
+    def _ask_all(self, command: str, targets: Collection[str]) -> dict[str, Answer]:
+        """Give the answers of those targets that answer soon."""
+        return self._fleet.call(command, {target: {} for target in targets}, timeout=_QUICK_S).of
 
     def _await_restored(self) -> Answers[Answer]:
         """Give the first snapshots that are as before, or the last ones that patience allows."""
@@ -394,16 +419,22 @@ class Engine:
         """Give the request that names this run, for each target that has a part in it."""
         return {target: {"drill": self.state.name} for target in self._armed}
 
-    def _abort_targets(self) -> None:
-        self._say("recover", f"aborting on {_many(len(self._armed), 'target')}")
-        answers = self._fleet.call("abort", self._of_run(), timeout=_QUICK_S, tries=_ABORT_TRIES, urgent=True)
+    def _abort_targets(self, targets: Collection[str]) -> None:
+        if not targets:
+            return
+        self._say("recover", f"aborting on {_many(len(targets), 'target')}")
+        asked = {target: request for target, request in self._of_run().items() if target in targets}
+        answers = self._fleet.call("abort", asked, timeout=_QUICK_S, tries=_ABORT_TRIES, urgent=True)
         for reason in answers.reasons:
             self.state.facts.infrastructure.append(f"{reason}; its faults end by themselves with their leases")
 
-    def _collect(self) -> None:
+    def _collect(self, silenced: Collection[str]) -> None:
         answers = self._fleet.call("collect", self._of_run(), tries=_ABORT_TRIES)
         self.state.collected = answers.of
-        self.state.facts.infrastructure += [f"nothing collected: {reason}" for reason in answers.reasons]
+        # One that was silenced and isn't back is told below, as something that isn't as before.
+        self.state.facts.infrastructure += [
+            f"nothing collected: {error}" for target, error in sorted(answers.failed.items()) if target not in silenced
+        ]
 
     def _after(self) -> str:
         self.state.facts.failed += [f"after the faults: {text}" for text in self._ask("after")]

@@ -76,6 +76,7 @@ class ShellRemote(ABC):
         self._python = "/usr/bin/env python3" if interpreter.startswith("auto") else shlex.quote(interpreter)
         self._root = bool(variables.get("ansible_become")) and variables.get("ansible_user") != "root"
         self._program = program
+        self._about = ""
         self._running: set[subprocess.Popen[bytes]] = set()
 
     @abstractmethod
@@ -83,7 +84,7 @@ class ShellRemote(ABC):
         """Give the command that runs a shell script on the target."""
 
     def call(self, command: str, payload: Mapping[str, Any] | None = None, timeout: float = 20.0) -> Answer:
-        run = f"{self._python} -I -S -B {shlex.quote(self._program.path)} {command}"
+        run = f"{self._python} -I -S -B {shlex.quote(self._program.path)} {self._about}{command}"
         script = f"[ -r {shlex.quote(self._program.path)} ] || exit {_ABSENT}; exec {run}"
         body = json.dumps(dict(payload or {})).encode()
         code, out, err = self._run(script, body, timeout)
@@ -175,6 +176,14 @@ class LocalRemote(ShellRemote):
         return ["/bin/sh", "-c", script]
 
 
+class LabRemote(LocalRemote):
+    """The power of a lab's nodes, on this machine."""
+
+    def __init__(self, name: str, variables: Mapping[str, Any], program: Program) -> None:
+        super().__init__(name, variables, program)
+        self._about = f"--lab {shlex.quote(str(variables['okiagari_lab']))} "
+
+
 class SshRemote(ShellRemote):
     """A target behind OpenSSH. `socket` is the path of the kept connection: short, and in a private directory."""
 
@@ -202,6 +211,8 @@ def connect(name: str, variables: Mapping[str, Any], program: Program, directory
     """
     place = str(variables.get("okiagari_directory") or DIRECTORY)
     program = Program(program.content, program.name, place)
+    if variables.get("okiagari_lab"):
+        return LabRemote(name, variables, program)
     plugin = str(variables.get("ansible_connection") or "ssh").rpartition(".")[2]
     if plugin == "local":
         return LocalRemote(name, variables, program)

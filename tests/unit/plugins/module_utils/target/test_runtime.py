@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.target import runtime
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.program import parse
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.runtime import Runtime
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
 
 if TYPE_CHECKING:
@@ -21,17 +21,16 @@ LONG_S = 2.5
 CUT = {"id": "a", "kind": "link_down", "params": {"interface": "w-a"}, "at": 5, "for": 20}
 
 
-def run(target: SimulatedTarget, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> dict[str, Any]:
+def run(target: SimulatedTarget, folder: Path, **more: Any) -> dict[str, Any]:
     """Run a drill on a target whose snapshots take long, and give its events by name."""
 
-    def take(_runner: object) -> dict[str, Any]:
+    def look() -> dict[str, Any]:
         target.clock.sleep(LONG_S)
         return shown(target)
 
-    monkeypatch.setattr(runtime.snapshot, "take", take)
     program = parse({"drill": "d", "t0": target.clock.now() + 4, "ends": 40, "faults": [CUT], **more})
     target.keeper.arm("d", [(program.faults[0].fault, 30.0)])
-    runtime.Runtime(program, target.keeper, target.kernel, target.clock, folder).run()
+    Runtime(program, target.keeper, target.kernel, target.clock, folder, look).run()
     lines = (folder / "events.jsonl").read_text().splitlines()
     return {"t0": program.t0} | {event["event"]: event for event in map(json.loads, lines)}
 
@@ -42,9 +41,9 @@ def shown(target: SimulatedTarget) -> dict[str, Any]:
     return state
 
 
-def test_a_slow_snapshot_delays_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_snapshot_delays_no_fault(tmp_path: Path) -> None:
     target = SimulatedTarget(tmp_path)
-    events = run(target, tmp_path, monkeypatch, before=shown(target))
+    events = run(target, tmp_path, before=shown(target))
     assert events["injected"]["at"] == pytest.approx(events["t0"] + 5, abs=0.01)
     assert events["undone"]["at"] == pytest.approx(events["t0"] + 25, abs=0.01)
     assert events["restored"]["took"] == pytest.approx(LONG_S, abs=0.01)
@@ -60,38 +59,35 @@ def test_faults_that_are_undone_under_the_runner_stay_undone(tmp_path: Path, mon
         target.keeper.abort("d", "A. Person")
 
     monkeypatch.setattr(target.keeper, "prepare", overtaken)
-    events = run(target, tmp_path, monkeypatch)
+    events = run(target, tmp_path)
     assert events["note"]["detail"] == "the fault a is already over"
     assert "injected" not in events
     assert "ended" in events
     assert target.kernel.state() == before
 
 
-def test_a_scar_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    events = run(SimulatedTarget(tmp_path), tmp_path, monkeypatch, before={"state": "another"})
+def test_a_scar_is_told(tmp_path: Path) -> None:
+    events = run(SimulatedTarget(tmp_path), tmp_path, before={"state": "another"})
     assert "restored" not in events
     assert "not as before 30 s after the last undo" in events["not_restored"]["detail"]
 
 
-def test_restoration_is_not_watched_without_knowing_how_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not {"restored", "not_restored"} & run(SimulatedTarget(tmp_path), tmp_path, monkeypatch).keys()
+def test_restoration_is_not_watched_without_knowing_how_it_was(tmp_path: Path) -> None:
+    assert not {"restored", "not_restored"} & run(SimulatedTarget(tmp_path), tmp_path).keys()
 
 
-def test_a_snapshot_that_fails_delays_no_fault_and_ends_no_runner(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_snapshot_that_fails_delays_no_fault_and_ends_no_runner(tmp_path: Path) -> None:
     target = SimulatedTarget(tmp_path)
     before, taken = shown(target), iter([False, False])
 
-    def take(_runner: object) -> dict[str, Any]:
+    def look() -> dict[str, Any]:
         target.clock.sleep(LONG_S)
         if next(taken, True):
             return shown(target)
         raise OkiagariError("no snapshot: simulated")
 
-    monkeypatch.setattr(runtime.snapshot, "take", take)
     program = parse({"drill": "d", "t0": target.clock.now() + 4, "ends": 40, "faults": [CUT], "before": before})
     target.keeper.arm("d", [(program.faults[0].fault, 30.0)])
-    runtime.Runtime(program, target.keeper, target.kernel, target.clock, tmp_path).run()
+    Runtime(program, target.keeper, target.kernel, target.clock, tmp_path, look).run()
     events = [json.loads(line)["event"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert events == ["started", "injected", "undone", "restored", "ended"]

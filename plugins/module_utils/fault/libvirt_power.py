@@ -1,0 +1,48 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The power of the guests that this target runs with libvirt, by `virsh`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..runner import CommandFailed, output
+from .power import power_ops
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..runner import Runner
+    from .backend import Op
+
+# The one daemon, or the one for QEMU alone.
+SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
+TRY = ("test", "-S", SOCKETS[0], "-o", "-S", SOCKETS[1])
+_VIRSH = ("virsh", "--quiet")
+_POWER = {
+    "running": "on",
+    "idle": "on",
+    "in shutdown": "on",
+    "paused": "paused",
+    "shut off": "off",
+    "crashed": "off",
+}
+_STEPS = {"cut": "destroy", "start": "start", "pause": "suspend", "resume": "resume"}
+
+
+def guest(runner: Runner, name: str) -> dict[str, Any]:
+    """Give the state of one guest. One that would be forgotten when it stops counts as missing."""
+    there = output(runner, (*_VIRSH, "list", "--all", "--persistent", "--name")).split()
+    if name not in there:
+        return {"missing": there}
+    argv = (*_VIRSH, "domstate", name)
+    said = output(runner, argv).strip()
+    if said not in _POWER:
+        raise CommandFailed(f"{' '.join(argv)}: its output can't be understood: {said}")
+    return {"power": _POWER[said]}
+
+
+def guest_ops(name: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
+    """Give the commands that lead to the wanted power."""
+    return [(*_VIRSH, _STEPS[step], name) for step, _name in power_ops(name, have, want)]
