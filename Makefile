@@ -76,6 +76,7 @@ bench: site ## measure against the figures to beat
 .PHONY: soak
 soak: site ## the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
 	pytest --durations 12 -m "lab and soak" tests/lab
+	python scripts/run_scenarios.py site_dark
 	ansible-playbook playbooks/storage.yml
 	python scripts/run_scenarios.py controller_killed nagoya_otemachi_loss
 	for drill in $(SCENARIO) hiroshima_isolated; do \

@@ -88,6 +88,8 @@ options:
         of a C(node). C(loss) has a C(percent), and strikes what leaves that end.
       - C(route_override) sends what the C(node) has for C(to), a site, node or prefix, by way of the neighbour C(via).
         C(route_blackhole) drops it.
+      - C(power_cut) and C(pause) take a C(node), or its guest C(machine), its power, or freeze it; C(site_down) takes
+        a whole C(site) its power. What gives a node its power is in its variable C(okiagari_power).
     type: list
     elements: dict
     default: []

@@ -23,6 +23,11 @@ options:
     description: Who ends them; the drill's report says so.
     type: str
     default: drill_stop
+  lab:
+    description:
+      - The directory of a lab on the machine that the module runs on. Then it is about the power of the lab's nodes,
+        as the faults C(power_cut) and C(pause) take it, and not about the machine itself.
+    type: path
 attributes:
   check_mode:
     description: Only lists the drills.
@@ -41,7 +46,7 @@ requirements:
   - Python 3.11 or later on the target
   - iproute2 on the target
 notes:
-  - Needs root on the target. Use C(become).
+  - Needs root on the target. Use C(become). With O(lab) it needs to be whoever owns the lab.
 seealso:
   - module: okiagari.testbed.drill
   - module: okiagari.testbed.heal
@@ -66,15 +71,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import OkiagariError
 from ..module_utils.reconcile import Content, reconcile
-from ..module_utils.target.edge import keeper_of
-from ..module_utils.target.system import Places
+from ..module_utils.target.edge import LAB_SPEC, keeper_to_end
 
 
 def main() -> None:
-    module = AnsibleModule({"by": {"type": "str", "default": "drill_stop"}}, supports_check_mode=True)
+    module = AnsibleModule({"by": {"type": "str", "default": "drill_stop"}, **LAB_SPEC}, supports_check_mode=True)
     try:
-        places = Places()
-        keeper = keeper_of(module, places, places.run)
+        keeper = keeper_to_end(module)
         found = keeper.drills()
 
         def read() -> Content:

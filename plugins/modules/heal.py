@@ -20,6 +20,12 @@ description:
   - The lab's circuit emulation is not touched.
   - Needs neither the controller that injected the faults nor its memory. Does nothing on a target that is well.
   - Fails if something could not be removed.
+options:
+  lab:
+    description:
+      - The directory of a lab on the machine that the module runs on. Then it is about the power of the lab's nodes,
+        as the faults C(power_cut) and C(pause) take it, and not about the machine itself.
+    type: path
 attributes:
   check_mode:
     description: Only lists what it would remove.
@@ -38,7 +44,7 @@ requirements:
   - Python 3.11 or later on the target
   - iproute2 on the target
 notes:
-  - Needs root on the target. Use C(become).
+  - Needs root on the target. Use C(become). With O(lab) it needs to be whoever owns the lab.
 seealso:
   - module: okiagari.testbed.link_fault
   - module: okiagari.testbed.route_fault
@@ -47,6 +53,11 @@ seealso:
 EXAMPLES = r"""
 - name: Leave nothing behind
   okiagari.testbed.heal:
+
+- name: Give the lab's nodes the power that faults have taken
+  okiagari.testbed.heal:
+    lab: "{{ lab_directory }}"
+  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -78,17 +89,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import OkiagariError
 from ..module_utils.reconcile import Content, reconcile
-from ..module_utils.target.edge import keeper_of
-from ..module_utils.target.system import Places
+from ..module_utils.target.edge import LAB_SPEC, keeper_to_end
 
 Report = dict[str, list[dict[str, str]]]
 
 
 def main() -> None:
-    module = AnsibleModule({}, supports_check_mode=True)
+    module = AnsibleModule(LAB_SPEC, supports_check_mode=True)
     try:
-        places = Places()
-        keeper = keeper_of(module, places, places.run)
+        keeper = keeper_to_end(module)
         report: Report = keeper.heal(check=True)
 
         def read() -> Content:

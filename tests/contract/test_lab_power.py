@@ -60,7 +60,7 @@ class SimulatedLab:
 
     def arm(self, kind: str, machine: str, lasts: float) -> str:
         fault = {"id": "d-1", "kind": kind, "params": {"machine": machine}, "at": 0.0, "for": lasts, "target": machine}
-        armed = self.call("arm", {"drill": "d", "t0": time.time() + 1.5, "ends": lasts + 1, "faults": [fault]})
+        armed = self.call("arm", {"drill": "d", "t0": time.time() + 6, "ends": lasts + 1, "faults": [fault]})
         assert armed.get("armed"), armed
         return str(armed["unit"])
 
@@ -180,6 +180,16 @@ def test_the_lab_takes_its_timers_with_it(lab: SimulatedLab) -> None:
     lab.space.destroy()
     assert lab.space.processes() == {}
     assert not lab.directory.exists()
+
+
+def test_what_it_starts_is_an_ordinary_process(lab: SimulatedLab) -> None:
+    """The runner goes before others, and the node that it starts again must not."""
+    lab.arm("power_cut", "a-r1", 1.5)
+    runner = next(pid for pid, owner in lab.space.processes().items() if owner == "okiagari-drill-d.service")
+    wait_for(lambda: os.sched_getscheduler(runner) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR)
+    wait_for(lambda: not lab.call("status", {"drill": "d"})["running"])
+    assert lab.call("status", {"drill": "d"})["faults"][0]["undone_by"] == "program"
+    assert {os.sched_getscheduler(pid) for pid in lab.space.node_processes("a-r1")} == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +16,8 @@ from ansible_collections.okiagari.testbed.tests.lab.small_lab import PROJECT
 from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ansible_collections.okiagari.testbed.tests.lab.small_lab import SmallLab
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]

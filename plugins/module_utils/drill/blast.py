@@ -95,7 +95,7 @@ def _parts(graph: Graph, radius: Radius) -> list[set[str]]:
 
 def _gone(radius: Radius) -> str:
     words = [f"{' and '.join(radius.cut)} carry nothing"] if radius.cut else []
-    words += [f"{' and '.join(radius.silent)} answer nobody"] if radius.silent else []
+    words += [f"{node} answers nobody" for node in radius.silent]
     return " and ".join(words)
 
 

@@ -76,8 +76,9 @@ def undertaking(drill: Drill, plan: Plan, testbed: Mapping[str, Any]) -> Underta
     """Give what the drill undertakes. It touches the sites that docs/reference/drill.md says."""
     # What gives the nodes their power is no node itself.
     nodes = set(plan.programs) & testbed["nodes"].keys() | {fault.target for fault in drill.faults}
-    for fault in drill.faults:
-        circuit = testbed["circuits"].get(edge_of(fault, testbed))
+    edges = {edge_of(fault, testbed) for fault in drill.faults}
+    edges |= {edge for radius in plan.radii for edge in radius.cut}
+    for circuit in map(testbed["circuits"].get, edges):
         nodes |= {circuit["a"], circuit["b"]} if circuit else set()
     sites = {testbed["nodes"][node].get("site") for node in nodes}
     sites |= {site for radius in plan.radii for site in radius.isolated}

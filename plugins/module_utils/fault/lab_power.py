@@ -22,12 +22,17 @@ _POWER = {"running": "on", "starting": "on", "paused": "paused", "stopped": "off
 
 
 class LabPower(Backend):
-    """The nodes of one lab. Whoever owns the lab may do this; it needs no root."""
+    """The nodes of one lab. Whoever owns the lab may do this; it needs no root.
+
+    A machine takes its time to die. So that all nodes of a site lose their power at once, nobody waits for it before
+    the read-back.
+    """
 
     name = "lab"
 
     def __init__(self, space: LabSpace) -> None:
         self._space = space
+        self._dying: set[str] = set()
 
     def capabilities(self) -> frozenset[str]:
         return frozenset({"power"})
@@ -37,6 +42,9 @@ class LabPower(Backend):
 
     def _power(self, name: str) -> dict[str, object]:
         node = LabNode(self._space, name)
+        if name in self._dying:
+            node.cut()
+            self._dying.remove(name)
         state = node.state()
         if state == "absent":
             return {"missing": nodes_of(self._space)}
@@ -59,7 +67,8 @@ class LabPower(Backend):
 
     def _take(self, step: str, node: LabNode) -> None:
         if step == "cut":
-            node.cut()
+            node.kill()
+            self._dying.add(node.name)
         elif step == "start":
             node.switch_on(node.last_start())
         else:

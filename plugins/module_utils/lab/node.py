@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,14 +76,22 @@ class LabNode:
             console.replace(self.directory / "console.previous.log")
         self._space.spawn(record["command"], self.name, console, extra=record["environment"])
 
+    def kill(self) -> None:
+        """Cut its power: SIGKILL, without waiting for the end of what dies."""
+        self._signal(signal.SIGKILL)
+
     def cut(self) -> bool:
-        """Cut its power: SIGKILL, and wait until nothing of it is left. Say whether anything was."""
+        """Cut its power, and wait until nothing of it is left. Say whether anything was."""
         return self._space.kill_node(self.name)
 
     def pause(self, stop: bool) -> None:
         """Freeze it, or let it go on."""
+        self._signal(signal.SIGSTOP if stop else signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
         for pid in self._space.node_processes(self.name):
-            os.kill(pid, signal.SIGSTOP if stop else signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def nodes_of(space: LabSpace) -> list[str]:

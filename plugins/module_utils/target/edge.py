@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
@@ -16,6 +17,7 @@ from ..fault.model import Fault, parse_fault
 from ..reconcile import Content, Outcome, reconcile
 from ..runner import ModuleRunner
 from .keeper import Keeper
+from .lab_host import keeper_of_lab
 
 # Ansible ships to the target only what is imported, and the program needs it.
 from .main import main  # noqa: F401 # pylint: disable=unused-import
@@ -26,7 +28,6 @@ from .timers import SystemdTimers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ..fault.journal import Record
 
@@ -35,6 +36,7 @@ LEASE_SPEC: dict[str, Any] = {
     "id": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
+LAB_SPEC: dict[str, Any] = {"lab": {"type": "path"}}
 
 
 def keeper_of(module: Any, places: Places, program: Path) -> Keeper:
@@ -42,6 +44,14 @@ def keeper_of(module: Any, places: Places, program: Path) -> Keeper:
     runner = ModuleRunner(module)
     timers = SystemdTimers(runner)
     return Keeper(LinuxBackend(runner), Store(places), timers, Clock(), boot_id(), command(program))
+
+
+def keeper_to_end(module: Any) -> Keeper:
+    """Give the keeper of a module that only ends things: on its target, or with `lab` about the power of its nodes."""
+    places = Places()
+    if module.params["lab"]:
+        return keeper_of_lab(Path(module.params["lab"]), places.run)
+    return keeper_of(module, places, places.run)
 
 
 class FaultResource:

@@ -272,15 +272,18 @@ def main() -> int:
 
     With `--lab DIRECTORY` before it, it is about the power of that lab's nodes.
     """
-    program = Path(sys.argv[0]).absolute()
-    if sys.argv[1:2] == ["--lab"] and len(sys.argv) > 2:
+    program, argv = Path(sys.argv[0]).absolute(), sys.argv[1:]
+    lab = argv[:1] == ["--lab"] and len(argv) > 1
+    if lab:
         from .lab_host import LabCommands
 
-        return answer(LabCommands(Path(sys.argv[2]), program), sys.argv[3:], sys.stdin.read)
-    if sys.argv[1:2] and sys.argv[1] in CALLED_BY_UNITS:
-        be_punctual()
-    commands = Commands(Places(), SubprocessRunner(), Clock(), command(program))
-    return answer(commands, sys.argv[1:], sys.stdin.read)
+        commands: Commands = LabCommands(Path(argv[1]), program)
+        argv = argv[2:]
+    else:
+        commands = Commands(Places(), SubprocessRunner(), Clock(), command(program))
+    if argv and argv[0] in CALLED_BY_UNITS:
+        be_punctual(inherited=not lab)
+    return answer(commands, argv, sys.stdin.read)
 
 
 def answer(commands: Commands, argv: Sequence[str], read: Callable[[], str]) -> int:

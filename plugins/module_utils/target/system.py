@@ -75,13 +75,15 @@ def command(program: str | Path, *python: str) -> tuple[str, ...]:
     return (*(python or ("/usr/bin/env", "python3")), "-I", "-S", "-B", str(program))
 
 
-def be_punctual() -> None:
+def be_punctual(inherited: bool = True) -> None:
     """Go before ordinary programs on a busy target, but after a router's BFD. Where that isn't allowed all goes on.
+
+    Unless `inherited`, what this process starts is ordinary again: a lab's node must not go before everything else.
 
     A unit that asks systemd for it wouldn't start at all there, and with it no lease would end.
     """
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_RANK))
+        os.sched_setscheduler(0, os.SCHED_RR | (0 if inherited else os.SCHED_RESET_ON_FORK), os.sched_param(_RANK))
 
 
 def boot_id() -> str:

@@ -49,7 +49,13 @@ class Project:
         inventory = {"all": {"hosts": self._hosts, "vars": variables}}
         (self.path / "inventory.yml").write_text(json.dumps(inventory))
 
-    def _target(self, name: str) -> dict[str, str]:
+    def powered(self, power: object) -> None:
+        """Say in the inventory what gives every node its power."""
+        for variables in self._hosts.values():
+            variables["okiagari_power"] = power
+        self.write_inventory()
+
+    def _target(self, name: str) -> dict[str, Any]:
         home = self.path / "targets" / name
         home.mkdir(parents=True)
         (home / "python").write_text(f"#!{sys.executable}\n" + SIMULATED.read_text())

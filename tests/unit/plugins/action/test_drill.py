@@ -57,6 +57,43 @@ def test_an_ignored_drill_does_not_decide(project: Any) -> None:
     assert "DRILL short_cut: NOTHING TESTED" in out
 
 
+DARK = {"at": "1s", "for": "1s", "fault": "power_cut", "node": "otemachi"}
+
+
+def test_what_gives_a_node_its_power_is_known_by_the_inventory(project: Any) -> None:
+    project.drill["timeline"] = [DARK]
+    project.powered({"lab": str(project.path / "lab")})
+    code, out = project.run("--check")
+    assert code == 0, out
+    assert '+++ lab@localhost\n+ 1 s for 1 s: power_cut {"machine": "otemachi"}' in out
+
+
+@pytest.mark.parametrize(
+    ("power", "message"),
+    [
+        (None, "nothing is known that could cut the power of otemachi: it has no variable okiagari_power"),
+        ("lab", "okiagari_power isn't of the form {lab: DIRECTORY}"),
+        ({"lab": "labs/lab"}, "okiagari_power isn't of the form {lab: DIRECTORY}"),
+        ({"bmc": "10.0.0.1"}, "okiagari_power isn't of the form {lab: DIRECTORY}"),
+    ],
+)
+def test_without_it_no_power_is_cut(project: Any, power: object, message: str) -> None:
+    project.drill["timeline"] = [DARK]
+    project.powered(power)
+    code, out = project.run()
+    assert code == 2, out
+    assert message in out.replace("\n", " ")
+
+
+def test_a_lab_that_is_not_up_is_told_before_anything_is_armed(project: Any) -> None:
+    project.drill["timeline"] = [DARK]
+    project.powered({"lab": str(project.path / "lab")})
+    code, out = project.run()
+    assert code == 4, out
+    assert f"lab@localhost: there is no lab in {project.path / 'lab'}" in project.report()["reason"][0]
+    assert not list(project.path.glob("targets/*/program.json"))
+
+
 def test_check_mode_contacts_nobody(project: Any) -> None:
     code, out = project.run("--check")
     assert code == 0, out

@@ -37,8 +37,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("OKIAGARI_RUN", str(tmp_path / "run"))
     target = SimulatedTarget(tmp_path)
     monkeypatch.setattr(edge, "keeper_of", lambda *_arguments: target.keeper)
-    monkeypatch.setattr(heal, "keeper_of", lambda *_arguments: target.keeper)
-    monkeypatch.setattr(drill_stop, "keeper_of", lambda *_arguments: target.keeper)
     return Modules(target, capsys)
 
 
@@ -201,3 +199,17 @@ def test_heal_fails_if_something_is_left(run: Modules) -> None:
     result = run(heal)
     assert result["failed"]
     assert "still there after healing" in result["msg"]
+
+
+@pytest.mark.parametrize("module", [heal, drill_stop])
+def test_a_lab_that_is_not_there_is_told_and_not_made(run: Modules, module: Any, tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    assert run(module, lab=str(lab))["msg"] == f"there is no lab in {lab}: run playbooks/lab_up.yml"
+    assert not lab.exists()
+
+
+def test_of_a_lab_its_power_is_healed_and_not_this_machine(run: Modules, tmp_path: Path) -> None:
+    (tmp_path / "lab" / "nodes").mkdir(parents=True)
+    run(link_fault, fault="down", interface="w-a", lease="20s")
+    assert run(heal, lab=str(tmp_path / "lab"))["found"] == []
+    assert len(run(heal)["healed"]) == 2

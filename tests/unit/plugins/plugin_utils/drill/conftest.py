@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places, Power
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.statistics import Clock
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import Graph, load
@@ -22,6 +22,8 @@ from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.remote impo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+POWER = "lab@localhost"
+"""What gives the simulated nodes their power."""
 LAB = Path(__file__).parents[5] / "inventory/lab/testbed.yml"
 
 
@@ -54,6 +56,7 @@ class Behaviour:
     fenced: set[str] = field(default_factory=set)
     members: set[str] = field(default_factory=set)
     forgets: int = 0
+    boot_s: float = 20.0
     on_call: Callable[[str, str], None] | None = None
 
 
@@ -71,7 +74,7 @@ class SimulatedTestbed:
         self.stopped: str | None = None
         self.claims: dict[str, tuple[str, str, float]] = {}
         self.calls: list[tuple[str, str]] = []
-        self.offsets = {name: 0.01 * number for number, name in enumerate(sorted(testbed["nodes"]))}
+        self.offsets = {name: 0.01 * number for number, name in enumerate([*sorted(testbed["nodes"]), POWER])}
         self.lock = threading.Lock()
 
     def t0(self, target: str) -> float:
@@ -95,6 +98,15 @@ class SimulatedTestbed:
                 interfaces = {item["name"]: item for item in self.testbed["nodes"][target]["interfaces"]}
                 found.add(interfaces[fault["params"]["interface"]]["circuit"])
         return found
+
+    def silent(self, at: float) -> set[str]:
+        """The nodes that answer nobody: paused, without power, or booting since they have it again."""
+        return {
+            fault["target"]
+            for _target, fault, start, end in self.faults()
+            if (fault["kind"] == "pause" and start <= at < end)
+            or (fault["kind"] == "power_cut" and start <= at < end + self.behaviour.boot_s)
+        }
 
     def hops(self, source: str, address: str, at: float) -> list[str]:
         """Where the answers to a traced path come from: each router's loopback stands for it."""
@@ -143,8 +155,10 @@ class SimulatedTestbed:
         for target, fault, start, end in self.faults():
             if fault["kind"] == "link_down" and start <= sent < min(end, start + self.behaviour.outage_s):
                 return True
+            if fault["kind"] != "loss":
+                continue
             same_site = self.testbed["nodes"][target]["site"] == self.testbed["nodes"][source]["site"]
-            if fault["kind"] == "loss" and same_site and start <= sent < end:
+            if same_site and start <= sent < end:
                 return bool(chance.random() * 100 < fault["params"]["percent"])
         return False
 
@@ -209,7 +223,7 @@ class SimulatedRemote:
             sim.calls.append((self.name, command))
         if sim.behaviour.on_call:
             sim.behaviour.on_call(self.name, command)
-        if self.name in sim.behaviour.unreachable:
+        if self.name in sim.behaviour.unreachable | sim.silent(sim.pace.now()):
             raise UnreachableError(f"{self.name}: no answer within {timeout:g} s")
         answer: dict[str, Any] = getattr(self, f"_{command}")(dict(payload or {}))
         return answer
@@ -225,6 +239,8 @@ class SimulatedRemote:
 
     def _snapshot(self, _request: dict[str, Any]) -> dict[str, Any]:
         sim, now = self.testbed, self.testbed.pace.now()
+        if self.name == POWER:
+            return {"power": {name: "off" if name in sim.silent(now) else "on" for name in sim.testbed["nodes"]}}
         down = {
             fault["params"].get("interface")
             for target, fault, start, end in sim.faults()
@@ -274,7 +290,8 @@ class SimulatedRemote:
 
     def _collect(self, request: dict[str, Any]) -> dict[str, Any]:
         sim = self.testbed
-        if self.name not in sim.programs:
+        ended = {fault["target"] for _target, fault, _start, _end in sim.faults() if fault["kind"] == "power_cut"}
+        if self.name not in sim.programs or self.name in ended:
             return {"events": [], "faults": [], "streams": [], "probes": []}
         probes = [
             sim.probe(self.name, probe, sim.t0(self.name) + probe["at"])
@@ -366,12 +383,14 @@ def simulate(lab: dict[str, Any]) -> Callable[..., Simulation]:
         testbed = testbed or SimulatedTestbed(lab, VirtualPace(), Behaviour(**misbehaviour))
         pace = testbed.pace
         said: list[tuple[str, str]] = []
-        remotes = {name: SimulatedRemote(name, testbed) for name in lab["nodes"]}
+        drill = parse(arguments, lab, {name: Power(POWER, name) for name in lab["nodes"]})
+        makers = {fault.by for fault in drill.faults if fault.by}
+        remotes = {name: SimulatedRemote(name, testbed) for name in (*lab["nodes"], *makers)}
 
         def progress(phase: str, text: str) -> None:
             said.append((phase, text))
 
-        engine = Engine(parse(arguments, lab), lab, remotes, pace, progress, parallel, gate, who)
+        engine = Engine(drill, lab, remotes, pace, progress, parallel, gate, who)
         return Simulation(engine, testbed, pace, said)
 
     return make
