@@ -121,6 +121,23 @@ options:
     description: How long the network may take to be as before.
     type: str
     default: 30s
+  budget:
+    description:
+      - How slow a run may be. One that is over any limit has failed.
+    type: dict
+    suboptions:
+      outage:
+        description: The longest silence of any stream from the first injection on. Needs O(traffic).
+        type: str
+      restored:
+        description: The time from the last undo until everything was as before.
+        type: str
+      arm:
+        description: The time to arm all targets.
+        type: str
+      skew:
+        description: The largest difference between asked and actual instant of any injection or undo.
+        type: str
   reports:
     description:
       - Where reports go. A relative one is taken from the nearest directory above the playbook with an C(ansible.cfg).

@@ -8,7 +8,7 @@ Times are seconds since T0, delays milliseconds, loss is in percent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Drill:
-    """A whole drill. `watch_s`: how long traffic is watched after the last fault has ended."""
+    """A whole drill. `watch_s`: how long traffic is watched after the last fault has ended. `budget`: limits in ms."""
 
     name: str
     title: str
@@ -121,6 +121,7 @@ class Drill:
     expects_no_majority: bool = False
     watch_s: float = 10.0
     recover_timeout_s: float = 30.0
+    budget: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def last_end(self) -> float:

@@ -14,6 +14,7 @@ from ..fault.model import span
 from ..target.writers import LARGEST, SMALLEST
 from ..units import duration
 from ..values import choice, file_path, flag, text, whole
+from . import budget
 from .conflicts import GUARD_S
 from .model import Drill, Fault, Traffic, Writer
 from .placement import COMMON_KEYS, FAULTS, keys_of, place
@@ -33,6 +34,7 @@ KEYS = (
     "expects_no_majority",
     "watch",
     "recover_timeout",
+    "budget",
     "reports",
     "testbed",
 )
@@ -64,6 +66,7 @@ def parse(arguments: object, testbed: Mapping[str, Any], power: Mapping[str, Pow
         expects_no_majority=top.take("expects_no_majority", flag, default=False),
         watch_s=top.take("watch", duration, 10.0),
         recover_timeout_s=top.take("recover_timeout", duration, 30.0),
+        budget=budget.read(top),
     )
     if problems:
         raise BadInput(problems)

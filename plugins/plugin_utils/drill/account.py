@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ...module_utils.drill import expectations, statistics, verdict, writes
+from ...module_utils.drill import budget, expectations, statistics, verdict, writes
 from ...module_utils.drill.check import Asked, Check, Context, Measured, Measurements
 from ...module_utils.drill.compare import differences
 from ...module_utils.drill.statistics import Clock, Direction, first_end
@@ -45,7 +45,9 @@ def report(run: Run, places: Places) -> dict[str, Any]:
     outage_ms = _outage_ms(directions, injected)
     all_written = _written(run)
     probes = _probes(run, places, Measurements(directions, all_written, windows, injected))
-    _complete(run, faults, probes, injected)
+    timing = _timing(run, faults)
+    judged = budget.judge(run.drill.budget, {"outage_ms": outage_ms, "timing": timing})
+    _complete(run, faults, probes, judged, injected)
     for fault in faults:
         fault["measured"] = {**fault["measured"], **_measured(fault, directions, windows, places)}
     decision = verdict.decide(run.facts)
@@ -61,13 +63,14 @@ def report(run: Run, places: Places) -> dict[str, Any]:
         "reason": list(decision.reasons) or None,
         "restored": run.facts.restored,
         "outage_ms": outage_ms,
+        "budget": judged,
         "started": iso(run.started),
         "ended": iso(run.ended),
         "t0": iso(run.t0),
         "t0_epoch": run.t0,
         "testbed": {key: run.testbed.get(key) for key in ("name", "nodes", "circuits", "sites")},
         "targets": {target: _target(run, target) for target in sorted(run.reached)},
-        "timing": _timing(run, faults),
+        "timing": timing,
         "faults": faults,
         "probes": probes,
         "streams": [_stream(direction, injected, first_end(windows)) for direction in directions],
@@ -81,7 +84,11 @@ def report(run: Run, places: Places) -> dict[str, Any]:
 
 
 def _complete(
-    run: Run, faults: Sequence[Mapping[str, Any]], probes: Sequence[Mapping[str, Any]], injected: float | None
+    run: Run,
+    faults: Sequence[Mapping[str, Any]],
+    probes: Sequence[Mapping[str, Any]],
+    judged: Mapping[str, Mapping[str, Any]],
+    injected: float | None,
 ) -> None:
     facts = run.facts
     facts.injected = injected is not None
@@ -98,6 +105,7 @@ def _complete(
         for probe in probes
         if not probe["ok"] and probe["phase"] not in ("before", "after")
     ]
+    facts.failed += budget.excesses(judged)
 
 
 def _target(run: Run, target: str) -> dict[str, Any]:

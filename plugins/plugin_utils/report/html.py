@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import topology_svg, view, wording
+from .budget import budget_rows
 from .plot import stream_pairs
 from .reading import Report, elapsed, entries, mapping, number, scrubbed, sentences, text
 from .timebase import axis_of
@@ -22,18 +23,31 @@ _HERE = Path(__file__).parent
 
 def render_html(report: Report) -> str:
     """The whole page; equal reports give equal pages."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    return environment.get_template("page.html.j2").render(
-        style=(_HERE / "page.css").read_text(encoding="utf-8"),
+    return template("page.html.j2").render(
+        style=style(),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         **_values(scrubbed(report)),
     )
+
+
+def template(name: str, folder: Path = _HERE) -> Any:
+    """A page's template; what every page has is at hand for those of other folders too."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader([folder, _HERE]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(name)
+
+
+def style() -> str:
+    """The style of every page."""
+    return (_HERE / "page.css").read_text(encoding="utf-8")
 
 
 def _values(report: Report) -> dict[str, Any]:
@@ -56,6 +70,7 @@ def _values(report: Report) -> dict[str, Any]:
         "reasons": reasons_of(report),
         "steps": next_steps(report),
         "tiles": view.tiles(report),
+        "budget": budget_rows(report),
         "drawings": [
             svg
             for sheet in (topology_svg.WIDE, topology_svg.NARROW)

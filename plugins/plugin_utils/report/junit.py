@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .budget import budget_rows
 from .reading import Report, elapsed, entries, mapping, moment, number, scrubbed, text
 from .verdicts import reasons_of, summary_of, verdict_of
 from .wording import UNKNOWN, instant, milliseconds
@@ -36,7 +37,7 @@ class Case:
 def render_junit(report: Report) -> str:
     """The report as JUnit XML with its declaration."""
     report = scrubbed(report)
-    cases = _unique([*_probes(report), *_faults(report), *_restorations(report), _verdict(report)])
+    cases = _unique([*_probes(report), *_budget(report), *_faults(report), *_restorations(report), _verdict(report)])
     drill = text(report.get("drill"), "drill")
     began = moment(report.get("started"))
     took = elapsed(report.get("started"), report.get("ended")) or 0.0
@@ -132,6 +133,19 @@ def _probes(report: Report) -> list[Case]:
             cases.append(Case("probe", name, "passed", detail=detail))
         else:
             cases.append(Case("probe", name, "failure", "probe", detail or "the probe failed"))
+    return cases
+
+
+def _budget(report: Report) -> list[Case]:
+    cases = []
+    for row in budget_rows(report):
+        name, took = f"{row['title']}: at most {row['limit']}", f"{row['measured']}, at most {row['limit']} allowed"
+        if row["ok"] is None:
+            cases.append(Case("budget", name, "skipped", message="not measured"))
+        elif row["ok"]:
+            cases.append(Case("budget", name, "passed", detail=took))
+        else:
+            cases.append(Case("budget", name, "failure", "budget", took))
     return cases
 
 

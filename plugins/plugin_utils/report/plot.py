@@ -10,7 +10,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from .reading import Report, entries, mapping, number, text
+from .budget import limit_of
+from .reading import Report, entries, number, text
 from .svg import Element, element, group
 from .timebase import Axis, round_steps
 from .timeline import Lane, canvas
@@ -150,7 +151,7 @@ def _direction(report: Report, axis: Axis, way: str, stream: dict[str, Any], poi
         "ms": [_digits(p[2]) for p in points],
     }
     outage_words = "no outage" if length == 0 else milliseconds(length)
-    limit = number(mapping(report.get("limits")).get("outage_ms"))
+    limit = limit_of(report, "outage")
     tone = "good" if length == 0 else "plain" if length is None or (limit is not None and length <= limit) else "bad"
     lost = percent(stream.get("loss_percent"))
     return Direction(way, start, end, outage_words, tone, "" if lost == UNKNOWN else lost, facts, lane, data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import wording
+from .budget import limit_of
 from .faults import circuit_of, name_of, parameters
 from .reading import Report, elapsed, entries, leaves, mapping, number, text
 from .verdicts import injected, standing, verdict_of
@@ -40,7 +41,7 @@ def _tile(
 
 def _outage(report: Report) -> dict[str, Any]:
     length = number(report.get("outage_ms"))
-    limit = number(mapping(report.get("limits")).get("outage_ms"))
+    limit = limit_of(report, "outage")
     if length is None:
         return _tile("Longest outage", "Not measured", "No stream ran through the faults.", "neutral")
     worst = max(entries(report.get("streams")), key=lambda stream: number(stream.get("outage_ms")) or 0.0, default={})

@@ -421,3 +421,25 @@ def test_a_writer_that_should_be_fenced_and_is_not(simulate: Any, with_writers: 
     report = simulate(with_writers).engine.run()
     assert report["verdict"] == "failed"
     assert "10 records/s, expected at most 0.5 records/s" in str(report["reason"])
+
+
+@pytest.mark.parametrize(
+    ("limit", "verdict", "reason"),
+    [
+        ("500ms", "held", None),
+        ("50ms", "failed", ["budget: longest outage is 200 ms, at most 50 ms is allowed"]),
+    ],
+)
+def test_a_run_over_its_budget_has_failed(
+    simulate: Any, circuit_cut: dict[str, Any], limit: str, verdict: str, reason: list[str] | None
+) -> None:
+    report = simulate({**circuit_cut, "budget": {"outage": limit, "arm": "20s"}}).engine.run()
+    assert (report["verdict"], report["reason"]) == (verdict, reason)
+    assert [report["budget"][name]["ok"] for name in ("outage", "arm")] == [verdict == "held", True]
+
+
+def test_an_aborted_run_is_not_held_against_its_budget(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    report = simulate({**circuit_cut, "budget": {"outage": "50ms"}}, unanswered={"probe-1"}).engine.run()
+    assert report["verdict"] == "aborted"
+    assert report["budget"]["outage"] == {"limit_ms": 50.0, "measured_ms": None, "ok": None}
+    assert "budget" not in str(report["reason"])

@@ -169,7 +169,7 @@ def held_report() -> Report:
         "reason": None,
         "restored": True,
         "outage_ms": 212.0,
-        "limits": {"outage_ms": 1000.0},
+        "budget": {"outage": {"limit_ms": 1000.0, "measured_ms": 212.0, "ok": True}},
         "started": "2026-11-21T11:59:48.100Z",
         "ended": "2026-11-21T12:00:48.900Z",
         "t0": "2026-11-21T12:00:00.250Z",

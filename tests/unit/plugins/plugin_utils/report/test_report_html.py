@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.report import render_html, render_junit
+from ansible_collections.okiagari.testbed.plugins.plugin_utils.report.wording import UNKNOWN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -251,3 +252,11 @@ def test_contrast_of_text_is_at_least_aa_in_both_schemes(held: dict[str, Any]) -
         for line in ("there", "back", "line"):
             assert _contrast(colours[line], colours.get("card", "#ffffff")) >= 3, line
     assert checked == 3
+
+
+def test_the_budget_is_shown_beside_what_was_measured(held: dict[str, Any]) -> None:
+    held["budget"] = {"outage": {"limit_ms": 100.0, "measured_ms": 212.0}, "arm": {"limit_ms": 3000.0}}
+    page = Page(render_html(held)).text
+    assert "Longest outage 212 ms 100 ms over" in page
+    assert f"Time to arm {UNKNOWN} 3 s not measured" in page
+    assert "Budget" not in Page(render_html({**held, "budget": {}})).text

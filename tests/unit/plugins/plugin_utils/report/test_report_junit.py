@@ -51,7 +51,7 @@ def test_shape(any_report: dict[str, Any]) -> None:
 def test_held_has_one_case_for_each_assertion(held: dict[str, Any]) -> None:
     suite = suite_of(held)
     assert set(outcomes(suite).values()) == {"passed"}
-    assert len(list(suite.iter("testcase"))) == 5 + 2 + 8 + 1
+    assert len(list(suite.iter("testcase"))) == 5 + 1 + 2 + 8 + 1
     properties = {found.get("name"): found.get("value") for found in suite.iter("property")}
     assert properties["outage_ms"] == "212.0"
     assert properties["run"] == "20261121T120000Z"
@@ -108,3 +108,10 @@ def test_any_text_stays_xml(held: dict[str, Any]) -> None:
     held["probes"][0].update(name='<a>&"\x00\ud800', ok=False, detail="]]>\x1b[0m")
     held["summary"] = None
     assert 'before: <a>&"\ufffd\ufffd' in {case.get("name") for case in suite_of(held).iter("testcase")}
+
+
+@pytest.mark.parametrize(("taken", "outcome"), [(999.0, "passed"), (1000.5, "failure"), (None, "skipped")])
+def test_each_limit_of_the_budget_is_a_case(held: dict[str, Any], taken: float | None, outcome: str) -> None:
+    held["budget"] = {"restored": {"limit_ms": 1000.0, "measured_ms": taken}}
+    found = outcomes(suite_of(held))
+    assert found["circuit_cut.budget/restored after the last undo: at most 1\u00a0s"] == outcome
