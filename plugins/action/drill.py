@@ -22,6 +22,7 @@ from ..module_utils.target.lab_host import FOLDER
 from ..module_utils.values import Shape, mismatch
 from ..plugin_utils.drill.gate import Gate
 from ..plugin_utils.drill.launch import launch
+from ..plugin_utils.project import in_project
 
 _TESTBED: Shape = {"nodes": {"*": {"interfaces": list}}, "circuits": {"*": dict}, "sites": {"*": dict}}
 _POWER: Shape = {"lab": str}
@@ -65,7 +66,7 @@ class ActionModule(ActionBase):
         hostvars = task_vars.get("hostvars") or {}
         power, powering = _power(testbed, hostvars)
         drill = parse(arguments, testbed, power)
-        reports = self._reports(arguments.get("reports") or "reports")
+        reports = in_project(self._loader.get_basedir(), arguments.get("reports") or "reports")
         plan = plans(drill, testbed, Places(testbed))
         folder = str(task_vars.get("testbed_consent") or "")
         # The engine asks again; what can't be read is told here, before there is anything to report.
@@ -96,12 +97,6 @@ class ActionModule(ActionBase):
 
     def _progress(self, phase: str, text: str) -> None:
         self._display.display(f"  {phase:>8}  {text}")
-
-    def _reports(self, name: str) -> Path:
-        """A relative directory is the project's: the nearest one above the playbook that holds an ansible.cfg."""
-        playbook = Path(self._loader.get_basedir()).resolve()
-        project = next((path for path in (playbook, *playbook.parents) if (path / "ansible.cfg").is_file()), Path.cwd())
-        return (project / Path(name).expanduser()).resolve()
 
 
 def _targets(testbed: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

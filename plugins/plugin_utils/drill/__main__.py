@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from ...module_utils.drill.verdict import EXIT_CODES
 from ...module_utils.errors import OkiagariError
 from ...module_utils.target import bundle, name_of
 from ..report import link_latest, write_reports
+from ..summary import write_page
 from . import history
 from .account import iso
 from .engine import Engine, RealPace
@@ -83,8 +85,12 @@ def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any
             write_reports(report, directory)
             link_latest(reports, directory)
         finally:
-            kept = {key: report[key] for key in ("started", "ended", "verdict")}
-            history.append(reports, {**run, **kept, "armed": report["t0"] is not None})
+            kept = {**history.outcome(report), "report": f"{drill.name}/{directory.name}"}
+            history.append(reports, {**run, **kept})
+        try:
+            write_page(reports, datetime.now(UTC))
+        except OSError as error:
+            _progress("report", f"the summary of all runs is as it was: {error}")
         _progress("report", str(directory))
         return _result(report, directory)
     finally:

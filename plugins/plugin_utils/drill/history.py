@@ -12,6 +12,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ...module_utils.drill.budget import measured
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -23,6 +25,20 @@ def user() -> str:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
+
+
+def outcome(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what is kept of a run's report: enough for the summary of all runs, also when the report is gone."""
+    known = {key: report[key] for key in ("started", "ended", "verdict", "title", "summary")}
+    limits = {name: each["limit_ms"] for name, each in report["budget"].items()}
+    testbed = report["testbed"]["name"]
+    return {
+        **known,
+        "armed": report["t0"] is not None,
+        "testbed": testbed,
+        "measured": measured(report),
+        "budget": limits,
+    }
 
 
 def append(reports: Path, run: Mapping[str, Any]) -> None:
@@ -41,14 +57,15 @@ def append(reports: Path, run: Mapping[str, Any]) -> None:
 def last_end(reports: Path) -> datetime | None:
     """Give when the last run ended in which anything could happen; None without one."""
     ends: list[datetime] = []
-    for run in _runs(reports):
+    for run in runs(reports):
         with suppress(KeyError, TypeError, ValueError):
             if run["armed"]:
                 ends.append(datetime.fromisoformat(run["ended"]))
     return max((end for end in ends if end.tzinfo), default=None)
 
 
-def _runs(reports: Path) -> Iterator[dict[str, Any]]:
+def runs(reports: Path) -> Iterator[dict[str, Any]]:
+    """Give what the history has of each run, in the order in which they ended. It may have been written by anybody."""
     try:
         text = _file(reports).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

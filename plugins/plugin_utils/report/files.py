@@ -19,9 +19,9 @@ def write_reports(report: Report, directory: Path) -> None:
     """Write report.json, then report.html and junit.xml, into the directory, which is made if need be."""
     directory.mkdir(parents=True, exist_ok=True)
     clean = scrubbed(report)
-    _replace(directory / "report.json", json.dumps(clean, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-    _replace(directory / "report.html", render_html(clean))
-    _replace(directory / "junit.xml", render_junit(clean))
+    replace(directory / "report.json", json.dumps(clean, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    replace(directory / "report.html", render_html(clean))
+    replace(directory / "junit.xml", render_junit(clean))
 
 
 def link_latest(root: Path, directory: Path) -> None:
@@ -40,7 +40,8 @@ def link_latest(root: Path, directory: Path) -> None:
         fresh.replace(link)
 
 
-def _replace(path: Path, content: str) -> None:
+def replace(path: Path, content: str) -> None:
+    """Put the content there in one step, on the disk when this returns."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:

@@ -24,12 +24,13 @@ _HERE = Path(__file__).parent
 def render_html(report: Report) -> str:
     """The whole page; equal reports give equal pages."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    return template("page.html.j2").render(
+    page: str = template("page.html.j2").render(
         style=style(),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         **_values(scrubbed(report)),
     )
+    return page
 
 
 def template(name: str, folder: Path = _HERE) -> Any:

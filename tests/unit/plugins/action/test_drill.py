@@ -20,6 +20,7 @@ from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.history imp
 
 
 def test_a_drill_that_holds(project: Any) -> None:
+    project.drill["budget"] = {"outage": "1s"}
     code, out = project.run()
     assert code == 0, out
     assert "DRILL short_cut: HELD" in out
@@ -31,8 +32,15 @@ def test_a_drill_that_holds(project: Any) -> None:
     assert json.loads(line) == {
         "drill": "short_cut", "run": report["run"], "user": user(), "host": socket.gethostname(),
         "sites": ["hiroshima", "kanazawa"], "started": report["started"], "ended": report["ended"],
-        "verdict": "held", "armed": True,
+        "verdict": "held", "armed": True, "title": "Short cut", "summary": report["summary"], "testbed": "lab",
+        "report": f"short_cut/{report['run']}", "budget": {"outage": 1000.0}, "measured": {
+            "outage": report["outage_ms"], "restored": report["timing"]["restore_ms"],
+            "arm": report["timing"]["arm_ms"], "skew": report["timing"]["skew_ms"],
+        },
     }  # fmt: skip
+    summary = (project.path / "reports/index.html").read_text()
+    assert "All hold" in summary
+    assert f'href="short_cut/{report["run"]}/report.html"' in summary
 
 
 def test_an_abort_before_has_its_own_exit_code(project: Any) -> None:
