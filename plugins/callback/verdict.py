@@ -19,6 +19,19 @@ description:
     C(nothing_tested). The worst is C(not_restored), then C(infrastructure), C(aborted), C(failed), C(nothing_tested).
   - Where every drill held, or there was none, Ansible's own exit code stays as it is. A drill whose failure the
     playbook ignores (C(ignore_errors), C(failed_when)) is shown, but doesn't decide.
+options:
+  refused_exit_code:
+    description:
+      - What to leave with when a drill may not run now; the testbed's windows, blackouts, pause and consent decide.
+        Nobody was contacted then.
+      - Where nobody watches, a code of its own tells this from what is wrong with the drill or the testbed.
+    type: int
+    default: 2
+    env:
+      - name: OKIAGARI_REFUSED_EXIT_CODE
+    ini:
+      - section: callback_verdict
+        key: refused_exit_code
 requirements:
   - To be enabled in the configuration, C(callbacks_enabled = okiagari.testbed.verdict).
 """
@@ -55,7 +68,7 @@ class CallbackModule(CallbackBase):
             # Ansible doesn't flush: in a pipe or a log nobody would see how a drill goes before it is over.
             sys.stdout.reconfigure(line_buffering=True)
         self._results: list[Mapping[str, Any]] = []
-        self._deciding: list[str] = []
+        self._deciding: list[Mapping[str, Any]] = []
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._keep(result, decides=False)
@@ -66,8 +79,14 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
         for result in self._results:
             self._display.display(block(result), color=_COLOURS.get(result["verdict"], _OTHER_COLOUR))
-        if self._deciding and (code := EXIT_CODES[worst(self._deciding)]):
+        if self._deciding and (code := self._exit_code()):
             atexit.register(_leave, code)
+
+    def _exit_code(self) -> int:
+        verdict = worst([result["verdict"] for result in self._deciding])
+        if all(result.get("refused") for result in self._deciding if result["verdict"] == verdict):
+            return int(self.get_option("refused_exit_code"))
+        return EXIT_CODES[verdict]
 
     def _keep(self, result: Any, decides: bool) -> None:
         found = result.result
@@ -75,7 +94,7 @@ class CallbackModule(CallbackBase):
             return
         self._results.append({"drill": result.task.args.get("name", "drill"), **found})
         if decides:
-            self._deciding.append(found["verdict"])
+            self._deciding.append(found)
 
 
 def block(result: Mapping[str, Any]) -> str:

@@ -226,5 +226,5 @@ refused:
   description: All that stands against running it now; see the windows, blackouts and consent of the testbed.
   type: list
   elements: str
-  returned: in check mode
+  returned: always
 """

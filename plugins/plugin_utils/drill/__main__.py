@@ -92,7 +92,7 @@ def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any
         except OSError as error:
             _progress("report", f"the summary of all runs is as it was: {error}")
         _progress("report", str(directory))
-        return _result(report, directory)
+        return _result(report, engine.state.refused, directory)
     finally:
         lock.release()
 
@@ -140,9 +140,9 @@ def _directory(parent: Path, run: str) -> Path:
     raise OkiagariError(f"{parent} holds a hundred runs of this second")
 
 
-def _result(report: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+def _result(report: Mapping[str, Any], refused: list[str], directory: Path) -> dict[str, Any]:
     keys = ("drill", "run", "verdict", "exit_code", "summary", "reason", "restored", "outage_ms", "timing")
-    return {**{key: report[key] for key in keys}, "report": str(directory)}
+    return {**{key: report[key] for key in keys}, "refused": refused, "report": str(directory)}
 
 
 def _refusal(message: str) -> dict[str, Any]:
@@ -154,6 +154,7 @@ def _refusal(message: str) -> dict[str, Any]:
         "reason": [message],
         "restored": None,
         "outage_ms": None,
+        "refused": [],
         "report": None,
     }
 

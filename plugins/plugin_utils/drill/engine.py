@@ -200,8 +200,9 @@ class Engine:
             refused = self._gate()
         except BadInput as error:
             refused = error.problems
+        self.state.refused = [str(problem) for problem in refused]
         if refused:
-            self._halt("aborted", [str(problem) for problem in refused])
+            self._halt("aborted", self.state.refused)
         most = max((len(radius.cut) for radius in plan.radii), default=0)
         targets = len({fault.maker for fault in self._drill.faults})
         faults = _many(len(self._drill.faults), "fault")

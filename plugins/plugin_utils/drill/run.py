@@ -21,7 +21,10 @@ Snapshots = dict[str, dict[str, Any]]
 
 @dataclass
 class Run:
-    """One run of a drill. Instants are epoch seconds by the controller's clock, except those inside `collected`."""
+    """One run of a drill. Instants are epoch seconds by the controller's clock, except those inside `collected`.
+
+    `refused` is what stood against it, so that nobody was contacted.
+    """
 
     drill: Drill
     testbed: Mapping[str, Any]
@@ -41,6 +44,7 @@ class Run:
     restored_at: float | None = None
     aborted_at: float | None = None
     abort_reason: str = ""
+    refused: list[str] = field(default_factory=list)
     facts: Facts = field(default_factory=Facts)
 
     @property

@@ -136,6 +136,15 @@ def test_a_drill_that_may_not_run_is_aborted_before_anybody_is_contacted(project
     assert not list(project.path.glob("targets/*/run"))
 
 
+def test_only_a_refused_drill_leaves_with_the_code_for_that(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OKIAGARI_REFUSED_EXIT_CODE", "75")
+    (project.path / "targets/hiroshima-kvm1/unanswered").touch()
+    assert project.run()[0] == 2
+    (project.path / "reports/STOP").touch()
+    code, out = project.run()
+    assert code == 75, out
+
+
 def test_there_is_a_pause_between_drills_and_a_killed_one_counts(project: Any) -> None:
     project.testbed["drills"]["pause_s"] = 600.0
     project.write_inventory()
