@@ -100,7 +100,8 @@ def test_what_systemd_does_not_understand_is_refused_before_anything(controller:
     before = controller.say(NODE, OURS)
     for check in (True, False):
         said = controller.schedule(drill("one"), drill("two", at="Saturnday 02:00"), check=check, fails=True)
-        assert "Failed to parse calendar specification 'Saturnday 02:00'" in said
+        assert "Failed to parse calendar specification" in said
+        assert "Saturnday 02:00" in said.partition("Failed to parse")[2].splitlines()[0]
     assert "did you mean playbook?" in controller.schedule({**drill("one"), "playbok": "x"}, fails=True)
     assert controller.say(NODE, OURS) == before
 

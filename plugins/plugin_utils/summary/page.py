@@ -54,7 +54,7 @@ def _overall(found: Sequence[Standing]) -> dict[str, Any]:
     proven = [one.proven for one in found if one.proven]
     bad = [run for run in proven if not run.held]
     unproven = [one.drill for one in found if one.proven is None or one.proven is not one.last]
-    notes = [f"{run.title}: {run.summary or run.verdict.meaning}" for run in bad]
+    notes = [f"{run.title or run.drill}: {run.summary or run.verdict.meaning}" for run in bad]
     if unproven:
         notes.append(f"The last run proved nothing: {', '.join(unproven)}.")
     if not proven:
@@ -94,7 +94,7 @@ def _outage(recent: Sequence[Run]) -> dict[str, str]:
     return _tile(
         "Longest outage in 30 days",
         milliseconds(worst.measured["outage"]),
-        f"{worst.title}, {worst.started:%Y-%m-%d}",
+        f"{worst.title or worst.drill}, {worst.started:%Y-%m-%d}",
     )
 
 
@@ -102,12 +102,12 @@ def _drill(one: Standing, due: Mapping[str, str], link: Callable[[Run], str]) ->
     rows = [_row(run, link(run)) for run in reversed(one.runs)]
     return {
         "name": one.drill,
-        "title": one.last.title,
+        "title": one.title,
         "verdict": one.last.verdict,
         "when": f"{one.last.started:%Y-%m-%d %H:%M} UTC",
         "link": link(one.last),
         "summary": one.last.summary or one.last.verdict.meaning,
-        "record": f"{one.held} of {several(one.proving, 'run')} held",
+        "record": f"{one.held} of {several(one.proving, 'run')} held" if one.proving else "nothing proven yet",
         "streak": one.streak,
         "due": due.get(one.drill, ""),
         "strip": drawing.strip(one.runs, link),

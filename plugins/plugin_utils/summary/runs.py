@@ -23,7 +23,10 @@ _UNTOLD = "killed"
 
 @dataclass(frozen=True)
 class Run:
-    """One run. `measured` and `budget` are in milliseconds by measure; `folder` is below the reports, or empty."""
+    """One run. `measured` and `budget` are in milliseconds by measure; `folder` is below the reports.
+
+    A run whose engine was killed has neither title nor folder nor figures.
+    """
 
     drill: str
     title: str
@@ -60,7 +63,7 @@ def _run(line: Mapping[str, Any]) -> Run | None:
     folder = text(line.get("report"))
     return Run(
         drill=drill,
-        title=text(line.get("title")) or drill,
+        title=text(line.get("title")),
         id=text(line.get("run")),
         testbed=text(line.get("testbed")),
         who=text(line.get("user")),

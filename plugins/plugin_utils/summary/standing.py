@@ -29,6 +29,10 @@ class Standing:
         return self.runs[-1]
 
     @property
+    def title(self) -> str:
+        return next((run.title for run in reversed(self.runs) if run.title), self.drill)
+
+    @property
     def proven(self) -> Run | None:
         """The last run that proves anything."""
         return next((run for run in reversed(self.runs) if run.proves), None)

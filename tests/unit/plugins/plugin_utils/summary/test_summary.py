@@ -17,9 +17,9 @@ from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary import wr
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.drawing import trend
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.due import due
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.page import render
-from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.runs import Run, read
+from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.runs import read
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.standing import standings, worst
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -153,6 +153,7 @@ def test_an_empty_history_gives_a_page(tmp_path: Path) -> None:
     assert "Nothing proven" in (tmp_path / "index.html").read_text()
 
 
+@settings(deadline=None)  # what else the machine does is no error of the page
 @given(st.lists(st.dictionaries(st.sampled_from(list(line(0))), JUNK, max_size=9), max_size=3))
 def test_whatever_the_history_holds_there_is_a_page(lines: list[dict[str, Any]]) -> None:
     assert "script" not in page(line(1), *({**line(1), **each} for each in lines), *lines).tags
@@ -184,7 +185,9 @@ def test_no_schedule_is_no_error(tmp_path: Path, content: str | None) -> None:
     assert due(tmp_path, NOW, lambda _at, _now: "") == {}
 
 
-def test_a_killed_run_is_told_as_such() -> None:
-    [run] = read([line(1, None)])
-    assert isinstance(run, Run)
+def test_a_killed_run_is_told_as_such_and_the_drill_keeps_its_title() -> None:
+    killed = line(1, None, title=None, measured=None)
+    [run] = read([killed])
     assert (run.verdict.word, run.proves) == ("Killed", False)
+    assert "Title of circuit_cut" in page(line(2), killed).text
+    assert "nothing proven yet" in page(killed).text
