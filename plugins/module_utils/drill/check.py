@@ -32,13 +32,24 @@ class Scope:
 
 @dataclass(frozen=True)
 class Context:
-    """What an answer is judged with, besides itself.
+    """What answers are judged with, besides themselves.
 
-    `acknowledged` is how many records of the writer in question must be there (None: nothing is known of it).
+    `acknowledged` is how many records of the writer in question must be there (None: nothing is known of it);
+    `before` are the facts of the answer to the same question before the faults, for a check that `compares`.
     """
 
     places: Places
     acknowledged: int | None = None
+    before: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a target answered: whether it is well, the facts, and one line for people. Without facts it couldn't ask."""
+
+    ok: bool
+    value: dict[str, Any]
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -62,15 +73,16 @@ class Judgement:
 
 
 class Check(ABC):
-    """One kind of check. `shorthand` is the key that a bare text stands for."""
+    """One kind of check. `allowed` are its keys; `shorthand` is the one that a bare text stands for."""
 
     name: ClassVar[str]
+    allowed: ClassVar[tuple[str, ...]]
     shorthand: ClassVar[str | None] = None
 
     @classmethod
-    @abstractmethod
-    def keys(cls, phase: Phase | None) -> tuple[str, ...]:
+    def keys(cls, phase: Phase | None) -> tuple[str, ...]:  # noqa: ARG003
         """Give the keys that it may have in a phase."""
+        return cls.allowed
 
     @classmethod
     @abstractmethod
@@ -93,22 +105,38 @@ class Asked(Check):
     source: str
 
     @classmethod
-    def unfit(cls, phase: Phase) -> str | None:
-        if phase in ("continuous", "recover_within"):
-            return f"is asked at one instant; the phase {phase} is for traffic and writes"
+    def unfit(cls, phase: Phase) -> str | None:  # noqa: ARG003
         return None
 
+    @property
+    def compares(self) -> bool:
+        """Whether it has to be asked before the faults as well."""
+        return False
+
+    def describe(self, phase: Phase, within: float | None) -> str:
+        if phase == "recover_within":
+            return f"{self.asserts()} again within {within or 0:g} s"
+        return self.asserts()
+
     @abstractmethod
-    def question(self, run: str) -> dict[str, Any]:
+    def asserts(self) -> str:
+        """Say what it asserts of the instant at which it is asked."""
+
+    def question(self, run: str) -> dict[str, Any]:  # noqa: ARG002
         """Give what the target program is asked in this run of the drill."""
+        return {"type": self.name, **self.parameters()}
 
     @abstractmethod
-    def faults(self, ok: bool, value: dict[str, Any], context: Context) -> list[str]:
-        """Say what is not as it should be in an answer. A fact that is found thereby may be added to `value`."""
+    def parameters(self) -> dict[str, Any]:
+        """Give the parameters of the question."""
 
-    def words(self, value: Mapping[str, Any], detail: str, context: Context) -> str:  # noqa: ARG002
-        """Give the answer in words; `detail` are those of the target."""
-        return detail
+    @abstractmethod
+    def faults(self, answer: Answer, context: Context) -> list[str]:
+        """Say what is not as it should be. A fact that is found thereby may be added to the answer's."""
+
+    def words(self, answer: Answer, context: Context) -> str:  # noqa: ARG002
+        """Give the answer in words."""
+        return answer.detail
 
 
 class Measured(Check):

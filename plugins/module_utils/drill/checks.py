@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .connection_checks import Dns, Http, Tcp
+from .host_checks import Command, File, Script, Service
 from .reach_checks import Path, Ping
-from .routing_checks import Route
-from .storage_checks import Readback
+from .routing_checks import Bfd, Bgp, Route
+from .storage_checks import Readback, Storage
 from .traffic_checks import TrafficCheck
 from .write_checks import WriteCheck
 
@@ -20,8 +22,18 @@ _ALL: tuple[type[Check], ...] = (
     Ping,
     Path,
     Route,
-    TrafficCheck,
+    Tcp,
+    Http,
+    Dns,
+    Bgp,
+    Bfd,
+    Command,
+    Script,
+    Service,
+    File,
+    Storage,
     Readback,
+    TrafficCheck,
     WriteCheck,
 )
 CHECKS: dict[str, type[Check]] = {kind.name: kind for kind in _ALL}

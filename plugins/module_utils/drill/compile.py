@@ -12,7 +12,7 @@ from .check import Asked
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .model import Drill
+    from .model import Drill, Probe
     from .places import Places
 
 FIRST_PORT = 18700
@@ -77,7 +77,15 @@ def programs(
                 "until": drill.until,
             }
         )
-    for probe in drill.of_phase("on_fault"):
-        if isinstance(probe.check, Asked):
-            program(probe.check.source)["probes"].append({"id": probe.id, "at": probe.at, **probe.check.question(run)})
+    for probe in drill.probes:
+        if isinstance(probe.check, Asked) and probe.phase not in ("before", "after"):
+            asked = {"id": probe.id, **_instants(probe, drill.until), **probe.check.question(run)}
+            program(probe.check.source)["probes"].append(asked)
     return found
+
+
+def _instants(probe: Probe, end: float) -> dict[str, float | None]:
+    """When a probe is asked: once, or `every` so often."""
+    begin = 0.0 if probe.sampled else probe.at or 0.0
+    until = end if probe.sampled else begin + probe.patience.lasts_s
+    return {"at": begin, "every": probe.patience.every_s, "until": until} if until > begin else {"at": begin}

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from .patience import ONCE, Patience
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -96,7 +98,12 @@ class Writer:
 
 @dataclass(frozen=True)
 class Probe:
-    """One assertion. `at` is set in phase on_fault only, `within` (s) in phase recover_within only."""
+    """One assertion. `at` is set in phase on_fault only, `within` (s) in phase recover_within only.
+
+    In the phases continuous and recover_within a question is asked over the whole run. In the former `max_outage_s`
+    bounds the time without a right answer from the first injection on; without it `patience.tolerate` counts.
+    If a probe with `stop` doesn't hold the drill ends.
+    """
 
     id: str
     name: str
@@ -104,6 +111,14 @@ class Probe:
     check: Check
     at: float | None = None
     within: float | None = None
+    patience: Patience = ONCE
+    max_outage_s: float | None = None
+    stop: bool = False
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is about the whole run."""
+        return self.phase in ("continuous", "recover_within")
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ def plan_text(drill: Drill, plan: Plan, refused: Iterable[Problem] = ()) -> str:
 
     `refused` is what stands against running it now.
     """
+    names = {probe.id: probe.name for probe in drill.probes}
     lines = [f"drill {drill.name}: {drill.hypothesis}", "", "permission"]
     lines += [f"  not now: {problem}" for problem in refused] or ["  it may run now"]
     lines += ["", "blast radius", *_radius_lines(plan.radii)]
@@ -63,9 +64,14 @@ def plan_text(drill: Drill, plan: Plan, refused: Iterable[Problem] = ()) -> str:
             span = f"{writer['from']:g} s to {writer['until']:g} s"
             lines.append(f"+ {span}: {writer['rate']:g} records/s of {writer['size']} bytes to {writer['path']}")
         for probe in program["probes"]:
-            about = next(probe[key] for key in ("to", "prefix", "path") if key in probe)
-            lines.append(f"+ {probe['at']:g} s: {probe['type']} {about}")
+            lines.append(f"+ {_when(probe)}: {names[probe['id']]}")
     return "\n".join(lines)
+
+
+def _when(probe: Mapping[str, Any]) -> str:
+    if "every" not in probe:
+        return f"{probe['at']:g} s"
+    return f"{probe['at']:g} s to {probe['until']:g} s, every {probe['every']:g} s"
 
 
 def _radius_lines(found: Iterable[Radius]) -> list[str]:

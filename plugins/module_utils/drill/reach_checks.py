@@ -15,10 +15,7 @@ from .check import Asked
 from .reader import one_or_more
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from .check import Context, Scope
-    from .model import Phase
+    from .check import Answer, Context, Scope
     from .reader import Reader
 
 
@@ -27,6 +24,7 @@ class Ping(Asked):
     """`count` echo requests from a node to an address; `answers` false: none may be answered."""
 
     name = "ping"
+    allowed = ("from", "to", "count", "interval", "answers", "max_loss", "max_rtt")
     source: str
     to: str
     address: str
@@ -35,10 +33,6 @@ class Ping(Asked):
     answers: bool = True
     max_loss: float = 0.0
     max_rtt_ms: float | None = None
-
-    @classmethod
-    def keys(cls, phase: Phase | None) -> tuple[str, ...]:  # noqa: ARG003
-        return ("from", "to", "count", "interval", "answers", "max_loss", "max_rtt")
 
     @classmethod
     def read(cls, entry: Reader, scope: Scope) -> Ping | None:
@@ -55,16 +49,17 @@ class Ping(Asked):
         )
         return check if source and address else None
 
-    def describe(self, phase: Phase, within: float | None) -> str:  # noqa: ARG002
+    def asserts(self) -> str:
         return f"{self.source} {'reaches' if self.answers else 'does not reach'} {self.to}"
 
-    def question(self, run: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"type": "ping", "to": self.address, "count": self.count, "interval": self.interval}
+    def parameters(self) -> dict[str, Any]:
+        return {"to": self.address, "count": self.count, "interval": self.interval}
 
-    def faults(self, ok: bool, value: dict[str, Any], context: Context) -> list[str]:  # noqa: ARG002
+    def faults(self, answer: Answer, context: Context) -> list[str]:  # noqa: ARG002
+        value = answer.value
         if not self.answers:
             return ["it answers, and should not"] if value.get("received") else []
-        if not ok:
+        if not answer.ok:
             return ["no answer"]
         found = []
         if value["loss_percent"] > self.max_loss:
@@ -79,15 +74,12 @@ class Path(Asked):
     """The way from a node to an address. `via` and `avoid` name circuits and nodes."""
 
     name = "path"
+    allowed = ("from", "to", "via", "avoid")
     source: str
     to: str
     address: str
     via: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
-
-    @classmethod
-    def keys(cls, phase: Phase | None) -> tuple[str, ...]:  # noqa: ARG003
-        return ("from", "to", "via", "avoid")
 
     @classmethod
     def read(cls, entry: Reader, scope: Scope) -> Path | None:
@@ -98,27 +90,27 @@ class Path(Asked):
             entry.problem("", "says neither via nor avoid")
         return cls(source, str(entry.values["to"]), address, via, avoid) if source and address else None
 
-    def describe(self, phase: Phase, within: float | None) -> str:  # noqa: ARG002
+    def asserts(self) -> str:
         words = [f"over {' and '.join(self.via)}"] if self.via else []
         words += [f"not over {' or '.join(self.avoid)}"] if self.avoid else []
         return f"{self.source} to {self.to} goes {', '.join(words)}"
 
-    def question(self, run: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"type": "path", "to": self.address}
+    def parameters(self) -> dict[str, Any]:
+        return {"to": self.address}
 
-    def faults(self, ok: bool, value: dict[str, Any], context: Context) -> list[str]:
-        places, hops = context.places, list(value.get("hops", []))
+    def faults(self, answer: Answer, context: Context) -> list[str]:
+        places, hops = context.places, list(answer.value.get("hops", []))
         steps = places.crossed(self.source, hops)
         # A step between parallel circuits that can't be told apart proves no `via` and no `avoid`.
         surely = {step[0] for step in steps if len(step) == 1}
         surely |= {node for node in places.walk(self.source, hops) if node}
         perhaps = {circuit for step in steps for circuit in step} | surely
-        found = [] if ok else ["the destination did not answer"]
+        found = [] if answer.ok else ["the destination did not answer"]
         found += [f"it does not go over {name}" for name in self.via if name not in surely]
         found += [f"it goes over {name}" for name in self.avoid if name in perhaps]
         return found
 
-    def words(self, value: Mapping[str, Any], detail: str, context: Context) -> str:  # noqa: ARG002
-        hops = value.get("hops", [])
+    def words(self, answer: Answer, context: Context) -> str:
+        hops = answer.value.get("hops", [])
         walked = zip(context.places.walk(self.source, hops), [self.source, *hops], strict=True)
         return " > ".join(str(name or hop) for name, hop in walked)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..target.writers import key_of
-from ..values import choice, file_path
+from ..values import choice, file_path, flag
 from .check import Asked
 
 if TYPE_CHECKING:
-    from .check import Context, Scope
+    from .check import Answer, Context, Scope
     from .model import Phase
     from .reader import Reader
 
@@ -26,20 +26,17 @@ class Readback(Asked):
     """
 
     name = "readback"
+    allowed = ("of", "from", "path")
     of: str
     source: str
     path: str
     size: int
 
     @classmethod
-    def keys(cls, phase: Phase | None) -> tuple[str, ...]:  # noqa: ARG003
-        return ("of", "from", "path")
-
-    @classmethod
     def unfit(cls, phase: Phase) -> str | None:
-        if phase == "before":
-            return "reads what was written since T0: use the phase on_fault or after, not before"
-        return super().unfit(phase)
+        if phase in ("on_fault", "after"):
+            return None
+        return f"reads what was written since T0: use the phase on_fault or after, not {phase}"
 
     @classmethod
     def read(cls, entry: Reader, scope: Scope) -> Readback | None:
@@ -49,21 +46,64 @@ class Readback(Asked):
             return None
         return cls(of, source, path or scope.writers[of].path, scope.writers[of].size)
 
-    def describe(self, phase: Phase, within: float | None) -> str:  # noqa: ARG002
+    def asserts(self) -> str:
         return f"what {self.of} wrote is read at {self.source}"
 
     def question(self, run: str) -> dict[str, Any]:
-        return {"type": "readback", "path": self.path, "key": key_of(run, self.of), "size": self.size}
+        return {**super().question(run), "key": key_of(run, self.of)}
 
-    def faults(self, ok: bool, value: dict[str, Any], context: Context) -> list[str]:
+    def parameters(self) -> dict[str, Any]:
+        return {"path": self.path, "size": self.size}
+
+    def faults(self, answer: Answer, context: Context) -> list[str]:
         acknowledged = context.acknowledged
         if not acknowledged:
             return ["nothing that was acknowledged is known of"]
-        value["acknowledged"] = acknowledged
-        lost = acknowledged - int(value.get("records", 0))
-        if not ok or lost == acknowledged:
+        answer.value["acknowledged"] = acknowledged
+        lost = acknowledged - int(answer.value.get("records", 0))
+        if not answer.ok or lost == acknowledged:
             return [f"none of the {acknowledged} acknowledged records is there"]
         if lost > 0:
-            first = value["records"]
+            first = answer.value["records"]
             return [f"{lost} of {acknowledged} acknowledged records are lost or wrong, from number {first} on"]
         return []
+
+
+@dataclass(frozen=True)
+class Storage(Asked):
+    """How a member sees the storage: with a majority (`quorum`), nothing to repair in its own bricks (`healed`)."""
+
+    name = "storage"
+    allowed = ("node", "quorum", "healed")
+    source: str
+    quorum: bool | None
+    healed: bool | None
+
+    @classmethod
+    def read(cls, entry: Reader, scope: Scope) -> Storage | None:
+        source = entry.need("node", scope.places.node)
+        quorum, healed = entry.maybe("quorum", flag), entry.maybe("healed", flag)
+        if not entry.has("quorum") and not entry.has("healed"):
+            entry.problem("", "says neither quorum nor healed")
+        return cls(source, quorum, healed) if source else None
+
+    def asserts(self) -> str:
+        words = [] if self.quorum is None else [f"{'has' if self.quorum else 'has no'} quorum"]
+        words += [] if self.healed is None else [f"{'is' if self.healed else 'is not'} healed"]
+        return f"the storage of {self.source} {' and '.join(words)}"
+
+    def parameters(self) -> dict[str, Any]:
+        return {}
+
+    def faults(self, answer: Answer, context: Context) -> list[str]:  # noqa: ARG002
+        value = answer.value
+        if "pending" not in value:
+            return ["it is not known"]
+        found = []
+        if self.quorum is not None and value["members"] is None:
+            found.append("whether it has quorum is not known")
+        elif self.quorum is not None and (2 * value["connected"] > value["members"]) != self.quorum:
+            found.append("it has no quorum" if self.quorum else "it has quorum, and should not")
+        if self.healed is not None and (not value["pending"] and not value["stopped"]) != self.healed:
+            found.append("it is not healed" if self.healed else "it is healed, and should not be")
+        return found

@@ -8,34 +8,24 @@ Sessions are those of FRR's running configuration, named by the neighbour's addr
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..errors import BadValue, shown
 from ..suggest import nearest
 from ..values import whole
 from . import frr
 from .kind import Kind
 from .owned import FRR_MARK
-from .parameters import address, prefix
+from .parameters import address, prefix, vrf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .model import State
 
-_VRF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
-
-
-def _vrf(value: object) -> str:
-    if isinstance(value, str) and _VRF.fullmatch(value):
-        return value
-    raise BadValue(f"{shown(value)} is not the name of a VRF")
-
 
 class _Bgp(Kind):
     capability = "bgp"
-    optional: ClassVar = {"vrf": _vrf}
+    optional: ClassVar = {"vrf": vrf}
     resource: ClassVar[str]
 
     @classmethod

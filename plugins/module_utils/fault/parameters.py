@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
 _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+_VRF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
 
 def interface(value: object) -> str:
@@ -38,6 +39,13 @@ def machine(value: object) -> str:
     if isinstance(value, str) and _MACHINE.fullmatch(value):
         return value
     raise BadValue(f"{shown(value)} is not the name of a machine")
+
+
+def vrf(value: object) -> str:
+    """Give the name of a VRF."""
+    if isinstance(value, str) and _VRF.fullmatch(value):
+        return value
+    raise BadValue(f"{shown(value)} is not the name of a VRF")
 
 
 def prefix(value: object) -> str:

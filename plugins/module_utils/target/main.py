@@ -195,13 +195,16 @@ class Commands:
 
     def status(self, request: Mapping[str, Any]) -> Answer:
         from ..fault.lease import drill_unit
+        from ..values import items
 
-        drill = _drill("status", request)
+        asked = _asked("status", request, {"drill": _check_id, "probes": items}, optional=("probes",))
+        drill, events = asked["drill"], self._events(asked["drill"])
         return {
             "running": self.timers.running(drill_unit(drill)),
             "stopped": self.keeper.store.stopped(drill),
-            "events": len(self._events(drill)),
+            "events": len(events),
             "faults": self._receipts(drill),
+            "probes": [result for result in _results(events) if result["id"] in asked.get("probes", ())],
         }
 
     def collect(self, request: Mapping[str, Any]) -> Answer:
@@ -215,7 +218,7 @@ class Commands:
             "faults": self._receipts(drill),
             "streams": json.loads(streams.read_text(encoding="utf-8")) if streams.exists() else [],
             "writers": self._written(folder),
-            "probes": [event["result"] for event in events if event["event"] == "probe"],
+            "probes": _results(events),
         }
 
     def abort(self, request: Mapping[str, Any]) -> Answer:
@@ -332,6 +335,10 @@ def _check_id(value: object) -> str:
     from ..fault.model import check_id
 
     return check_id(value)
+
+
+def _results(events: Sequence[Answer]) -> list[Answer]:
+    return [event["result"] for event in events if event["event"] == "probe"]
 
 
 def _drill(name: str, request: Mapping[str, Any]) -> str:

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..errors import BadValue
+from ..units import seconds
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..runner import Runner
+
+LONGEST_S = 30.0
+TEXT_BYTES = 8192
+"""So much of what a service or a command says is looked at."""
 
 Result = tuple[bool, dict[str, Any], str]
 """Whether it is well, the facts, and one line for people."""
@@ -22,3 +29,11 @@ class Type(NamedTuple):
     ask: Callable[[Runner, Mapping[str, Any]], Result]
     parameters: Mapping[str, Callable[[object], Any]]
     optional: tuple[str, ...] = ()
+
+
+def timeout(value: object) -> float:
+    """Give how long an answer is waited for, in seconds."""
+    found = seconds(value)
+    if not 0.01 <= found <= LONGEST_S:
+        raise BadValue(f"an answer is waited for 10ms to {LONGEST_S:g}s, not {found:g} s")
+    return found

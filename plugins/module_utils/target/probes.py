@@ -12,16 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..fault.model import Problems, label
-from ..units import duration
 from ..values import choice
-from . import reach_probes, routing_probes, storage_probes
+from . import connection_probes, host_probes, reach_probes, routing_probes, storage_probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..runner import Runner
 
-TYPES = {**reach_probes.TYPES, **routing_probes.TYPES, **storage_probes.TYPES}
+TYPES = {
+    **reach_probes.TYPES,
+    **connection_probes.TYPES,
+    **routing_probes.TYPES,
+    **storage_probes.TYPES,
+    **host_probes.TYPES,
+}
+
+
+_OURS = ("id", "at", "every", "until")
+"""What a probe has for whoever asks it."""
 
 
 def ask(runner: Runner, probe: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +38,7 @@ def ask(runner: Runner, probe: Mapping[str, Any]) -> dict[str, Any]:
     at = time.time()
     problems = Problems()
     try:
-        typed = read(probe, problems, {"id": lambda value: value, "at": duration}, optional=("id", "at"))
+        typed = read(probe, problems, dict.fromkeys(_OURS, lambda value: value), optional=_OURS)
         problems.raise_if_any()
         ok, value, detail = TYPES[typed["type"]].ask(runner, typed)
     except OSError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput
+from ..errors import BadInput, BadValue, shown
 from ..fault.kinds import find_kind
 from ..fault.model import Fault, Problems, check_id, label, parse_fault, span
 from ..fault.parameters import address
@@ -19,6 +19,8 @@ from .writers import LARGEST, SMALLEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+_SHORTEST_S = 0.1
 
 _READERS: dict[str, Callable[[object], Any]] = {
     "drill": check_id, "t0": seconds, "ends": seconds, "target": text,
@@ -83,7 +85,7 @@ def parse(data: object) -> Program:
     _check_overlaps(faults, problems)
     streams = tuple(_working("stream", each, _STREAM, problems) for each in found.get("streams", ()))
     written = tuple(_working("writer", each, _WRITER, problems) for each in found.get("writers", ()))
-    asked = tuple(probes.read(each, problems, {"id": check_id, "at": duration}) for each in found.get("probes", ()))
+    asked = tuple(_asked(each, problems) for each in found.get("probes", ()))
     problems.raise_if_any()
     return Program(
         found["drill"], found["t0"], found["ends"], target, tuple(faults), streams, written, asked,
@@ -104,6 +106,23 @@ def _check_overlaps(faults: list[Planned], problems: Problems) -> None:
                 and other.at < one.until
             ):
                 problems.add(other.fault.id, f"stands on {claim} at the same time as {one.fault.id}")
+
+
+def _asked(data: object, problems: Problems) -> Mapping[str, Any]:
+    """A probe that is asked once, or from one instant to another."""
+    readers = {"id": check_id, "at": duration, "every": interval, "until": duration}
+    found = probes.read(data, problems, readers, optional=("every", "until"))
+    if ("every" in found) != ("until" in found):
+        problems.add(label("probe", data), "every and until go together")
+    return found
+
+
+def interval(value: object) -> float:
+    """Give how often something is asked, in seconds from one time to the next."""
+    found = duration(value)
+    if found < _SHORTEST_S:
+        raise BadValue(f"{shown(value)} is less than {_SHORTEST_S:g} s")
+    return found
 
 
 def _working(

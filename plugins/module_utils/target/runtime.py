@@ -186,9 +186,17 @@ class Runtime:
             return False
 
     def _ask(self, probe: Mapping[str, Any]) -> None:
-        self._clock.wait_until(self._start + float(probe["at"]))
-        result = probes.ask(self._runner, probe)
-        self._event("probe", detail=result["detail"], result=result)
+        every = float(probe.get("every", 0.0))
+        due, last = float(probe["at"]), float(probe.get("until", probe["at"]))
+        while due <= last:
+            self._clock.wait_until(self._start + due)
+            result = probes.ask(self._runner, probe)
+            self._event("probe", detail=result["detail"], result=result)
+            if not every:
+                break
+            # What takes longer than it may isn't made up for.
+            missed = (self._clock.monotonic() - self._start - due) // every
+            due = round(due + every * (1 + missed), 6)
 
     def _event(self, name: str, fault: str | None = None, detail: str = "", **more: Any) -> None:
         line = json.dumps({"at": self._clock.now(), "event": name, "fault": fault, "detail": detail, **more})

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...module_utils.drill import budget, expectations, statistics, verdict, writes
-from ...module_utils.drill.check import Asked, Check, Context, Measured, Measurements
+from ...module_utils.drill.check import Asked, Context, Measured, Measurements
 from ...module_utils.drill.compare import differences
 from ...module_utils.drill.statistics import Clock, Direction, first_end
 from ...module_utils.drill.storage_checks import Readback
 
 if TYPE_CHECKING:
     from ...module_utils.drill.check import Windows
-    from ...module_utils.drill.model import Fault, Phase
+    from ...module_utils.drill.model import Fault, Phase, Probe
     from ...module_utils.drill.places import Places
     from ...module_utils.drill.writes import Written
     from .run import Run
@@ -93,7 +93,7 @@ def _complete(
     facts = run.facts
     facts.injected = injected is not None
     # What stopped the drill early also kept faults from coming and probes from holding: that is no reason of its own.
-    if not run.collected or facts.aborted or facts.infrastructure:
+    if not run.collected or facts.aborted or facts.infrastructure or run.cut_short:
         return
     facts.infrastructure += [
         f"{fault['id']} was not injected: {fault['error'] or 'its target says nothing about it'}"
@@ -179,14 +179,12 @@ def _outage_ms(directions: Sequence[Direction], injected: float | None) -> float
     return round(1000 * max(statistics.silence(direction, injected).seconds for direction in directions), 1)
 
 
-def context(run: Run, places: Places, check: Check, before: float | None = None) -> Context:
+def context(run: Run, places: Places, probe: Probe, before: float | None = None) -> Context:
     """Give what an answer is judged with. A read-back has to find all that was acknowledged, or that `before`."""
-    if not isinstance(check, Readback):
-        return Context(places)
-    one = next((each for each in _written(run) if each.writer.name == check.of), None)
-    if one is None:
-        return Context(places)
-    return Context(places, acknowledged=len(one.acks) if before is None else one.before(before))
+    check = probe.check
+    one = next((each for each in _written(run) if isinstance(check, Readback) and each.writer.name == check.of), None)
+    acknowledged = None if one is None else len(one.acks) if before is None else one.before(before)
+    return Context(places, acknowledged, run.earlier.get(probe.id))
 
 
 def _written(run: Run) -> list[Written]:
@@ -197,24 +195,33 @@ def _written(run: Run) -> list[Written]:
 def _probes(run: Run, places: Places, measurements: Measurements) -> list[dict[str, Any]]:
     """All outcomes in the order of the phases; what was never asked is left out."""
     found = _asked(run, "before")
-    answers = {
-        result["id"]: (target, result)
-        for target, answer in run.collected.items()
-        for result in answer.get("probes", ())
-    }
     for probe in run.drill.probes if run.collected else ():
         if isinstance(probe.check, Measured):
             found.append(expectations.measured(probe, probe.check, measurements))
-        elif (
-            isinstance(probe.check, Asked)
-            and probe.phase == "on_fault"
-            and (probe.id in answers or not run.facts.aborted)
-        ):
-            target, result = answers.get(probe.id, (probe.check.source, None))
-            at = probe.at if result is None else _since(run, target, result["at"])
-            known = context(run, places, probe.check, measurements.injected)
-            found.append(expectations.answered(probe, probe.check, result, at, known))
+        elif isinstance(probe.check, Asked) and probe.phase not in ("before", "after"):
+            results = run.collected.get(probe.check.source, {}).get("probes", ())
+            outcomes = judged(run, places, probe, probe.check, results, measurements.injected)
+            if probe.sampled:
+                found.append(expectations.sampled(probe, outcomes, measurements))
+            elif outcomes:
+                found.append(expectations.repeated(probe, outcomes))
+            elif not run.facts.aborted and not run.cut_short:
+                found.append(expectations.answered(probe, probe.check, None, probe.at, Context(places)))
     return found + _asked(run, "after")
+
+
+def judged(
+    run: Run, places: Places, probe: Probe, check: Asked, results: Sequence[Mapping[str, Any]], before: float | None
+) -> list[dict[str, Any]]:
+    """Give the outcome of each answer to a probe among a target's results, in the order of time.
+
+    What a read-back has to find was acknowledged `before` that instant.
+    """
+    known = context(run, places, probe, before)
+    own = sorted((result for result in results if result["id"] == probe.id), key=lambda result: float(result["at"]))
+    return [
+        expectations.answered(probe, check, result, _since(run, check.source, result["at"]), known) for result in own
+    ]
 
 
 def _asked(run: Run, phase: Phase) -> list[dict[str, Any]]:

@@ -23,11 +23,13 @@ from ...module_utils.drill.verdict import NOTHING
 from ...module_utils.errors import BadInput, Problem
 from ...module_utils.fault.kinds import KINDS
 from . import account
+from .asking import until_settled
 from .fleet import Answers, Fleet, Interrupted
 from .lock import BusyError
 from .run import Run
 
 if TYPE_CHECKING:
+    from ...module_utils.drill.model import Probe
     from .remote import Answer, Remote
 
 _MOST_UNCERTAIN_S = 0.5
@@ -40,6 +42,7 @@ _SETTLE_S = 30.0
 _SETTLE_POLL_S = 1.0
 _ABORT_TRIES = 3
 _NOTICE_S = 3.0
+_LAST_ANSWER_S = 3.0
 _STALE_KEYS = ("leases", "qdiscs", "routes")
 
 Progress = Callable[[str, str], None]
@@ -296,7 +299,7 @@ class Engine:
         return found
 
     def _before(self) -> str:
-        failed = self._ask("before")
+        failed = self._ask("before") + self._remember()
         if failed:
             self._halt("aborted", [f"before the faults: {text}" for text in failed])
         return self._held("before")
@@ -328,6 +331,7 @@ class Engine:
         t0 = self.state.t0 or self._pace.now()
         words = _announcements(self._drill)
         asked, peeked = t0, not self._drill.faults
+        stops = [probe for probe in self._drill.of_phase("on_fault") if probe.stop]
         halfway = min((fault.at + fault.lasts / 2 for fault in self._drill.faults), default=0.0)
         while (since := self._pace.now() - t0) < self._drill.ends + 0.3:
             self._mind_abort()
@@ -339,6 +343,7 @@ class Engine:
             elif since + t0 >= asked + _POLL_S and not self._about_to_change(since):
                 asked = since + t0
                 self._look_in(since)
+            stops = [probe for probe in stops if not self._mind_stop(probe, since)]
             following = words[0][0] if words else self._drill.ends + 0.3
             self._pace.wait(min(max(0.01, following - since), 1.0), self._stop)
         return ""
@@ -362,6 +367,24 @@ class Engine:
             self._halt("infrastructure", [f"{target}: {fault['id']}: {fault.get('error')}" for fault in failed])
         if not answer.get("running") and 0 < since < self._drill.ends - 1:
             self._halt("infrastructure", [f"{target}: its runner ended early"])
+
+    def _mind_stop(self, probe: Probe, since: float) -> bool:
+        """End the drill if the probe doesn't hold; say whether that is settled."""
+        check, asked_for = probe.check, since - (probe.at or 0.0)
+        if not isinstance(check, Asked) or asked_for < 0:
+            return False
+        request = {check.source: {"drill": self.state.name, "probes": [probe.id]}}
+        answer = self._fleet.call("status", request, timeout=_QUICK_S).of.get(check.source, {})
+        first = min(fault.at for fault in self._drill.faults)
+        outcomes = account.judged(self.state, self._places, probe, check, answer.get("probes", ()), first)
+        right = [bool(outcome["ok"]) for outcome in outcomes]
+        if not outcomes or not probe.patience.settled(right, asked_for - _LAST_ANSWER_S):
+            return False
+        outcome = expectations.repeated(probe, outcomes)
+        if not outcome["ok"]:
+            self.state.cut_short = True
+            self._halt("failed", [f"{outcome['name']}: {outcome['detail']}; the drill was ended for it"])
+        return True
 
     def _recover(self) -> str:
         silenced = self._silenced()
@@ -458,22 +481,45 @@ class Engine:
 
     def _ask(self, phase: Phase) -> list[str]:
         """Ask all probes of a phase; give those that don't hold, in words."""
-        probes = [(probe, probe.check) for probe in self._drill.of_phase(phase) if isinstance(probe.check, Asked)]
-        requests: dict[str, dict[str, Any]] = {}
-        for probe, check in probes:
-            asked = {"id": probe.id, **check.question(self.state.name)}
-            requests.setdefault(check.source, {"probes": []})["probes"].append(asked)
-        answers = self._fleet.call("probe", requests, timeout=60.0)
-        results = {result["id"]: result for answer in answers.of.values() for result in answer["results"]}
-        at = self._pace.now()
-        outcomes = [
-            expectations.answered(
-                probe, check, results.get(probe.id), at, account.context(self.state, self._places, check)
-            )
-            for probe, check in probes
-        ]
+        probes = self._drill.of_phase(phase)
+        found = until_settled(probes, self._ask_once, self._pace.now, self._wait)
+        outcomes = [expectations.repeated(probe, each) for probe, each in zip(probes, found, strict=True)]
         self.state.outcomes += outcomes
         return [f"{outcome['name']}: {outcome['detail']}" for outcome in outcomes if not outcome["ok"]]
+
+    def _wait(self, seconds: float) -> None:
+        self._pace.wait(seconds, self._stop)
+        self._mind_abort()
+
+    def _ask_once(self, probes: Sequence[Probe]) -> list[dict[str, Any]]:
+        results, at = self._results(probes), self._pace.now()
+        return [
+            expectations.answered(
+                probe, probe.check, results.get(probe.id), at, account.context(self.state, self._places, probe)
+            )
+            for probe in probes
+            if isinstance(probe.check, Asked)
+        ]
+
+    def _results(self, probes: Sequence[Probe]) -> dict[str, dict[str, Any]]:
+        """Ask the targets, and give their answers by the probes' ids."""
+        requests: dict[str, dict[str, Any]] = {}
+        for probe in probes:
+            if isinstance(probe.check, Asked):
+                asked = {"id": probe.id, **probe.check.question(self.state.name)}
+                requests.setdefault(probe.check.source, {"probes": []})["probes"].append(asked)
+        answers = self._fleet.call("probe", requests, timeout=60.0)
+        return {result["id"]: result for answer in answers.of.values() for result in answer["results"]}
+
+    def _remember(self) -> list[str]:
+        """Ask what will be compared with; say in words what is not known."""
+        probes = [probe for probe in self._drill.probes if isinstance(probe.check, Asked) and probe.check.compares]
+        results = self._results(probes)
+        self.state.earlier = {name: result["value"] for name, result in results.items() if result["ok"]}
+        said = {name: result["detail"] for name, result in results.items()}
+        return [
+            f"{probe.name}: {said.get(probe.id, 'no answer')}" for probe in probes if probe.id not in self.state.earlier
+        ]
 
     def _held(self, phase: Phase) -> str:
         probes = [outcome for outcome in self.state.outcomes if outcome["phase"] == phase]

@@ -24,6 +24,8 @@ class Run:
     """One run of a drill. Instants are epoch seconds by the controller's clock, except those inside `collected`.
 
     `refused` is what stood against it, so that nobody was contacted.
+    `cut_short`: a probe with `stop` didn't hold, and ended it. `earlier`: the facts from before the faults, by the id
+    of the probe that compares with them.
     """
 
     drill: Drill
@@ -45,6 +47,8 @@ class Run:
     aborted_at: float | None = None
     abort_reason: str = ""
     refused: list[str] = field(default_factory=list)
+    cut_short: bool = False
+    earlier: dict[str, dict[str, Any]] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
 
     @property

@@ -47,6 +47,36 @@ def scenarios(testbed: str) -> list[dict[str, Any]]:
     return found
 
 
+def inquiry(testbed: dict[str, Any]) -> dict[str, Any]:
+    """Give a drill that asks every kind of question in every way."""
+    kvm = next(name for name, node in testbed["nodes"].items() if node["kind"] == "kvm_host")
+    circuit, ends = next(iter(testbed["circuits"].items()))
+    router, peer, to = ends["a"], ends["b"], {"from": kvm, "to": ends["a"]}
+    return {
+        "name": "inquiry",
+        "hypothesis": "All is well.",
+        "timeline": [{"at": "5s", "for": "20s", "fault": "loss", "percent": 10, "circuit": circuit}],
+        "probes": [
+            {"phase": "before", "tcp": {**to, "port": 22, "max_time": "50ms"}},
+            {"phase": "before", "deadline": "5s", "http": {**to, "port": 80, "path": "/x", "contains": "well"}},
+            {"phase": "on_fault", "tries": 3, "every": "500ms", "http": {"from": kvm, "url": "http://a.example/"}},
+            {
+                "phase": "on_fault",
+                "stop": True,
+                "dns": {"from": kvm, "server": kvm, "name": "a.example", "answers": []},
+            },
+            {"phase": "after", "tries": 5, "tolerate": 2, "bgp": {"node": router, "to": peer, "vrf": "storage"}},
+            {"phase": "continuous", "every": "2s", "max_outage": "3s", "bfd": {"node": router, "neighbor": circuit}},
+            {"phase": "recover_within", "within": "9s", "check": {"node": kvm, "script": "/x", "worst": "warning"}},
+            {"phase": "continuous", "tolerate": 3, "service": {"node": kvm, "unit": "ssh.service"}},
+            {"phase": "after", "command": {"node": kvm, "argv": ["echo", "x"], "matches": "^x$", "rc": 0}},
+            {"phase": "after", "file": {"node": kvm, "path": "/etc/hosts", "sha256": "a1" * 32}},
+            {"phase": "on_fault", "file": {"node": kvm, "path": "/etc/hosts", "same_as": "before"}},
+            {"phase": "after", "storage": {"node": kvm, "quorum": True, "healed": False}},
+        ],
+    }
+
+
 def translated(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: translated(item) for key, item in value.items()}
@@ -74,7 +104,7 @@ def check_words(problems: tuple[Problem, ...]) -> None:
         assert not mutation.INTERNAL.search(str(problem)), problem
 
 
-SCENARIOS = [(testbed, drill) for testbed in TESTBEDS for drill in scenarios(testbed)]
+SCENARIOS = [(testbed, drill) for testbed in TESTBEDS for drill in (*scenarios(testbed), inquiry(TESTBEDS[testbed]))]
 IDS = [f"{testbed}-{drill['name']}" for testbed, drill in SCENARIOS]
 
 
@@ -107,7 +137,8 @@ def malformed(seed: int) -> tuple[dict[str, Any], Any]:
 
 
 def test_the_scenarios_can_be_planned_in_both_testbeds() -> None:
-    assert [testbed for testbed, _drill in SCENARIOS] == ["lab"] * 6 + ["distcloud"] * 3
+    assert [testbed for testbed, _drill in SCENARIOS] == ["lab"] * 7 + ["distcloud"] * 4
+    assert [refusal(drill, TESTBEDS[testbed]) for testbed, drill in SCENARIOS] == [()] * 11
 
 
 def test_malformed_drills_are_planned_or_refused_in_words() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.checks import CHECKS
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.conflicts import conflicts
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.model import Range
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
@@ -152,7 +153,7 @@ def test_every_problem_is_told_at_once(lab: dict[str, Any]) -> None:
         "timeline[0].fault: there is no kind of fault link_don; did you mean link_down?",
         "hypothesis: is missing",
         "probes[0].phase: there is no phase befor; did you mean before?",
-        "probes[0]: has to have exactly one of ping, path, route, traffic, readback, writes",
+        f"probes[0]: has to have exactly one of {', '.join(CHECKS)}",
     ]
 
 

@@ -165,7 +165,7 @@ def test_a_drill_with_writers(lab: dict[str, Any]) -> None:
     )
     text = plan_text(drill, plans(drill, lab, Places(lab)))
     assert "+ 0 s to 25 s: 5 records/s of 65536 bytes to /shared/w" in text
-    assert "+ 10 s: readback /shared/w" in text
+    assert "+ 10 s: what w wrote is read at naist-kvm1" in text
 
 
 @pytest.mark.parametrize(

@@ -236,12 +236,42 @@ def test_garbled_daemons_are_not_taken_for_absent_ones() -> None:
     assert refused > EACH / 6
 
 
-def test_a_route_probe_over_garbled_answers_is_not_ok_in_words(target: SimulatedTarget) -> None:
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"type": "route", "prefix": "10.2.0.0/16"},
+        {"type": "bgp", "prefix": "10.2.0.0/16"},
+        {"type": "bfd", "neighbor": "10.254.0.0"},
+        {"type": "service", "unit": "ssh.service"},
+    ],
+    ids=lambda question: question["type"],
+)
+def test_a_probe_over_garbled_answers_is_not_ok_in_words(target: SimulatedTarget, question: dict[str, str]) -> None:
     for seed in range(EACH):
         rng = random.Random(seed)
-        runner = Garbling(target.kernel, lambda done, rng=rng: garbled(rng, done))  # type: ignore[misc]
-        found = probes.ask(runner, {"id": "p", "type": "route", "prefix": "10.2.0.0/16"})
+        runner = Garbling(Routed(target.kernel), lambda done, rng=rng: garbled(rng, done))  # type: ignore[misc]
+        found = probes.ask(runner, {"id": "p", **question})
         assert not mutation.INTERNAL.search(found["detail"]), found
+    assert probes.ask(Routed(target.kernel), {"id": "p", **question})["ok"]
+
+
+class Routed:
+    """A `Runner` over another, on which daemons and services run too."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
+        if argv[0] == "systemctl":
+            return Completed(0, "LoadState=loaded\nActiveState=active\nSubState=running\n", "")
+        if argv[0] != "vtysh":
+            return self._runner.run(argv, input, timeout)
+        path = {
+            "valid": True, "bestpath": {"overall": True}, "peer": {"peerId": "10.254.0.1"},
+            "nexthops": [{"ip": "10.254.0.1", "used": True}],
+        }  # fmt: skip
+        peers = [{"peer": "10.254.0.0", "status": "up", "vrf": "default"}]
+        return Completed(0, json.dumps(peers if "bfd" in argv[-1] else {"prefix": "10.2.0.0/16", "paths": [path]}), "")
 
 
 def test_what_is_not_utf8_can_be_read_all_the_same() -> None:

@@ -9,11 +9,17 @@ import ipaddress
 import json
 import os
 import random
+import socket
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.target import reach_probes
+from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
+from ansible_collections.okiagari.testbed.plugins.module_utils.target import (
+    connection_probes,
+    host_probes,
+    reach_probes,
+)
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.main import Commands, answer
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils import mutation
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
@@ -33,6 +39,15 @@ PROBES = [
     {"id": "q", "type": "path", "to": "10.2.0.11"},
     {"id": "r", "type": "route", "prefix": "10.2.0.0/16"},
     {"id": "s", "type": "readback", "path": "/nonexistent/file", "key": 7, "size": 4096},
+    {"id": "t", "type": "tcp", "to": "10.2.0.11", "port": 22, "timeout": 1.0},
+    {"id": "u", "type": "http", "url": "http://10.2.0.11:8080/health?x=1", "timeout": 1.0},
+    {"id": "v", "type": "dns", "server": "10.2.0.11", "name": "www.example.org", "kind": "A", "timeout": 1.0},
+    {"id": "w", "type": "bgp", "prefix": "10.2.0.0/16", "vrf": "storage"},
+    {"id": "x", "type": "bfd", "neighbor": "10.254.0.0"},
+    {"id": "y", "type": "command", "argv": ["/nonexistent", "-x"], "timeout": 1.0},
+    {"id": "z", "type": "service", "unit": "ssh.service"},
+    {"id": "0", "type": "file", "path": "/nonexistent/file"},
+    {"id": "1", "type": "storage"},
 ]
 
 
@@ -93,15 +108,21 @@ def changes(ran: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be root, and send nothing to the network."""
+    """Be root, send nothing to the network, and start nothing."""
 
     def echo(to: str) -> None:
         ipaddress.ip_address(to)
         raise PermissionError(1, "Operation not permitted")
 
+    def unreachable(*_arguments: object, **_more: object) -> NoReturn:
+        raise OSError(101, "Network is unreachable")
+
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fsync", lambda _file: None)
     monkeypatch.setattr(reach_probes, "Echo", echo)
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    monkeypatch.setattr(connection_probes, "exchange", unreachable)
+    monkeypatch.setattr(host_probes, "execute", lambda *_arguments: Completed(127, "", "it is not run here"))
 
 
 def request_of(command: str, target: Target) -> dict[str, Any]:
@@ -112,6 +133,7 @@ def request_of(command: str, target: Target) -> dict[str, Any]:
     stream = {"id": "s", "local": "10.1.0.11", "peer": "10.2.0.11", "port": 18700, "rate": 100, **span}
     faults = [{**fault, "at": 5.0, "for": 20.0} for fault in (CUT, LOSS, WAY, HOLE)]
     asked = [{**probe, "at": 8.0} for probe in PROBES]
+    asked[0] |= {"every": 1.0, "until": 12.0}
     return {
         "arm": {
             "drill": "d", "t0": t0, "ends": 40.0, "target": "r1", "faults": faults, "streams": [stream],

@@ -46,6 +46,8 @@ class Behaviour:
     """How a simulated testbed misbehaves."""
 
     outage_s: float = 0.2
+    deaf_s: float = 0.0
+    rewrites: Callable[[float], str] | None = None
     unreachable: set[str] = field(default_factory=set)
     refuses_to_arm: set[str] = field(default_factory=set)
     scarred: bool = False
@@ -187,10 +189,29 @@ class SimulatedTestbed:
                     return {"records": len(there) - self.behaviour.forgets}
         return {}
 
+    def deaf(self, at: float) -> bool:
+        """Whether no connection can be made: for so long after a fault begins."""
+        return any(start <= at < start + self.behaviour.deaf_s for _target, _fault, start, _end in self.faults())
+
+    def probes(self, target: str) -> list[dict[str, Any]]:
+        """The answers of all that a target was to ask until now."""
+        found = []
+        for probe in self.programs.get(target, {}).get("probes", ()):
+            due = probe["at"]
+            while due <= probe.get("until", probe["at"]) and self.t0(target) + due <= self.pace.now():
+                found.append(self.probe(target, probe, self.t0(target) + due))
+                due += probe.get("every", 1e9)
+        return found
+
     def probe(self, source: str, probe: Mapping[str, Any], at: float) -> dict[str, Any]:
         answered = probe["id"] not in self.behaviour.unanswered
         if probe["type"] == "readback":
             value = self.readback(probe["path"], at)
+        elif probe["type"] == "file":
+            value = {"sha256": self.behaviour.rewrites(at) if self.behaviour.rewrites else "0"}
+        elif probe["type"] == "tcp":
+            answered = answered and not self.deaf(at)
+            value = {"connected": answered, "ms": 1.0 if answered else None}
         else:
             value = {"hops": self.hops(source, probe["to"], at)}
         if probe["type"] == "ping":
@@ -286,18 +307,14 @@ class SimulatedRemote:
     def _status(self, request: dict[str, Any]) -> dict[str, Any]:
         running = self.name not in self.testbed.aborted
         faults = self.testbed.receipts(self.name)
-        return {"running": running, "stopped": self.testbed.stopped, "events": 0, "faults": faults}
+        probes = [found for found in self.testbed.probes(self.name) if found["id"] in request.get("probes", ())]
+        return {"running": running, "stopped": self.testbed.stopped, "events": 0, "faults": faults, "probes": probes}
 
     def _collect(self, request: dict[str, Any]) -> dict[str, Any]:
         sim = self.testbed
         ended = {fault["target"] for _target, fault, _start, _end in sim.faults() if fault["kind"] == "power_cut"}
         if self.name not in sim.programs or self.name in ended:
             return {"events": [], "faults": [], "streams": [], "probes": []}
-        probes = [
-            sim.probe(self.name, probe, sim.t0(self.name) + probe["at"])
-            for probe in sim.programs[self.name]["probes"]
-            if sim.t0(self.name) + probe["at"] <= sim.pace.now()
-        ]
         events = [
             {"at": receipt["injected_at"], "event": "injected", "fault": receipt["id"], "detail": ""}
             for receipt in sim.receipts(self.name)
@@ -311,7 +328,7 @@ class SimulatedRemote:
             "faults": sim.receipts(self.name),
             "streams": sim.streams(self.name),
             "writers": sim.writers(self.name),
-            "probes": probes,
+            "probes": sim.probes(self.name),
         }
 
     def _abort(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -443,3 +443,78 @@ def test_an_aborted_run_is_not_held_against_its_budget(simulate: Any, circuit_cu
     assert report["verdict"] == "aborted"
     assert report["budget"]["outage"] == {"limit_ms": 50.0, "measured_ms": None, "ok": None}
     assert "budget" not in str(report["reason"])
+
+
+CONNECTS = {"tcp": {"from": "hiroshima-kvm1", "to": "kanazawa-kvm1", "port": 22}}
+
+
+@pytest.mark.parametrize(
+    ("probe", "deaf_s", "verdict", "said"),
+    [
+        ({"phase": "continuous"}, 0.0, "held", "0 of 36 answers were wrong"),
+        ({"phase": "continuous"}, 2.5, "failed", "3 of 36 answers were wrong, expected at most 0"),
+        ({"phase": "continuous", "every": "500ms", "max_outage": "4s"}, 3.2, "held", "a right answer 3.5 s"),
+        ({"phase": "recover_within", "within": "3s", "every": "500ms"}, 2.2, "held", "it held again after 2.5 s"),
+        (
+            {"phase": "recover_within", "within": "2s", "every": "500ms"},
+            2.2,
+            "failed",
+            "after 2.5 s, expected within 2 s",
+        ),
+        ({"phase": "on_fault", "at": 6, "deadline": "3s"}, 3.0, "held", "2 of 4 answers were wrong"),
+        ({"phase": "on_fault", "at": 6, "deadline": "3s"}, 9.0, "failed", "4 of 4 answers were wrong"),
+        ({"phase": "on_fault", "at": 6, "tries": 3, "tolerate": 2}, 3.0, "held", "2 of 3 answers were wrong"),
+    ],
+)
+def test_questions_that_are_asked_again_and_again(
+    simulate: Any, circuit_cut: dict[str, Any], probe: dict[str, Any], deaf_s: float, verdict: str, said: str
+) -> None:
+    circuit_cut["probes"] = [{**CONNECTS, **probe}]
+    report = simulate(circuit_cut, deaf_s=deaf_s).engine.run()
+    assert (report["verdict"], said in report["probes"][0]["detail"]) == (verdict, True), report["probes"]
+
+
+def test_after_the_faults_a_probe_is_asked_until_it_holds(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    circuit_cut["probes"] = [{**CONNECTS, "phase": "after", "deadline": "60s", "every": "5s"}]
+    report = simulate(circuit_cut, deaf_s=60.0).engine.run()
+    assert report["verdict"] == "held", report["reason"]
+    assert "answers were wrong" in report["probes"][0]["detail"]
+
+
+def test_a_probe_with_stop_ends_the_drill(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    circuit_cut["probes"] = [
+        {**CONNECTS, "phase": "on_fault", "at": 6, "stop": True},
+        {"phase": "on_fault", "at": 20, "ping": {"from": "hiroshima-kvm1", "to": "kanazawa-kvm1"}},
+    ]
+    simulation = simulate(circuit_cut, deaf_s=10.0)
+    report = simulation.engine.run()
+    assert (report["verdict"], report["restored"]) == ("failed", True)
+    [reason] = report["reason"]
+    assert reason.endswith("it does not connect; simulated; the drill was ended for it")
+    assert [fault["undone_by"] for fault in report["faults"]] == ["abort", "abort"]
+    assert all(fault["undone"] < 9 for fault in report["faults"])
+    assert [probe["ok"] for probe in report["probes"]] == [False]
+
+
+def test_a_probe_with_stop_that_holds_ends_nothing(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    circuit_cut["probes"] = [{**CONNECTS, "phase": "on_fault", "at": 6, "stop": True, "deadline": "4s"}]
+    assert simulate(circuit_cut, deaf_s=2.0).engine.run()["verdict"] == "held"
+
+
+AS_BEFORE = {"phase": "after", "file": {"node": "hiroshima-kvm1", "path": "/data", "same_as": "before"}}
+
+
+def test_a_file_is_compared_with_what_it_was_before(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    circuit_cut["probes"] = [AS_BEFORE]
+    assert simulate(circuit_cut).engine.run()["verdict"] == "held"
+    report = simulate(circuit_cut, rewrites=str).engine.run()
+    assert (report["verdict"], "expected the SHA-256" in report["reason"][0]) == ("failed", True)
+
+
+def test_what_cannot_be_compared_later_is_told_before_anything_is_armed(
+    simulate: Any, circuit_cut: dict[str, Any]
+) -> None:
+    circuit_cut["probes"] = [AS_BEFORE]
+    report = simulate(circuit_cut, unanswered={"probe-1"}).engine.run()
+    assert (report["verdict"], report["t0"]) == ("aborted", None)
+    assert report["reason"] == ["before the faults: /data on hiroshima-kvm1 is as before: simulated"]
