@@ -96,8 +96,8 @@ options:
   probes:
     description:
       - What is asserted, each with a C(phase) and exactly one check. A node is asked with C(ping), C(path), C(tcp),
-        C(http), C(dns), C(route), C(bgp), C(bfd), C(storage), C(readback), C(command), C(check), C(service) and
-        C(file); C(traffic) and C(writes) are measured.
+        C(http), C(dns), C(throughput), C(route), C(bgp), C(bfd), C(storage), C(readback), C(command), C(check),
+        C(service) and C(file); C(traffic) and C(writes) are measured.
       - Questions may be asked several times (C(tries), C(every), C(tolerate), C(deadline)), or all the time.
       - A probe of the phase C(on_fault) with C(stop) ends the drill if it doesn't hold.
       - The phases are C(before), C(on_fault) (at the instant C(at)), C(continuous), C(recover_within) (C(within) a

@@ -170,3 +170,27 @@ def test_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert ask("file", path=str(tmp_path / "pipe"))["detail"] == "it is not an ordinary file"
     assert "could not be run" in ask("file", path=str(tmp_path))["detail"]
+
+
+def test_throughput_between_two_ends(silent: socket.socket) -> None:
+    port = silent.getsockname()[1]
+    silent.close()
+    ways = {"from": "127.0.0.1", "to": "127.0.0.1", "port": port, "seconds": 0.3}
+    ends = [
+        {"id": "p", "type": "throughput", **ways},
+        {"id": "q", "type": "sink", "local": "127.0.0.1", "peer": "127.0.0.1", "port": port, "seconds": 0.3},
+    ]
+    sent, arrived = probes.ask_all(SubprocessRunner(), ends)
+    assert (sent["ok"], arrived["ok"]) == (True, True), (sent, arrived)
+    assert 8 * arrived["value"]["bytes"] > sent["value"]["bits_per_s"] * 0.3 > 0
+
+
+def test_throughput_to_an_end_that_is_gone(silent: socket.socket) -> None:
+    def leave() -> None:
+        silent.accept()[0].close()
+
+    threading.Thread(target=leave, daemon=True).start()
+    port = silent.getsockname()[1]
+    found = ask("throughput", to="127.0.0.1", port=port, seconds=1.0, **{"from": "127.0.0.1"})
+    assert (found["ok"], found["value"]) == (False, {"bits_per_s": None})
+    assert found["detail"].startswith("the stream broke off: ")

@@ -140,7 +140,8 @@ def test_drill_runs_without_a_controller(targets: Any) -> None:
         ],
         "streams": [{**stream, "local": "10.254.0.1", "peer": "10.254.0.2"}],
         "probes": [{"id": "p", "at": 0.5, "type": "ping", "to": "10.254.0.2", "count": 3, "interval": 0.05},
-                   {"id": "q", "at": 1.6, "type": "route", "prefix": "10.2.0.0/24"}],
+                   {"id": "q", "at": 1.6, "type": "route", "prefix": "10.2.0.0/24"},
+                   {"id": "r", "at": 0.1, "every": 0.4, "until": 2.8, "type": "route", "prefix": "10.2.0.0/24"}],
         "before": before,
     }  # fmt: skip
     other = {
@@ -168,7 +169,11 @@ def test_drill_runs_without_a_controller(targets: Any) -> None:
         assert at <= injected < undone
         assert undone >= until
     assert {receipt["undone_by"] for receipt in result["faults"]} == {"program"}
-    assert {probe["id"]: probe["ok"] for probe in result["probes"]} == {"p": True, "q": True}
+    assert {probe["id"]: probe["ok"] for probe in result["probes"]} == {"p": True, "q": True, "r": True}
+    again = [probe for probe in result["probes"] if probe["id"] == "r"]
+    assert 1 < len(again) <= 7
+    assert all(probe["at"] >= t0 + 0.1 + 0.4 * number for number, probe in enumerate(again))
+    assert {tuple(probe["value"]["via"]) for probe in again} >= {("10.254.1.2",)}
     assert next(probe for probe in result["probes"] if probe["id"] == "q")["value"]["via"] == ["10.254.1.2"]
     [mine], [theirs] = result["streams"], two.ok("collect", {"drill": "cut-1"})["streams"]
     assert mine["sent"][1:] == [0.01, 300]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -125,6 +125,16 @@ class Asked(Check):
     def question(self, run: str) -> dict[str, Any]:  # noqa: ARG002
         """Give what the target program is asked in this run of the drill."""
         return {"type": self.name, **self.parameters()}
+
+    def helper(self) -> tuple[str, dict[str, Any]] | None:
+        """Give another node that has to take part, and what it is asked at the same time."""
+        return None
+
+    def questions(self, probe: str, run: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give what which node is asked for the probe with this id. The first one is `source`, whose answer counts."""
+        yield self.source, {"id": probe, **self.question(run)}
+        if helper := self.helper():
+            yield helper[0], {"id": f"{probe}-helper", **helper[1]}
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from .host_checks import Command, File, Script, Service
 from .reach_checks import Path, Ping
 from .routing_checks import Bfd, Bgp, Route
 from .storage_checks import Readback, Storage
+from .throughput_checks import Throughput
 from .traffic_checks import TrafficCheck
 from .write_checks import WriteCheck
 
@@ -25,6 +26,7 @@ _ALL: tuple[type[Check], ...] = (
     Tcp,
     Http,
     Dns,
+    Throughput,
     Bgp,
     Bfd,
     Command,

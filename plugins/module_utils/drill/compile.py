@@ -79,8 +79,8 @@ def programs(
         )
     for probe in drill.probes:
         if isinstance(probe.check, Asked) and probe.phase not in ("before", "after"):
-            asked = {"id": probe.id, **_instants(probe, drill.until), **probe.check.question(run)}
-            program(probe.check.source)["probes"].append(asked)
+            for node, question in probe.check.questions(probe.id, run):
+                program(node)["probes"].append({**question, **_instants(probe, drill.until)})
     return found
 
 

@@ -154,8 +154,10 @@ class Drill:
 
     @property
     def expected_s(self) -> float:
-        """How long a run may take: to get ready, the programs, and the network's recovery."""
-        return READY_S + self.ends + self.recover_timeout_s
+        """How long a run may take: to get ready, the programs, the network's recovery, and the probes around them."""
+        around: tuple[Phase, ...] = ("before", "after")
+        asked = [max((probe.patience.lasts_s for probe in self.of_phase(phase)), default=0.0) for phase in around]
+        return READY_S + self.ends + self.recover_timeout_s + sum(asked)
 
     def silenced(self, instant: float) -> set[str]:
         """Give the targets that a fault has silenced by an instant; whether they are back nobody knows but they."""

@@ -64,7 +64,7 @@ def plan_text(drill: Drill, plan: Plan, refused: Iterable[Problem] = ()) -> str:
             span = f"{writer['from']:g} s to {writer['until']:g} s"
             lines.append(f"+ {span}: {writer['rate']:g} records/s of {writer['size']} bytes to {writer['path']}")
         for probe in program["probes"]:
-            lines.append(f"+ {_when(probe)}: {names[probe['id']]}")
+            lines.append(f"+ {_when(probe)}: {names.get(probe['id'], probe['type'])}")
     return "\n".join(lines)
 
 

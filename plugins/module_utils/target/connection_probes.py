@@ -48,7 +48,7 @@ def tcp(_runner: Runner, probe: Mapping[str, Any]) -> Result:
     try:
         socket.create_connection((probe["to"], probe["port"]), probe.get("timeout", _PATIENCE_S)).close()
     except OSError as error:
-        return False, {"connected": False, "ms": None}, f"not connected: {_why(error)}"
+        return False, {"connected": False, "ms": None}, f"not connected: {why(error)}"
     took = _since(begun)
     return True, {"connected": True, "ms": took}, f"connected in {took:g} ms"
 
@@ -72,7 +72,7 @@ def http(_runner: Runner, probe: Mapping[str, Any]) -> Result:
     except (HTTPException, ValueError) as error:
         return False, {"status": None, "ms": None}, f"what came is not HTTP: {shown(str(error).strip())}"
     except OSError as error:
-        return False, {"status": None, "ms": None}, f"no answer: {_why(error)}"
+        return False, {"status": None, "ms": None}, f"no answer: {why(error)}"
     finally:
         connection.close()
     took = _since(begun)
@@ -90,7 +90,7 @@ def name_service(_runner: Runner, probe: Mapping[str, Any]) -> Result:
     except BadValue as error:
         return False, nothing, f"the answer {error.message}"
     except OSError as error:
-        return False, nothing, f"no answer: {_why(error)}"
+        return False, nothing, f"no answer: {why(error)}"
     took = _since(begun)
     value = {"code": reply.code, "answers": list(reply.addresses), "ms": took}
     return bool(reply.addresses), value, f"{', '.join(reply.addresses) or reply.code} in {took:g} ms"
@@ -114,7 +114,8 @@ def _since(begun: float) -> float:
     return round(1000 * (time.monotonic() - begun), 3)
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """Say in words why nothing came of it."""
     return "timed out" if isinstance(error, TimeoutError) else error.strerror or str(error)
 
 

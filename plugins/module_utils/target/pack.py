@@ -29,7 +29,7 @@ MODULES = (
     "target/icmp", "target/keeper", "target/lab_host", "target/lab_timers", "target/main", "target/pack",
     "target/probe", "target/probes", "target/program", "target/reach_probes", "target/routing_probes",
     "target/runtime", "target/snapshot", "target/storage", "target/storage_probes", "target/store",
-    "target/streams", "target/system", "target/timers", "target/writers",
+    "target/streams", "target/system", "target/throughput_probes", "target/timers", "target/writers",
 )  # fmt: skip
 
 _START = "import sys\n\nfrom okiagari.target.main import main\n\nsys.exit(main())\n"

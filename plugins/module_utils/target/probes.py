@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OkiagariError
 from ..fault.model import Problems, label
 from ..values import choice
-from . import connection_probes, host_probes, reach_probes, routing_probes, storage_probes
+from . import connection_probes, host_probes, reach_probes, routing_probes, storage_probes, throughput_probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TYPES = {
     **reach_probes.TYPES,
     **connection_probes.TYPES,
+    **throughput_probes.TYPES,
     **routing_probes.TYPES,
     **storage_probes.TYPES,
     **host_probes.TYPES,

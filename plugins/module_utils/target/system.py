@@ -86,6 +86,12 @@ def be_punctual(inherited: bool = True) -> None:
         os.sched_setscheduler(0, os.SCHED_RR | (0 if inherited else os.SCHED_RESET_ON_FORK), os.sched_param(_RANK))
 
 
+def be_ordinary() -> None:
+    """Let this thread go behind all that is punctual: what keeps a processor busy mustn't make a fault late."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def boot_id() -> str:
     """Give the identity of this boot of the kernel."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -506,8 +506,8 @@ class Engine:
         requests: dict[str, dict[str, Any]] = {}
         for probe in probes:
             if isinstance(probe.check, Asked):
-                asked = {"id": probe.id, **probe.check.question(self.state.name)}
-                requests.setdefault(probe.check.source, {"probes": []})["probes"].append(asked)
+                for node, question in probe.check.questions(probe.id, self.state.name):
+                    requests.setdefault(node, {"probes": []})["probes"].append(question)
         answers = self._fleet.call("probe", requests, timeout=60.0)
         return {result["id"]: result for answer in answers.of.values() for result in answer["results"]}
 

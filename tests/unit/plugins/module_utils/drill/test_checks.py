@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.check import Answer, Asked, Context
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.checks import CHECKS
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.compile import programs
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.host_checks import File
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
@@ -22,6 +23,7 @@ DIGEST = "ab" * 32
 TCP = {"from": KVM, "to": "kanazawa-kvm1", "port": 22}
 HTTP = {"from": KVM, "url": "http://10.2.0.11:8080/health?a=b"}
 DNS = {"from": KVM, "server": "kanazawa-kvm1", "name": "www.example.org"}
+SENDS = {"from": KVM, "to": "kanazawa-kvm1", "at_least": "1mbit"}
 PAGE = {"status": 200, "ms": 3.0, "body": "all is well\n"}
 KNOWN = {"code": "NOERROR", "answers": ["192.0.2.1", "192.0.2.2"], "ms": 3.0}
 UNKNOWN = {"code": "NXDOMAIN", "answers": [], "ms": 3.0}
@@ -65,6 +67,12 @@ def refusal(kind: str, value: object, lab: dict[str, Any]) -> str:
             {**DNS, "type": "AAAA", "answers": ["2001:db8::1"]},
             f"kanazawa-kvm1 tells {KVM} the AAAA of www.example.org as 2001:db8::1",
             {"server": "10.2.0.11", "port": 53, "name": "www.example.org", "kind": "AAAA", "timeout": 2.0},
+        ),
+        (
+            "throughput",
+            {"from": KVM, "to": "kanazawa-kvm1", "for": "3s", "at_least": "50mbit"},
+            f"{KVM} sends kanazawa-kvm1 at least 50 Mbit/s",
+            None,
         ),
         (
             "bgp",
@@ -113,7 +121,8 @@ def test_questions(lab: dict[str, Any], kind: str, value: object, asserts: str, 
     question = check.question("run")
     assert asked is None or {key: item for key, item in question.items() if key != "type"} == asked
     problems = Problems()
-    probes.read(question, problems, {})
+    for _node, each in check.questions("p", "run"):
+        probes.read(each, problems, {"id": str})
     assert problems.found == []
 
 
@@ -132,6 +141,9 @@ def test_questions(lab: dict[str, Any], kind: str, value: object, asserts: str, 
         ("dns", {**DNS, "name": "a..b"}, "a..b is not a name"),
         ("dns", {**DNS, "type": "AAA"}, "did you mean AAAA?"),
         ("dns", {**DNS, "answers": ["x"]}, "x is not an address"),
+        ("throughput", {"from": KVM, "to": KVM, "at_least": "1mbit"}, "to: is hiroshima-kvm1 itself"),
+        ("throughput", {"from": KVM, "to": "10.2.0.11", "at_least": "1mbit"}, "there is no node 10.2.0.11"),
+        ("throughput", {"from": KVM, "to": ROUTER, "for": "1min", "at_least": 1e6}, "is measured for 0.1 s to 20 s"),
         ("bgp", {"node": ROUTER, "to": "naist", "via": "naist"}, "naist is no neighbour of hiroshima-r1"),
         ("bgp", {"node": ROUTER, "to": "naist", "via": "osaka", "present": False}, "of a path that is present"),
         ("bfd", {"node": ROUTER, "neighbor": "osakka"}, "did you mean osaka?"),
@@ -174,6 +186,9 @@ def test_questions_that_make_no_sense(lab: dict[str, Any], kind: str, value: obj
         ("dns", {**DNS, "answers": []}, False, UNKNOWN, []),
         ("dns", {**DNS, "answers": "192.0.2.1"}, True, KNOWN, ["answers 192.0.2.1, 192.0.2.2, expected 192.0.2.1"]),
         ("dns", {**DNS, "answers": []}, False, {"code": None, "answers": [], "ms": None}, ["no answer"]),
+        ("throughput", SENDS, True, {"bits_per_s": 2e6}, []),
+        ("throughput", SENDS, True, {"bits_per_s": 999999}, ["expected at least 1 Mbit/s"]),
+        ("throughput", SENDS, False, {"bits_per_s": None}, ["not measured"]),
         ("bgp", {"node": ROUTER, "to": "naist", "present": False}, False, {"paths": 0, "via": []}, []),
         ("bgp", {"node": ROUTER, "to": "naist"}, False, {"paths": 0, "via": []}, ["there is no best path"]),
         (
@@ -240,6 +255,7 @@ NEVER_ASKED = {
     "storage": {"node": KVM, "quorum": False},
     "dns": {**DNS, "answers": []},
     "http": HTTP,
+    "throughput": SENDS,
 }
 
 
@@ -265,5 +281,15 @@ def test_a_file_that_has_to_be_as_before(
     assert check.faults(Answer(True, {"sha256": now}, "said"), Context(Places(lab), before=before)) == faults
 
 
+def test_throughput_has_a_sink_at_its_other_end(lab: dict[str, Any]) -> None:
+    cut = {"at": 5, "for": 10, "fault": "link_down", "circuit": "hiroshima-kanazawa"}
+    probe = {"phase": "on_fault", "throughput": SENDS}
+    drill = parse({"name": "d", "hypothesis": "h", "timeline": [cut], "probes": [probe]}, lab)
+    found = programs(drill, "d-1", Places(lab), 0.0, {})
+    [sends], [hears] = found[KVM]["probes"], found["kanazawa-kvm1"]["probes"]
+    assert (sends["type"], hears["type"], sends["at"], hears["at"]) == ("throughput", "sink", 10.0, 10.0)
+    assert (sends["to"], sends["from"], sends["port"]) == (hears["local"], hears["peer"], hears["port"])
+
+
 def test_every_kind_has_a_name_of_its_own() -> None:
-    assert len(CHECKS) == 16
+    assert len(CHECKS) == 17

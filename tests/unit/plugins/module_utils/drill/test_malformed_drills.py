@@ -58,6 +58,7 @@ def inquiry(testbed: dict[str, Any]) -> dict[str, Any]:
         "timeline": [{"at": "5s", "for": "20s", "fault": "loss", "percent": 10, "circuit": circuit}],
         "probes": [
             {"phase": "before", "tcp": {**to, "port": 22, "max_time": "50ms"}},
+            {"phase": "on_fault", "throughput": {**to, "for": "2s", "at_least": "10mbit"}},
             {"phase": "before", "deadline": "5s", "http": {**to, "port": 80, "path": "/x", "contains": "well"}},
             {"phase": "on_fault", "tries": 3, "every": "500ms", "http": {"from": kvm, "url": "http://a.example/"}},
             {

@@ -139,6 +139,11 @@ def test_instants_of_a_program(lab: dict[str, Any], probe: dict[str, Any], asked
     assert [{key: each[key] for key in ("at", "every", "until") if key in each} for each in found] == [asked]
 
 
+def test_a_run_may_take_as_long_as_its_probes(lab: dict[str, Any]) -> None:
+    once, long = (parse(drill({"phase": "after", **more}), lab) for more in ({}, {"deadline": "90s"}))
+    assert long.expected_s - once.expected_s == 90.0
+
+
 @pytest.mark.parametrize(
     ("probe", "message"),
     [

@@ -42,6 +42,8 @@ PROBES = [
     {"id": "t", "type": "tcp", "to": "10.2.0.11", "port": 22, "timeout": 1.0},
     {"id": "u", "type": "http", "url": "http://10.2.0.11:8080/health?x=1", "timeout": 1.0},
     {"id": "v", "type": "dns", "server": "10.2.0.11", "name": "www.example.org", "kind": "A", "timeout": 1.0},
+    {"id": "2", "type": "throughput", "from": "10.1.0.11", "to": "10.2.0.11", "port": 18700, "seconds": 1.0},
+    {"id": "3", "type": "sink", "local": "10.2.0.11", "peer": "10.1.0.11", "port": 18700, "seconds": 1.0},
     {"id": "w", "type": "bgp", "prefix": "10.2.0.0/16", "vrf": "storage"},
     {"id": "x", "type": "bfd", "neighbor": "10.254.0.0"},
     {"id": "y", "type": "command", "argv": ["/nonexistent", "-x"], "timeout": 1.0},
@@ -121,6 +123,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _file: None)
     monkeypatch.setattr(reach_probes, "Echo", echo)
     monkeypatch.setattr(socket, "create_connection", unreachable)
+    monkeypatch.setattr(socket, "create_server", unreachable)
     monkeypatch.setattr(connection_probes, "exchange", unreachable)
     monkeypatch.setattr(host_probes, "execute", lambda *_arguments: Completed(127, "", "it is not run here"))
 
