@@ -54,6 +54,11 @@ class Record:
         """Whether something may still stand on the target because of this fault."""
         return self.undone_at is None
 
+    @property
+    def reach(self) -> set[str]:
+        """What this fault changes: what it claims, and the VLANs above a link, which follow it."""
+        return {self.claim, *_vlans_above(self.before.get(self.claim, {}))}
+
     def to_dict(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **dataclasses.asdict(self), "fault": self.fault.to_dict()}
 
@@ -102,6 +107,13 @@ def undo_order(records: Iterable[Record], ids: Iterable[str]) -> list[Record]:
         )
     ]
     return sorted(chosen, key=lambda record: record.sequence, reverse=True)
+
+
+def _vlans_above(entry: Mapping[str, Any]) -> set[str]:
+    found = set()
+    for name, vlan in entry.get("vlans", {}).items():
+        found |= {f"link:{name}", *_vlans_above(vlan)}
+    return found
 
 
 def _flat(state: State) -> dict[str, Any]:

@@ -39,9 +39,7 @@ class LinkDown(InterfaceKind):
 
     @classmethod
     def want(cls, params: Mapping[str, Any], have: State) -> State:
-        # The kernel keeps IPv4 addresses on a link that is down, and takes the IPv6 ones and the routes with it.
-        addresses = [address for address in have[cls.claim(params)]["addresses"] if ":" not in address.split()[0]]
-        return {cls.claim(params): {"admin": "down", "addresses": addresses, "routes": []}}
+        return {cls.claim(params): _down(have[cls.claim(params)])}
 
 
 class Mtu(InterfaceKind):
@@ -63,12 +61,33 @@ class Mtu(InterfaceKind):
             return f"{name} is down: set it up or choose another interface"
         if mtu >= entry["mtu"]:
             return f"the MTU of {name} is {entry['mtu']} already: ask for less"
-        if mtu < _LEAST_FOR_IPV6 and any(":" in address for address in entry["addresses"]):
-            return f"{name} has IPv6 addresses, which the kernel drops below an MTU of {_LEAST_FOR_IPV6}: ask for more"
+        if mtu < _LEAST_FOR_IPV6 and _has_ipv6(entry):
+            return (
+                f"{name}, or a VLAN above it, has IPv6 addresses, which the kernel drops below an MTU of "
+                f"{_LEAST_FOR_IPV6}: ask for more"
+            )
         return None
 
     @classmethod
     def want(cls, params: Mapping[str, Any], have: State) -> State:
-        link = have[cls.claim(params)]
-        above = {name: min(mtu, params["mtu"]) for name, mtu in link["above"].items()}
-        return {cls.claim(params): {**link, "mtu": params["mtu"], "above": above}}
+        return {cls.claim(params): _narrow(have[cls.claim(params)], params["mtu"])}
+
+
+def _down(link: Mapping[str, Any]) -> dict[str, Any]:
+    """What the kernel makes of a link: it keeps the IPv4 addresses, and takes the IPv6 ones and the routes."""
+    kept = [address for address in link["addresses"] if not _is_ipv6(address)]
+    vlans = {name: _down(vlan) for name, vlan in link["vlans"].items()}
+    return {**link, "admin": "down", "addresses": kept, "routes": [], "vlans": vlans}
+
+
+def _narrow(link: Mapping[str, Any], mtu: int) -> dict[str, Any]:
+    vlans = {name: _narrow(vlan, mtu) for name, vlan in link["vlans"].items()}
+    return {**link, "mtu": min(link["mtu"], mtu), "vlans": vlans}
+
+
+def _has_ipv6(link: Mapping[str, Any]) -> bool:
+    return any(map(_is_ipv6, link["addresses"])) or any(map(_has_ipv6, link["vlans"].values()))
+
+
+def _is_ipv6(address: str) -> bool:
+    return ":" in address.split(maxsplit=1)[0]

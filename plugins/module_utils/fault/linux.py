@@ -38,7 +38,16 @@ _ADDRESS: dict[str, Shape] = {
     **dict.fromkeys(("family", "scope", "label?"), re.compile(r"(?!-)\S+")),
     **dict.fromkeys(("prefixlen", "metric?"), int),
 }
-_LINK: Shape = [{"flags": [str], "mtu": int, "addr_info": [_ADDRESS]}]
+_LINKS: Shape = [
+    {
+        "ifname": routes.NAME,
+        "link?": str,
+        "linkinfo?": {"info_kind?": str},
+        "flags": [str],
+        "mtu": int,
+        "addr_info": [_ADDRESS],
+    }
+]
 _HANDLE = re.compile(r"[0-9a-f]*:[0-9a-f]*")
 _QDISC: dict[str, Shape] = {
     "kind": str,
@@ -180,29 +189,13 @@ class LinuxBackend(Backend):
         return key, lines if block else [], block
 
     def _link(self, name: str) -> Entry:
-        argv = ("ip", "-j", "addr", "show", "dev", name)
-        try:
-            said = output(self._runner, argv)
-        except CommandFailed as failure:
-            return self._missing(name, failure)
-        found = parsed_json(argv, said, _LINK)
-        if len(found) != 1:
-            raise CommandFailed(f"{' '.join(argv)}: it tells of {len(found)} interfaces instead of one")
-        link = found[0]
-        kept = sorted(
-            routes.text(route, flags=False)
-            for route in self._routes("table", "all")
-            if name in routes.devices(route)
-            and str(route.get("protocol")) in routes.STATIC_PROTOCOLS
-            and "expires" not in route
-        )
-        return {
-            "admin": "up" if "UP" in link["flags"] else "down",
-            "mtu": link["mtu"],
-            "above": stacked(name, json_output(self._runner, ("ip", "-j", "link", "show"))),
-            "addresses": sorted(address_text(address) for address in link["addr_info"] if not address.get("dynamic")),
-            "routes": kept,
-        }
+        argv = ("ip", "-j", "-d", "addr", "show")
+        links = {link["ifname"]: link for link in json_output(self._runner, argv, shape=_LINKS)}
+        if not links:
+            raise CommandFailed(f"{' '.join(argv)}: it tells of no interface")
+        if name not in links:
+            return {"missing": list(links)}
+        return link_entry(name, links, self._routes("table", "all"))
 
     def _qdisc(self, name: str) -> Entry:
         argv = ("tc", "-j", "qdisc", "show", "dev", name)
@@ -342,14 +335,31 @@ def _netem(qdiscs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return next((qdisc for qdisc in ours if qdisc["kind"] == "netem"), {})
 
 
-def stacked(name: str, links: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Give the VLANs above an interface, the nearest first, each with its MTU, which follows when this one shrinks."""
-    links = list(links)
-    found: dict[str, int] = {}
-    for link in links:
-        if link.get("link") == name:
-            found.update({link["ifname"]: link["mtu"], **stacked(link["ifname"], links)})
-    return found
+def link_entry(name: str, links: Mapping[str, Mapping[str, Any]], found: Sequence[routes.Route]) -> Entry:
+    """Give the state of an interface, and in `vlans` that of each VLAN above it, which goes down and shrinks with it.
+
+    Of `found`, all routes, it keeps those that the kernel drops with the link and that nobody else gives back.
+    """
+    link = links[name]
+    kept = sorted(
+        routes.text(route, flags=False)
+        for route in found
+        if name in routes.devices(route)
+        and str(route.get("protocol")) in routes.STATIC_PROTOCOLS
+        and "expires" not in route
+    )
+    vlans = [
+        above
+        for above, each in links.items()
+        if each.get("link") == name and each.get("linkinfo", {}).get("info_kind") == "vlan"
+    ]
+    return {
+        "admin": "up" if "UP" in link["flags"] else "down",
+        "mtu": link["mtu"],
+        "addresses": sorted(address_text(address) for address in link["addr_info"] if not address.get("dynamic")),
+        "routes": kept,
+        "vlans": {above: link_entry(above, links, found) for above in vlans},
+    }
 
 
 def link_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
@@ -359,19 +369,21 @@ def link_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list
         return ops
     if have.get("admin") != want["admin"]:
         ops.append(("ip", "link", "set", "dev", dev, want["admin"]))
-    if want["admin"] == "down":
-        return ops
-    mtus = [(dev, have["mtu"], want["mtu"])]
-    # An older journal doesn't know of them.
-    mtus += [(name, have["above"].get(name), mtu) for name, mtu in want.get("above", {}).items()]
-    for name, mtu, wanted in mtus:
-        if mtu not in (None, wanted):
-            ops.append(("ip", "link", "set", "dev", name, "mtu", str(wanted)))
+        # All else goes with it by itself.
+        if want["admin"] == "down":
+            return ops
+    if have["mtu"] != want["mtu"]:
+        ops.append(("ip", "link", "set", "dev", dev, "mtu", str(want["mtu"])))
     lost = [address for address in want["addresses"] if address not in have["addresses"]]
     ops += [("ip", "addr", "add", *address.split(), "dev", dev) for address in lost]
     # Routes to a next hop come after the link-scope ones that may reach it.
     gone = sorted(set(want["routes"]) - set(have["routes"]), key=lambda route: (" via " in route, route))
-    return ops + [("ip", "route", "add", *route.split()) for route in gone]
+    ops += [("ip", "route", "add", *route.split()) for route in gone]
+    # An older journal doesn't know of them.
+    for above, wanted in want.get("vlans", {}).items():
+        if above in have["vlans"]:
+            ops += link_ops(above, have["vlans"][above], wanted)
+    return ops
 
 
 def address_text(address: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Keeper:
-    """Keeps the order that makes faults safe: look and refuse, journal, lease, inject, read back.
+    """Keeps the order that makes faults safe: look and refuse, lease, journal, inject, read back.
 
     `command` is how this very program is called on the target; leases run it with `expire ID UNIT`.
     """
@@ -70,19 +70,16 @@ class Keeper:
         """
         kind = find_kind(fault.kind)
         records = self.records()
-        claim = kind.claim(fault.params)
-        for other in filter(lambda each: each.live, records):
+        live = [record for record in records if record.live]
+        for other in live:
             if other.fault.id == fault.id:
                 raise OkiagariError(f"a fault {fault.id} is already {other.state}: undo it first")
-            if other.claim == claim and (drill is None or other.drill != drill):
-                raise OkiagariError(
-                    f"{claim} is claimed by the fault {other.fault.id} ({other.state}): undo that first"
-                )
         need(self.timers)
         for capability in kind.needs(fault.params):
             self.backend.require(capability)
-        record = Record(fault, claim, self._boot, 1 + max((each.sequence for each in records), default=0), drill=drill)
-        self._look(record)
+        sequence = 1 + max((each.sequence for each in records), default=0)
+        record = Record(fault, kind.claim(fault.params), self._boot, sequence, drill=drill)
+        self._look(record, [other for other in live if drill is None or other.drill != drill])
         return record
 
     def inject(self, fault: Fault) -> Record:
@@ -128,8 +125,9 @@ class Keeper:
         """Look again shortly before an armed fault's instant and journal the intent; `strike` is then one command."""
         with self.store.lock():
             record = self._armed(fault_id)
-            self._look(record)
-            record.sequence = 1 + max(each.sequence for each in self.store.load())
+            records = self.records()
+            self._look(record, [other for other in records if other.live and other.touched])
+            record.sequence = 1 + max(each.sequence for each in records)
             self._intend(record)
 
     def strike(self, fault_ids: Iterable[str]) -> list[Record]:
@@ -254,12 +252,18 @@ class Keeper:
             found.append(("lease" if unit.startswith(LEASE_PREFIX) else "drill", unit, "systemd unit"))
         return [{"what": what, "name": name, "detail": detail} for what, name, detail in found]
 
-    def _look(self, record: Record) -> None:
+    def _look(self, record: Record, others: Iterable[Record]) -> None:
+        """Read what the fault would begin with. Raises `OkiagariError` if that, or one of `others`, is in its way."""
         kind, params = find_kind(record.fault.kind), record.fault.params
         have = self.backend.gather((record.claim, *kind.reads(params)))
+        record.before = {record.claim: have[record.claim]}
+        for other in others:
+            if shared := other.reach & record.reach:
+                raise OkiagariError(
+                    f"{min(shared)} is claimed by the fault {other.fault.id} ({other.state}): undo that first"
+                )
         if reason := kind.refuse(params, have):
             raise OkiagariError(reason)
-        record.before = {record.claim: have[record.claim]}
         record.want = kind.want(params, have)
         under_fault = {record.claim: {**have[record.claim], **record.want[record.claim]}}
         record.undo = [list(op) for op in self.backend.render(under_fault, record.before)]
@@ -294,7 +298,6 @@ class Keeper:
 
     def _arm(self, record: Record, delay: float) -> None:
         record.armed_at = self.clock.now()
-        self.store.save(record)
         try:
             self._arm_lease(record, delay)
         except OkiagariError as error:
@@ -303,6 +306,7 @@ class Keeper:
             raise
 
     def _arm_lease(self, record: Record, delay: float) -> None:
+        """Arm the lease, then save the record: a lease without a record does nothing, a record without one stays."""
         unit, previous = lease_unit(record.fault.id, record.renewals), record.lease_unit
         try:
             self.timers.arm(unit, delay, (*self._command, "expire", record.fault.id, unit))

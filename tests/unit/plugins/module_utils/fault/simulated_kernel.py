@@ -175,9 +175,7 @@ class SimulatedKernel:
         match words:
             case ["ip", "-V"]:
                 return None
-            case ["ip", "addr", "show", "dev", name]:
-                return [self._show_link(name)]
-            case ["ip", "link", "show"]:
+            case ["ip", "addr", "show"] | ["ip", "link", "show"]:
                 return [self._show_link(name) for name in self.links]
             case ["ip", "link", "set", "dev", name, ("up" | "down") as admin]:
                 self._set(name, admin == "up")
@@ -231,7 +229,6 @@ class SimulatedKernel:
             raise ValueError(message)
 
     def _show_link(self, name: str) -> dict[str, Any]:
-        self._check(name in self.links, f'Device "{name}" does not exist.')
         link = self.links[name]
         found = []
         for text in link["addresses"]:
@@ -240,19 +237,28 @@ class SimulatedKernel:
             found.append(
                 {"family": family, "local": str(address.ip), "prefixlen": address.network.prefixlen, "scope": "global"}
             )
-        below = {"link": link["on"]} if "on" in link else {}
+        below = {"link": link["on"], "linkinfo": {"info_kind": "vlan"}} if "on" in link else {}
         flags = ["UP"] if link["up"] else []
         return {"ifname": name, **below, "flags": flags, "mtu": link["mtu"], "addr_info": found}
 
     def _set_mtu(self, name: str, mtu: int) -> None:
         """As the kernel does it: a VLAN's MTU goes down with that of the link below, but not up again."""
+        below = self.links[name].get("on")
+        self._check(
+            below is None or mtu <= self.links[below]["mtu"], "RTNETLINK answers: Numerical result out of range"
+        )
         self.links[name]["mtu"] = mtu
         for above, link in self.links.items():
             if link.get("on") == name and link["mtu"] > mtu:
                 self._set_mtu(above, mtu)
 
     def _set(self, name: str, up: bool) -> None:
+        """As the kernel does it: the VLANs above go down and up with a link, whatever they were before."""
+        below = self.links[name].get("on")
+        self._check(not up or below is None or self.links[below]["up"], "RTNETLINK answers: Network is down")
         self.links[name]["up"] = up
+        for above in [above for above, link in self.links.items() if link.get("on") == name]:
+            self._set(above, up)
         if not up:
             self.links[name]["addresses"] = [text for text in self.links[name]["addresses"] if ":" not in text]
             self.routes = [route for route in self.routes if route.get("dev") != name]
@@ -384,14 +390,17 @@ class SimulatedTarget:
         kernel = self.kernel = SimulatedKernel()
         kernel.add_link("w-a", "10.254.0.1/31", "2001:db8:a::1/64")
         kernel.add_link("w-b", "10.254.1.1/24")
-        kernel.add_link("s101.w-b")
+        kernel.add_link("s101.w-b", "10.101.0.1/24", "2001:db8:101::1/64")
         kernel.links["s101.w-b"]["on"] = "w-b"
+        kernel.add_link("s102.w-b")
+        kernel.links["s102.w-b"].update(on="w-b", up=False)
         kernel.qdiscs["w-b"] = [
             {"kind": "netem", "handle": "c1c:", "dev": "w-b", "root": True, "options": {"delay": {"delay": 0.004}}}
         ]
         for words in (
             "10.9.0.0/16 via 10.254.0.0 dev w-a proto static metric 5",
             "10.8.0.0/16 dev w-b proto boot",
+            "10.102.0.0/16 via 10.101.0.2 dev s101.w-b proto static",
             "10.2.0.0/16 via 10.254.1.2 dev w-b proto bgp metric 20",
             "blackhole 10.66.0.0/16 proto static",
         ):

@@ -5,51 +5,41 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import Fault, parse_fault
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.examples import (
+    BLACKHOLE,
+    DNS_A,
+    DOWN_A,
+    DOWN_B,
+    FAULTS,
+    LATE_A,
+    LESS_B,
+    LOSS_A,
+    LOSS_B,
+    NARROW_ABOVE_B,
+    NARROW_B,
+    OVERRIDE,
+    OVERRIDE6,
+    SHUT_A,
+    TAGGED_B,
+    UNREACHABLE,
+    UNWATCHED_S,
+    WITHDRAWN,
+    Asked,
+    fault,
+)
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-Asked = tuple[str, dict[str, Any]]
+if TYPE_CHECKING:
+    from pathlib import Path
 
-DOWN_A: Asked = ("link_down", {"interface": "w-a"})
-LOSS_A = ("loss", {"interface": "w-a", "percent": "30%"})
-LOSS_B: Asked = ("loss", {"interface": "w-b", "percent": 100})
-OVERRIDE = ("route_override", {"prefix": "10.2.0.0/16", "via": "10.254.0.0"})
-OVERRIDE6 = ("route_override", {"prefix": "2001:db8:9::/48", "via": "2001:db8:a::2"})
-BLACKHOLE = ("route_blackhole", {"prefix": "10.3.0.0/16"})
 VTYSH = "vtysh -c configure terminal -c"
 MAP = "route-map okiagari-fault-10.254.1.2 permit 10"
-UNREACHABLE: Asked = ("route_unreachable", {"prefix": "10.4.0.0/16"})
-NARROW_B: Asked = ("mtu", {"interface": "w-b", "mtu": 1400})
-LATE_A: Asked = ("delay", {"interface": "w-a", "delay": "50ms", "jitter": "5ms", "distribution": "normal"})
-TAGGED_B: Asked = ("rate", {"interface": "w-b", "rate": "10mbit", "only": {"s_tag": 101, "c_tag": 100}})
-DNS_A: Asked = ("impairment", {
-    "interface": "w-a", "loss": "3%", "delay": {"delay": "20ms"}, "seed": 42,
-    "only": {"to": "10.2.0.0/24", "protocol": "udp", "port": 53, "dscp": "ef"},
-})  # fmt: skip
-SHUT_A: Asked = ("bgp_shutdown", {"neighbor": "10.254.0.0"})
-UNWATCHED_S: Asked = ("bfd_off", {"neighbor": "10.254.0.0", "vrf": "storage"})
-LESS_B: Asked = ("local_preference", {"neighbor": "10.254.1.2", "preference": 50})
-WITHDRAWN: Asked = ("prefix_withdrawn", {"prefix": "10.1.0.0/24"})
-FAULTS: list[Asked] = [
-    DOWN_A, LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B, LATE_A, TAGGED_B, DNS_A,
-    SHUT_A, UNWATCHED_S, LESS_B, WITHDRAWN,
-]  # fmt: skip
-# What these change can carry no mark: only the journal knows of it.
-UNMARKED = ("link_down", "mtu", "bfd_off", "prefix_withdrawn")
 TOGETHER = [LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B]
-
-
-def fault(of: tuple[str, dict[str, Any]], name: str = "", lease: float = 20.0) -> Fault:
-    kind, params = of
-    return parse_fault({"id": name or f"{kind}-{FAULTS.index(of)}", "kind": kind, "params": params, "lease_s": lease})
 
 
 @pytest.fixture
@@ -74,8 +64,8 @@ def target(tmp_path: Path) -> SimulatedTarget:
         (BLACKHOLE, ["ip route add blackhole 10.3.0.0/16 proto 187"], ["ip route del blackhole 10.3.0.0/16 proto 187"]),
         (UNREACHABLE, ["ip route add unreachable 10.4.0.0/16 proto 187"],
          ["ip route del unreachable 10.4.0.0/16 proto 187"]),
-        (NARROW_B, ["ip link set dev w-b mtu 1400", "ip link set dev s101.w-b mtu 1400"],
-         ["ip link set dev w-b mtu 1500", "ip link set dev s101.w-b mtu 1500"]),
+        (NARROW_B, [f"ip link set dev {name} mtu 1400" for name in ("w-b", "s101.w-b", "s102.w-b")],
+         [f"ip link set dev {name} mtu 1500" for name in ("w-b", "s101.w-b", "s102.w-b")]),
         (LATE_A, ["tc qdisc add dev w-a root handle fa17: netem limit 10834 delay 50000us 5000us distribution normal"],
          ["tc qdisc del dev w-a root handle fa17:"]),
         (TAGGED_B,
@@ -174,6 +164,27 @@ def test_two_faults_never_stand_on_the_same_thing(target: SimulatedTarget) -> No
     target.keeper.inject(fault(LOSS_A, "x"))
     with pytest.raises(OkiagariError, match=r"qdisc:w-a is claimed by the fault x \(injected\): undo that first"):
         target.keeper.inject(fault(LOSS_A, "y"))
+
+
+def test_a_fault_on_a_link_excludes_one_on_a_vlan_above_it(target: SimulatedTarget) -> None:
+    target.keeper.inject(fault(NARROW_B, "below"))
+    with pytest.raises(
+        OkiagariError, match=r"link:s101\.w-b is claimed by the fault below \(injected\): undo that first"
+    ):
+        target.keeper.inject(fault(NARROW_ABOVE_B, "above"))
+    target.keeper.undo(["below"], "module")
+    target.keeper.inject(fault(NARROW_ABOVE_B, "above"))
+    with pytest.raises(OkiagariError, match=r"link:s101\.w-b is claimed by the fault above"):
+        target.keeper.inject(fault(NARROW_B, "below"))
+
+
+def test_vlans_above_a_link_come_back_as_they_were(target: SimulatedTarget) -> None:
+    links, *_rest = target.kernel.state()
+    target.keeper.inject(fault(DOWN_B))
+    assert not target.kernel.links["s101.w-b"]["up"]
+    target.keeper.undo([fault(DOWN_B).id], "module")
+    assert target.kernel.links == links
+    assert "10.102.0.0/16" in [route["dst"] for route in target.kernel.routes]
 
 
 @pytest.mark.parametrize(
@@ -361,35 +372,3 @@ def test_undo_is_newest_first(target: SimulatedTarget) -> None:
         target.keeper.inject(fault(each))
     names = [record.fault.id for record in target.keeper.undo([fault(each).id for each in FAULTS], "module")]
     assert names == [fault(each).id for each in reversed(TOGETHER)]
-
-
-steps = st.lists(
-    st.tuples(st.sampled_from(["inject", "undo", "expire", "forget", "heal"]), st.sampled_from(FAULTS)), max_size=14
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(steps)
-def test_any_sequence_ends_in_the_state_before(sequence: list[tuple[str, Any]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        target = SimulatedTarget(Path(folder))
-        before = target.kernel.state()
-        for action, each in sequence:
-            name = fault(each).id
-            if action == "inject":
-                # Refusals are part of the game: a link that is down has no neighbour to override a route with.
-                try:
-                    target.keeper.inject(fault(each))
-                except OkiagariError:
-                    continue
-            elif action == "undo":
-                target.keeper.undo([name], "module")
-            elif action == "expire":
-                target.keeper.expire(name, f"okiagari-lease-{name}")
-            elif action == "heal":
-                target.keeper.heal()
-            elif each[0] not in UNMARKED:
-                (target.places.journal / f"{name}.json").unlink(missing_ok=True)
-        assert target.keeper.heal()["left"] == []
-        assert target.kernel.state() == before
-        assert target.timers.units() == []

@@ -227,3 +227,13 @@ def test_systemd_command_lines() -> None:
     )
     assert lease_unit("x", 2) == "okiagari-lease-x:2"
     assert service_argv("okiagari-drill-d", ("p", "run", "d"))[-4:] == ("--", "p", "run", "d")
+
+
+def test_two_ends_of_a_veth_are_not_above_each_other() -> None:
+    bare = {"flags": [], "mtu": 1500, "addr_info": []}
+    links = {
+        "one": {**bare, "link": "two", "linkinfo": {"info_kind": "veth"}},
+        "two": {**bare, "link": "one", "linkinfo": {"info_kind": "veth"}},
+        "one.5": {**bare, "link": "one", "linkinfo": {"info_kind": "vlan"}},
+    }
+    assert list(link_entry("one", links, ())["vlans"]) == ["one.5"]
