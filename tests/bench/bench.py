@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,12 +17,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from figures import Row, row, show
+
 PROJECT = Path(__file__).parents[2]
 SIZES = {3: (1, 1), 6: (2, 2), 12: (5, 2)}
 """Nodes of a lab: sites (a router and a host each), core routers."""
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-
-Row = dict[str, Any]
 
 
 def main() -> int:
@@ -31,12 +30,7 @@ def main() -> int:
     rows += destcloud()
     rows.append(row("site.yml, second run", "s", [playbook("playbooks/site.yml") for _round in range(ROUNDS)], None))
     rows += drill_figures([drill() for _round in range(ROUNDS)])
-    print(f"\n{'figure':<42} {'unit':<4} {'min':>9} {'median':>9} {'max':>9} {'aim':>7}")
-    for each in rows:
-        aim = "" if each["aim"] is None else f"{each['aim']:g}"
-        figures = "".join(f"{each[key]:>10.2f}" for key in ("min", "median", "max"))
-        print(f"{each['figure']:<42} {each['unit']:<4}{figures} {aim:>7}")
-    print(json.dumps({"schema": "okiagari.bench/1", "cores": os.cpu_count(), "figures": rows}, indent=1))
+    show(rows)
     return 0
 
 
@@ -94,18 +88,6 @@ def drill_figures(reports: list[dict[str, Any]]) -> list[Row]:
         row("drill: outage at 100 packets/s", "ms", [report["outage_ms"] for report in reports], 1000),
         row("drill: restored after the undo", "ms", [report["timing"]["restore_ms"] for report in reports], 1000),
     ]
-
-
-def row(figure: str, unit: str, values: list[float], aim: float | None) -> Row:
-    return {
-        "figure": figure,
-        "unit": unit,
-        "min": min(values),
-        "median": statistics.median(values),
-        "max": max(values),
-        "values": values,
-        "aim": aim,
-    }
 
 
 def playbook(path: str, *options: str, **environment: str) -> float:

@@ -164,7 +164,7 @@ class SimulatedKernel:
         if words[0] == "unshare":
             return Completed(1, "\n".join(self.able), "")
         try:
-            result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-6")])
+            result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-4", "-6")])
         except ValueError as error:
             return Completed(1, "", str(error))
         except KeyError as error:
@@ -175,6 +175,8 @@ class SimulatedKernel:
         match words:
             case ["ip", "-V"]:
                 return None
+            case ["ip", "rule", "show"]:
+                return []
             case ["ip", "addr", "show"] | ["ip", "link", "show"]:
                 return [self._show_link(name) for name in self.links]
             case ["ip", "link", "set", "dev", name, ("up" | "down") as admin]:
@@ -238,8 +240,9 @@ class SimulatedKernel:
                 {"family": family, "local": str(address.ip), "prefixlen": address.network.prefixlen, "scope": "global"}
             )
         below = {"link": link["on"], "linkinfo": {"info_kind": "vlan"}} if "on" in link else {}
-        flags = ["UP"] if link["up"] else []
-        return {"ifname": name, **below, "flags": flags, "mtu": link["mtu"], "addr_info": found}
+        flags, operstate = (["UP"], "UP") if link["up"] else ([], "DOWN")
+        rest = {"flags": flags, "operstate": operstate, "mtu": link["mtu"], "addr_info": found}
+        return {"ifname": name, **below, **rest}
 
     def _set_mtu(self, name: str, mtu: int) -> None:
         """As the kernel does it: a VLAN's MTU goes down with that of the link below, but not up again."""

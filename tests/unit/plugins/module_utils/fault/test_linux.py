@@ -12,6 +12,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.fault import rout
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.lease import arm_argv, lease_unit, service_argv
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux import (
     address_text,
+    link_entry,
     measured,
     qdisc_entry,
     route_entry,

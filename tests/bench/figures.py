@@ -1,0 +1,34 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measured figures, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def row(figure: str, unit: str, values: list[float], aim: float | None) -> Row:
+    return {
+        "figure": figure,
+        "unit": unit,
+        "min": min(values),
+        "median": statistics.median(values),
+        "max": max(values),
+        "values": values,
+        "aim": aim,
+    }
+
+
+def show(rows: list[Row]) -> None:
+    print(f"\n{'figure':<42} {'unit':<4} {'min':>9} {'median':>9} {'max':>9} {'aim':>7}")
+    for each in rows:
+        aim = "" if each["aim"] is None else f"{each['aim']:g}"
+        figures = "".join(f"{each[key]:>10.2f}" for key in ("min", "median", "max"))
+        print(f"{each['figure']:<42} {each['unit']:<4}{figures} {aim:>7}")
+    print(json.dumps({"schema": "okiagari.bench/1", "cores": os.cpu_count(), "figures": rows}, indent=1))
