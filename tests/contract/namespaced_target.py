@@ -3,22 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The target program as it runs inside a test's network namespace, its leases kept by plain processes.
 
-Called as `python namespaced_target.py COMMAND`; everything but the timers is the real program.
+Called as `python namespaced_target.py COMMAND`; everything but the timers is the real program. A namespace boots when
+its run directory is made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".collections"))
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.okiagari.testbed.plugins.module_utils.target import main as target_main
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.main import Commands, answer
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import Clock, Places, SubprocessRunner
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.timers import Timers
@@ -83,8 +87,22 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
+def boot_id(run: Path) -> str:
+    path = run / "boot_id"
+    if not path.exists():
+        run.mkdir(parents=True, exist_ok=True)
+        mine = run / f"boot_id.{os.getpid()}"
+        mine.write_text(str(uuid.uuid4()))
+        # Whoever else comes first has made it.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(mine)
+        mine.unlink()
+    return path.read_text()
+
+
 def main() -> int:
     places = Places()
+    target_main.boot_id = lambda: boot_id(places.run)
     commands = Commands(
         places, SubprocessRunner(), Clock(), (sys.executable, __file__), ProcessTimers(places.run / "units")
     )
