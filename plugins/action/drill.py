@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,8 +17,8 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.drill.permission import undertaking
 from ..module_utils.drill.places import Places, Power
-from ..module_utils.drill.plan import plan_text, plans
-from ..module_utils.drill.spec import parse
+from ..module_utils.drill.plan import plan_text, plans, timeline_text
+from ..module_utils.drill.spec import MOST_SEED, parse
 from ..module_utils.errors import BadInput, OkiagariError
 from ..module_utils.target.lab_host import FOLDER
 from ..module_utils.values import Shape, mismatch
@@ -65,6 +67,7 @@ class ActionModule(ActionBase):
             raise OkiagariError("there is no variable testbed: use the inventory plugin okiagari.testbed.testbed")
         hostvars = task_vars.get("hostvars") or {}
         power, powering = _power(testbed, hostvars)
+        arguments["seed"] = _seed(arguments, task_vars)
         drill = parse(arguments, testbed, power)
         reports = in_project(self._loader.get_basedir(), arguments.get("reports") or "reports")
         plan = plans(drill, testbed, Places(testbed))
@@ -72,15 +75,17 @@ class ActionModule(ActionBase):
         # The engine asks again; what can't be read is told here, before there is anything to report.
         refused = Gate(undertaking(drill, plan, testbed), testbed, folder, reports)()
         if self._task.check_mode:
-            text = plan_text(drill, plan, refused)
+            text = plan_text(drill, plan, refused, shutil.get_terminal_size().columns)
             self._display.display(text)
             return {
                 "changed": False,
                 "plan": plan.programs,
+                "seed": drill.seed,
                 "refused": [str(problem) for problem in refused],
                 "diff": {"prepared": text},
                 "msg": f"{drill.name} was planned, and not run",
             }
+        self._display.display(timeline_text(drill, shutil.get_terminal_size().columns))
         work = {
             "drill": arguments,
             "testbed": testbed,
@@ -97,6 +102,12 @@ class ActionModule(ActionBase):
 
     def _progress(self, phase: str, text: str) -> None:
         self._display.display(f"  {phase:>8}  {text}")
+
+
+def _seed(arguments: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Any:
+    """The seed that is asked for, the variable before the drill's own, or one of this run."""
+    asked = (_plain(task_vars.get("drill_seed")), arguments.get("seed"), secrets.randbelow(MOST_SEED + 1))
+    return next(seed for seed in asked if seed is not None)
 
 
 def _targets(testbed: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -86,6 +86,8 @@ options:
       - The faults, each with C(at), C(for), C(fault) and the place where it stands.
       - C(link_down) and C(loss) stand on a C(circuit), at both ends or only at the end C(from); or on the C(interface)
         of a C(node). C(loss) has a C(percent), and strikes what leaves that end.
+      - A fault may come again (C(every) and C(times), or C(flap)), change (C(ramp)), wait for an event (C(when)), or
+        stand where chance has it (C(one_of)); C(parallel) has several faults with a common time.
       - C(route_override) sends what the C(node) has for C(to), a site, node or prefix, by way of the neighbour C(via).
         C(route_blackhole) drops it.
       - C(power_cut) and C(pause) take a C(node), or its guest C(machine), its power, or freeze it; C(site_down) takes
@@ -141,6 +143,11 @@ options:
       skew:
         description: The largest difference between asked and actual instant of any injection or undo.
         type: str
+  seed:
+    description:
+      - What the timeline leaves to chance (C(one_of)) is chosen by it, from 0 to 999999999.
+      - The variable C(drill_seed) goes before it. Without either it is drawn anew for each run, and told in its report.
+    type: int
   reports:
     description:
       - Where reports go. A relative one is taken from the nearest directory above the playbook with an C(ansible.cfg).
@@ -225,6 +232,11 @@ plan:
   description: The program of each target.
   type: dict
   returned: in check mode
+seed:
+  description: What the timeline leaves to chance was chosen by it; also in the report.
+  type: int
+  returned: in check mode
+  sample: 4711
 refused:
   description: All that stands against running it now; see the windows, blackouts and consent of the testbed.
   type: list

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ..fault.kinds import KINDS
 from ..topology.graph import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .model import Drill, Fault
 
@@ -37,14 +38,24 @@ def radii(drill: Drill, testbed: Mapping[str, Any]) -> list[Radius]:
     The management network isn't in the graph: no fault stands on it.
     """
     graph = Graph.from_testbed(testbed)
-    instants = sorted({instant for fault in drill.faults for instant in (fault.at, fault.ends)})
-    found = []
-    for instant in instants:
-        standing = [fault for fault in drill.faults if _on(fault, instant)]
-        silent = sorted({fault.target for fault in standing if fault.silences})
-        cut = sorted({edge for fault in standing for edge in _cut_by(fault, testbed)})
-        isolated = sorted(graph.isolated_sites(cut=cut, dead=silent))
-        found.append(Radius(instant, tuple(cut), tuple(isolated), tuple(silent)))
+    changes: dict[float, Counter[tuple[str, str]]] = {}
+    for fault in drill.faults:
+        struck = [("edge", edge) for edge in _cut_by(fault, testbed)]
+        struck += [("node", fault.target)] if fault.silences else []
+        for instant, count in ((fault.at, 1), (fault.ends, -1)):
+            change = changes.setdefault(instant, Counter())
+            for each in struck:
+                change[each] += count
+    standing: Counter[tuple[str, str]] = Counter()
+    found: list[Radius] = []
+    for instant, change in sorted(changes.items()):
+        for each, count in change.items():
+            standing[each] += count
+        gone = sorted(each for each, count in standing.items() if count)
+        cut, silent = (tuple(name for what, name in gone if what == sort) for sort in ("edge", "node"))
+        same = found and (found[-1].cut, found[-1].silent) == (cut, silent)
+        isolated = found[-1].isolated if same else tuple(sorted(graph.isolated_sites(cut=cut, dead=silent)))
+        found.append(Radius(instant, cut, isolated, silent))
     return found
 
 
@@ -66,15 +77,16 @@ def refusals(drill: Drill, found: list[Radius]) -> list[Problem]:
     ]
 
 
-def without_majority(drill: Drill, testbed: Mapping[str, Any], members: Collection[str]) -> list[Problem]:
+def without_majority(
+    drill: Drill, found: Iterable[Radius], testbed: Mapping[str, Any], members: Collection[str]
+) -> list[Problem]:
     """Give a problem if the timeline leaves no majority of the storage's `members` together, unless that is expected.
 
     Then nobody can write anything, anywhere. Without members there is no storage, and nothing to lose.
     """
     graph = Graph.from_testbed(testbed)
     together = [
-        (radius.since, max((len(part & set(members)) for part in _parts(graph, radius)), default=0))
-        for radius in radii(drill, testbed)
+        (radius.since, max((len(part & set(members)) for part in _parts(graph, radius)), default=0)) for radius in found
     ]
     lost = [(since, most) for since, most in together if members and 2 * most <= len(members)]
     if bool(lost) is drill.expects_no_majority:
@@ -108,15 +120,14 @@ def edge_of(fault: Fault, testbed: Mapping[str, Any]) -> str | None:
     return str(found["segment"]) if found and found["kind"] == "lan" else None
 
 
-def _on(fault: Fault, instant: float) -> bool:
-    return fault.at <= instant < fault.ends
-
-
 def _cut_by(fault: Fault, testbed: Mapping[str, Any]) -> tuple[str, ...]:
-    """The edges that a fault makes useless: circuits or a segment. One that works one way only counts as none."""
+    """The edges that a fault makes useless: circuits or a segment. One that works one way only counts as none.
+
+    A fault that changes counts as what it is at its worst, all the time that it may stand.
+    """
     if fault.silences:
         return tuple(name for name, ends in testbed["circuits"].items() if fault.target in (ends["a"], ends["b"]))
-    if not KINDS[fault.kind].cuts(fault.params):
+    if not any(KINDS[fault.kind].cuts(params) for params in (fault.params, *(step.params for step in fault.steps))):
         return ()
     edge = edge_of(fault, testbed)
     return (edge,) if edge else ()

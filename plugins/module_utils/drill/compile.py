@@ -12,7 +12,7 @@ from .check import Asked
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .model import Drill, Probe
+    from .model import Drill, Fault, Probe
     from .places import Places
 
 FIRST_PORT = 18700
@@ -43,16 +43,7 @@ def programs(
         )
 
     for fault in drill.faults:
-        program(fault.maker)["faults"].append(
-            {
-                "id": fault.id,
-                "kind": fault.kind,
-                "params": dict(fault.params),
-                "at": fault.at,
-                "for": fault.lasts,
-                **({"target": fault.target} if fault.by else {}),
-            }
-        )
+        program(fault.maker)["faults"].append(_fault(fault))
     for number, traffic in enumerate(drill.traffic):
         for local, peer in ((traffic.a, traffic.b), (traffic.b, traffic.a)):
             program(local)["streams"].append(
@@ -89,3 +80,14 @@ def _instants(probe: Probe, end: float) -> dict[str, float | None]:
     begin = 0.0 if probe.sampled else probe.at or 0.0
     until = end if probe.sampled else begin + probe.patience.lasts_s
     return {"at": begin, "every": probe.patience.every_s, "until": until} if until > begin else {"at": begin}
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    found = {"id": fault.id, "kind": fault.kind, "params": dict(fault.params), "at": fault.at, "for": fault.lasts}
+    if fault.by:
+        found["target"] = fault.target
+    if fault.when:
+        found["when"] = {**fault.when.event, "within": fault.when.within}
+    if fault.steps:
+        found["steps"] = [{"after": step.after, "params": dict(step.params)} for step in fault.steps]
+    return found

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from ..errors import Problem
 from ..fault.kinds import KINDS
+from ..fault.netem_kinds import Impairment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .model import Fault
 
@@ -21,13 +21,24 @@ GUARD_S = 1.0
 
 
 def conflicts(faults: Sequence[Fault]) -> list[Problem]:
-    """Give a problem for each two faults that would stand on the same thing at once, or less than `GUARD_S` apart."""
+    """Give a problem for each two faults that may stand on the same thing at once, or less than `GUARD_S` apart."""
+    by_claim: dict[tuple[str, str], list[Fault]] = {}
+    for fault in faults:
+        by_claim.setdefault((fault.maker, _claim(fault)), []).append(fault)
     return [
         Problem("", None, f"{first.id} and {second.id}", _message(first, second))
-        for one, other in combinations(faults, 2)
-        for first, second in [sorted((one, other), key=lambda fault: fault.at)]
-        if first.maker == second.maker and _claim(first) == _claim(second) and second.at < first.ends + GUARD_S
+        for claiming in by_claim.values()
+        for first, second in _too_close(claiming)
     ]
+
+
+def _too_close(faults: Sequence[Fault]) -> Iterator[tuple[Fault, Fault]]:
+    in_order = sorted(faults, key=lambda fault: fault.at)
+    for index, first in enumerate(in_order):
+        for second in in_order[index + 1 :]:
+            if second.at >= first.ends + GUARD_S:
+                break
+            yield first, second
 
 
 def _claim(fault: Fault) -> str:
@@ -36,7 +47,12 @@ def _claim(fault: Fault) -> str:
 
 def _message(first: Fault, second: Fault) -> str:
     thing = _claim(first).replace(":", " ", 1)
+    together = "; or put both into one impairment" if _impair(first, second) else ""
     return (
         f"both claim the {thing} of {first.target}, from {first.at:g} s to {first.ends:g} s and from {second.at:g} s; "
-        f"the second may begin at {first.ends + GUARD_S:g} s"
+        f"the second may begin at {first.ends + GUARD_S:g} s{together}"
     )
+
+
+def _impair(*faults: Fault) -> bool:
+    return all(issubclass(KINDS[fault.kind], Impairment) for fault in faults)

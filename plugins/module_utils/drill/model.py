@@ -9,6 +9,7 @@ Times are seconds since T0, delays milliseconds, loss is in percent.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from .patience import ONCE, Patience
@@ -57,9 +58,27 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class When:
+    """An event that a fault's own target waits for, as its program has it, for `within` seconds at most."""
+
+    event: Mapping[str, Any]
+    within: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """From `after` seconds after its injection on, a fault has these parameters."""
+
+    after: float
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Fault:
     """One fault on one target, on from `at` for `lasts` seconds.
 
+    With `when` it comes at that event instead, which is waited for from `at` on. `steps` are in the order of time.
     `by` is what makes and ends it where the target itself can't (None: it does). `silences`: the target answers nobody
     meanwhile; `ends_programs`: nor does what ran on it go on afterwards.
     """
@@ -74,10 +93,18 @@ class Fault:
     by: str | None = None
     silences: bool = False
     ends_programs: bool = False
+    steps: tuple[Step, ...] = ()
+    when: When | None = None
+
+    @property
+    def latest(self) -> float:
+        """The latest instant at which it may come."""
+        return self.at + (self.when.within if self.when else 0.0)
 
     @property
     def ends(self) -> float:
-        return self.at + self.lasts
+        """The latest instant at which it may still stand."""
+        return self.latest + self.lasts
 
     @property
     def maker(self) -> str:
@@ -123,7 +150,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Drill:
-    """A whole drill. `watch_s`: how long traffic is watched after the last fault has ended. `budget`: limits in ms."""
+    """A whole drill. `watch_s`: how long traffic is watched after the last fault has ended. `budget`: limits in ms.
+
+    `choices` says what the `seed` chose, each by its place in the timeline.
+    """
 
     name: str
     title: str
@@ -137,8 +167,10 @@ class Drill:
     watch_s: float = 10.0
     recover_timeout_s: float = 30.0
     budget: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    choices: tuple[tuple[str, str], ...] = ()
 
-    @property
+    @cached_property
     def last_end(self) -> float:
         return max((fault.ends for fault in self.faults), default=0.0)
 

@@ -46,14 +46,13 @@ class Placed:
         return self.by is not None or "machine" not in self.params
 
 
-COMMON_KEYS = ("fault", "at", "for", "every", "times")
 _ON_INTERFACE = ("circuit", "from", "node", "interface")
 _ON_ROUTE = ("node", "to")
 _ON_SESSION = ("node", "neighbor", "vrf")
 
 
 def keys_of(fault: str) -> tuple[str, ...]:
-    """The keys that a timeline entry of this fault may have, besides `COMMON_KEYS`."""
+    """The keys of its own that a timeline entry of this fault may have."""
     return _FAULTS[fault][0]
 
 

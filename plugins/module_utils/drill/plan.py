@@ -13,12 +13,13 @@ from ..errors import BadInput, Problem
 from .blast import Radius, radii, refusals
 from .compile import programs
 from .conflicts import conflicts
+from .gantt import gantt
 from .silence import impossible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from .model import Drill
+    from .model import Drill, When
     from .places import Places
 
 
@@ -42,7 +43,14 @@ def plans(drill: Drill, testbed: Mapping[str, Any], places: Places) -> Plan:
     return Plan(programs(drill, drill.name, places, 0.0, {}), tuple(found))
 
 
-def plan_text(drill: Drill, plan: Plan, refused: Iterable[Problem] = ()) -> str:
+def timeline_text(drill: Drill, width: int = 80) -> str:
+    """Draw the timeline, with what was chosen at random for it."""
+    chosen = [f"  {place}: {value}" for place, value in drill.choices]
+    lines = [f"chosen with the seed {drill.seed} (-e drill_seed={drill.seed} chooses the same)", *chosen, ""]
+    return "\n".join([*(lines if chosen else ()), *gantt(drill.faults, width)])
+
+
+def plan_text(drill: Drill, plan: Plan, refused: Iterable[Problem] = (), width: int = 80) -> str:
     """Write the plan as a diff does: what would be there and isn't now has a plus.
 
     `refused` is what stands against running it now.
@@ -50,12 +58,13 @@ def plan_text(drill: Drill, plan: Plan, refused: Iterable[Problem] = ()) -> str:
     names = {probe.id: probe.name for probe in drill.probes}
     lines = [f"drill {drill.name}: {drill.hypothesis}", "", "permission"]
     lines += [f"  not now: {problem}" for problem in refused] or ["  it may run now"]
+    lines += ["", *timeline_text(drill, width).splitlines()]
     lines += ["", "blast radius", *_radius_lines(plan.radii)]
+    waiting = {fault.id: fault.when for fault in drill.faults if fault.when}
     for target, program in sorted(plan.programs.items()):
         lines += ["", f"+++ {target}"]
         for fault in program["faults"]:
-            what = json.dumps(fault["params"], sort_keys=True)
-            lines.append(f"+ {fault['at']:g} s for {fault['for']:g} s: {fault['kind']} {what}")
+            lines += _fault_lines(fault, waiting.get(fault["id"]))
         for stream in program["streams"]:
             lines.append(
                 f"+ {stream['from']:g} s to {stream['until']:g} s: {stream['rate']} packets/s to {stream['peer']}"
@@ -72,6 +81,16 @@ def _when(probe: Mapping[str, Any]) -> str:
     if "every" not in probe:
         return f"{probe['at']:g} s"
     return f"{probe['at']:g} s to {probe['until']:g} s, every {probe['every']:g} s"
+
+
+def _fault_lines(fault: Mapping[str, Any], when: When | None) -> Iterator[str]:
+    what = f"{fault['for']:g} s: {fault['kind']} {json.dumps(fault['params'], sort_keys=True)}"
+    if when is None:
+        yield f"+ {fault['at']:g} s for {what}"
+    else:
+        yield f"+ from {fault['at']:g} s on, within {when.within:g} s, when {when.text}, for {what}"
+    for step in fault.get("steps", ()):
+        yield f"+   {step['after']:g} s later {json.dumps(step['params'], sort_keys=True)}"
 
 
 def _radius_lines(found: Iterable[Radius]) -> list[str]:

@@ -116,15 +116,15 @@ def _mind_end(entry: Reader, phase: Phase, at: float | None, patience: Patience,
 
 
 def _instant(entry: Reader, at: float | None, faults: tuple[Fault, ...]) -> float | None:
-    """When a probe of the phase on_fault is asked: halfway through the first fault unless it says so."""
-    if not faults:
-        if at is None and not entry.problems:
-            entry.problem("at", "is missing, and there is no fault to ask halfway through")
-        return at
-    if at is None:
-        first = min(faults, key=lambda fault: fault.at)
+    """When a probe of the phase on_fault is asked: halfway through the first fault with an instant by default."""
+    timed = [fault for fault in faults if not fault.when]
+    if at is None and timed:
+        first = min(timed, key=lambda fault: fault.at)
         return first.at + first.lasts / 2
-    if not any(fault.at <= at < fault.ends for fault in faults):
+    if at is None:
+        if not entry.problems:
+            entry.problem("at", "is missing, and there is no fault to ask halfway through")
+    elif faults and not any(fault.at <= at < fault.ends for fault in faults):
         entry.problem("at", f"no fault is on at {at:g} s")
     return at
 

@@ -40,6 +40,10 @@ class Reader:
                 message = f"there is no such key here, only {', '.join(allowed)}"
                 self.problem(shown(key), message, nearest(str(key), allowed))
 
+    def with_values(self, values: Mapping[str, object]) -> Reader:
+        """Give a reader of other values at the same place, all of whose keys are known to be right."""
+        return Reader(values, self.where, values, self.problems)
+
     def problem(self, key: str, message: str, suggestion: str | None = None) -> None:
         place = ".".join(part for part in (self.where, key) if part)
         self.problems.append(Problem("", None, place, message, suggestion))

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import product
 from typing import TYPE_CHECKING
 
 from ..errors import Problem
+from .check import Asked
 from .conflicts import GUARD_S
-from .model import MEASURED, Readback, TrafficCheck, WriteCheck
+from .storage_checks import Readback
+from .traffic_checks import TrafficCheck
+from .write_checks import WriteCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +27,9 @@ def impossible(drill: Drill) -> list[Problem]:
 
 
 def _overtaken(drill: Drill) -> Iterator[Problem]:
-    for silent, other in permutations(drill.faults, 2):
-        if silent.silences and other.maker == silent.target and _meets(silent, other.at, other.ends):
+    silencing = [fault for fault in drill.faults if fault.silences]
+    for silent, other in product(silencing, drill.faults):
+        if other is not silent and other.maker == silent.target and _meets(silent, other.at, other.ends):
             message = (
                 f"{silent.target} can't see to the {other.kind} from {other.at:g} s to {other.ends:g} s, because of "
                 f"the {silent.kind} from {silent.at:g} s; the {other.kind} may last until {silent.at - GUARD_S:g} s"
@@ -46,7 +50,7 @@ def _unanswerable(drill: Drill) -> Iterator[Problem]:
 def _dumb(drill: Drill, probe: Probe, silent: Fault) -> str | None:
     """Give the node that a probe needs, and that a fault keeps from answering."""
     needed = _measuring(drill, probe) if silent.ends_programs else set()
-    if probe.phase == "on_fault" and probe.at is not None and not isinstance(probe.check, MEASURED):
+    if probe.phase == "on_fault" and probe.at is not None and isinstance(probe.check, Asked):
         needed |= {probe.check.source} if _meets(silent, probe.at, probe.at) else set()
     return silent.target if silent.silences and silent.target in needed else None
 

@@ -6,21 +6,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, Problem
-from ..fault.model import span
 from ..target.writers import LARGEST, SMALLEST
 from ..units import duration
-from ..values import choice, file_path, flag, text, whole
+from ..values import file_path, flag, text, whole
 from . import budget
-from .conflicts import GUARD_S
-from .model import Drill, Fault, Traffic, Writer
-from .placement import COMMON_KEYS, FAULTS, keys_of, place
+from .model import Drill, Traffic, Writer
 from .places import Places, Power
 from .probes import read_probes
 from .reader import Reader, name, one_or_more, refuse_twins
+from .timeline import read_timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KEYS = (
     "name",
@@ -35,9 +35,11 @@ KEYS = (
     "watch",
     "recover_timeout",
     "budget",
+    "seed",
     "reports",
     "testbed",
 )
+MOST_SEED = 999_999_999
 
 
 def parse(arguments: object, testbed: Mapping[str, Any], power: Mapping[str, Power] | None = None) -> Drill:
@@ -53,7 +55,9 @@ def parse(arguments: object, testbed: Mapping[str, Any], power: Mapping[str, Pow
     drill_name = top.need("name", name) or "drill"
     traffic = _traffic(top, places, problems)
     writers = _writers(top, places, problems)
-    faults = _timeline(top, drill_name, places, problems)
+    seed = top.take("seed", whole(0, MOST_SEED), 0)
+    timeline = read_timeline(top, drill_name, places, seed)
+    faults = tuple(timeline.faults)
     drill = Drill(
         name=drill_name,
         title=top.take("title", text, drill_name.replace("_", " ").capitalize()),
@@ -67,6 +71,8 @@ def parse(arguments: object, testbed: Mapping[str, Any], power: Mapping[str, Pow
         watch_s=top.take("watch", duration, 10.0),
         recover_timeout_s=top.take("recover_timeout", duration, 30.0),
         budget=budget.read(top),
+        seed=seed,
+        choices=tuple(timeline.choices),
     )
     if problems:
         raise BadInput(problems)
@@ -102,57 +108,9 @@ def _writers(top: Reader, places: Places, problems: list[Problem]) -> tuple[Writ
     return tuple(found)
 
 
-def _timeline(top: Reader, drill: str, places: Places, problems: list[Problem]) -> tuple[Fault, ...]:
-    found: list[Fault] = []
-    for index, item in enumerate(top.items("timeline")):
-        where = f"timeline[{index}]"
-        fault = item.get("fault") if isinstance(item, Mapping) else None
-        allowed = (*COMMON_KEYS, *(keys_of(fault) if isinstance(fault, str) and fault in FAULTS else _all_keys()))
-        entry = Reader(item, where, allowed, problems)
-        at, lasts = entry.need("at", duration), entry.need("for", span)
-        rounds = _rounds(entry, lasts)
-        known = entry.need("fault", choice(FAULTS, "kind of fault"))
-        if known is None:
-            continue
-        placed = place(known, entry, places)
-        if at is None or lasts is None:
-            continue
-        for turn, begin in enumerate(rounds):
-            targets: Counter[str] = Counter()
-            for share in placed:
-                targets[share.target] += 1
-                fault_id = f"{drill}-{index + 1}-{share.target}"
-                fault_id += f"-{targets[share.target]}" if targets[share.target] > 1 else ""
-                fault_id += f"-r{turn + 1}" if turn else ""
-                found.append(
-                    Fault(
-                        fault_id, share.kind, share.target, share.params, at + begin, lasts, share.circuit,
-                        share.by, share.silences, share.ends_programs,
-                    )
-                )  # fmt: skip
-    return tuple(found)
-
-
-def _rounds(entry: Reader, lasts: float | None) -> list[float]:
-    """When a fault comes again, in seconds after the first time: `times` times, one `every` so often."""
-    every, times = entry.maybe("every", duration), entry.maybe("times", whole(2, 1000))
-    if entry.has("every") != entry.has("times"):
-        entry.problem("times" if entry.has("every") else "every", "is missing; the two go together")
-    if every is None or times is None or lasts is None:
-        return [0.0]
-    if every < lasts + GUARD_S:
-        entry.problem("every", f"is too often: each time lasts {lasts:g} s, and the next may begin {GUARD_S:g} s later")
-        return [0.0]
-    return [round(turn * every, 6) for turn in range(times)]
-
-
 def _size(value: object) -> int:
     """A size in bytes, or as 64kib or 4mib."""
     for unit, factor in (("kib", 2**10), ("mib", 2**20)):
         if isinstance(value, str) and value.strip().lower().endswith(unit):
             return whole(1, LARGEST // factor)(value.strip()[: -len(unit)].strip()) * factor
     return whole(SMALLEST, LARGEST)(value)
-
-
-def _all_keys() -> tuple[str, ...]:
-    return tuple(sorted({key for fault in FAULTS for key in keys_of(fault)}))

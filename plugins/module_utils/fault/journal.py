@@ -24,7 +24,8 @@ class Record:
 
     `before` is the claimed state just before the injection, `want` what the fault makes of it, and `undo` the
     operations that lead back, for people. `state` becomes `injected` and `touched` true *before* the change is made
-    (`injected_at` is still None then), so that a crash in between is undone too.
+    (`injected_at` is still None then), so that a crash in between is undone too. `steps` are the changes since the
+    injection, each with `at`, `params` and `installed`.
     """
 
     fault: Fault
@@ -38,6 +39,7 @@ class Record:
     want: State = field(default_factory=dict)
     undo: list[list[str]] = field(default_factory=list)
     installed: State = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
     after: State = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
     armed_at: float | None = None
@@ -78,6 +80,7 @@ class Record:
             "state": self.state,
             "asked": dict(self.fault.params),
             "installed": _flat(self.installed),
+            "steps": [{**step, "installed": _flat(step["installed"])} for step in self.steps],
             "before": _flat(self.before),
             "after": _flat(self.after),
             "measured": self.measured,

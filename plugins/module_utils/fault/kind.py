@@ -71,6 +71,11 @@ class Kind(ABC):
         return False
 
     @classmethod
+    def changeable(cls) -> tuple[str, ...]:
+        """Give the parameters that may change while the fault stands, without a moment at which it doesn't."""
+        return ()
+
+    @classmethod
     @abstractmethod
     def claim(cls, params: Mapping[str, Any]) -> str:
         """Give the state entry that this fault alone may change, such as `link:w-osaka`."""

@@ -295,17 +295,30 @@ def qdisc_ops(dev: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> lis
     if have.get("foreign"):
         raise OkiagariError(f"foreign {have['foreign']} on {dev}: left untouched")
     filters = classify.filters(want["only"]) if want["only"] else []
-    if stands and netem.agrees(have["netem"], want["netem"]) and classify.same(have["filters"], filters):
-        return []
     parent = have.get("parent", "root")
     place = ("root",) if parent == "root" else ("parent", parent)
     ours = ("tc", "qdisc", "add", "dev", dev, *place, "handle", FAULT_HANDLE)
     impaired = ("netem", *netem.words(want["netem"]))
+    if stands and classify.same(have["filters"], filters):
+        if netem.agrees(have["netem"], want["netem"]):
+            return []
+        if netem.overwrites(want["netem"], have["netem"]):
+            return [_netem_change(dev, place, impaired, scoped=bool(filters))]
     if not filters:
         return [*removal, (*ours, *impaired)]
     band = f"{FAULT_HANDLE}{_IMPAIRED_BAND}"
     scoped = ("tc", "qdisc", "add", "dev", dev, "parent", band, "handle", SCOPED_HANDLE, *impaired)
     return [*removal, (*ours, *_BANDS), scoped, *(_filter_add(dev, band, *each) for each in enumerate(filters, 1))]
+
+
+def _netem_change(dev: str, place: Sequence[str], impaired: Sequence[str], *, scoped: bool) -> Op:
+    """Change our netem in place: no packet goes without it, and those in its queue stay there."""
+    where = (
+        ("parent", f"{FAULT_HANDLE}{_IMPAIRED_BAND}", "handle", SCOPED_HANDLE)
+        if scoped
+        else (*place, "handle", FAULT_HANDLE)
+    )
+    return ("tc", "qdisc", "change", "dev", dev, *where, *impaired)
 
 
 def _filter_add(dev: str, band: str, number: int, wanted: classify.Filter) -> Op:

@@ -112,6 +112,11 @@ def agrees(installed: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return not extra and all(_close(installed.get(key), value) for key, value in told.items())
 
 
+def overwrites(wanted: Mapping[str, Any], installed: Mapping[str, Any]) -> bool:
+    """Say whether the kernel, told what is wanted, forgets all of what is installed: it keeps what it isn't told of."""
+    return bool(installed) and set(installed) - {"seed", "reorder_gap"} <= set(wanted)
+
+
 def _close(have: object, want: object) -> bool:
     if isinstance(want, list):
         # The parameters of a chain that were not given have the kernel's defaults.

@@ -39,6 +39,10 @@ class Impairment(InterfaceKind):
         return ("netem", "flower") if "only" in params else ("netem",)
 
     @classmethod
+    def changeable(cls) -> tuple[str, ...]:
+        return tuple(key for key in (*cls.parameters, *cls.optional) if key not in ("interface", *_COMMON))
+
+    @classmethod
     def cuts(cls, params: Mapping[str, Any]) -> bool:
         return "only" not in params and cls.netem(params).get("loss_percent") == 100
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, OkiagariError, Problem
 from ..fault.backend import Backend, Op, converge
@@ -18,7 +18,7 @@ from .claims import Claim, Claims
 from .timers import Timers, need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..fault.model import Fault
     from .store import Store
@@ -137,6 +137,29 @@ class Keeper:
             self._strike([record for record in records if record.injected_at is None])
             return records
 
+    def change(self, fault_id: str, params: Mapping[str, Any]) -> Record:
+        """Give a fault that stands other parameters, at no moment without it. If that fails it is undone, with `error`.
+
+        Its lease and its way back stay as they are.
+        """
+        with self.store.lock():
+            record = self._live(fault_id)
+            if record.state != "injected" or record.injected_at is None:
+                raise OkiagariError(f"the fault {fault_id} is {record.state}, so it can't change")
+            record.want = find_kind(record.fault.kind).want(params, record.before)
+            self.store.save(record)
+            try:
+                self.backend.apply(self.backend.render(record.installed, record.want))
+                at = self.clock.now()
+                record.installed = converge(self.backend, record.want)
+            except OkiagariError as error:
+                record.error = f"not changed: {error}"
+                self._restore([record], "program")
+                return record
+            record.steps.append({"at": at, "params": dict(params), "installed": record.installed})
+            self.store.save(record)
+            return record
+
     def prepare_undo(self, fault_ids: Iterable[str]) -> None:
         """Read counters and render the undo shortly before its instant, for the same reason."""
         with self.store.lock():
@@ -144,6 +167,11 @@ class Keeper:
                 record = self._live(fault_id)
                 self._ready[fault_id] = self._look_back(record)
                 self.store.save(record)
+
+    def renew(self, fault_id: str, lease: float) -> None:
+        """Let the lease of a fault that lives end in `lease` seconds from now."""
+        with self.store.lock():
+            self._renew(self._live(fault_id), lease)
 
     def give_up(self, fault_id: str, reason: str) -> Record:
         """Close an armed fault that is not going to be injected."""

@@ -25,11 +25,11 @@ MODULES = (
     "fault/match", "fault/model", "fault/netem", "fault/netem_kinds", "fault/owned", "fault/parameters",
     "fault/power", "fault/power_kinds", "fault/route_kinds", "fault/routes",
     "lab/node", "lab/space",
-    "target/claims", "target/connection_probes", "target/dns", "target/execute", "target/host_probes",
+    "target/claims", "target/connection_probes", "target/dns", "target/events", "target/execute", "target/host_probes",
     "target/icmp", "target/keeper", "target/lab_host", "target/lab_timers", "target/main", "target/pack",
-    "target/probe", "target/probes", "target/program", "target/reach_probes", "target/routing_probes",
-    "target/runtime", "target/snapshot", "target/storage", "target/storage_probes", "target/store",
-    "target/streams", "target/system", "target/throughput_probes", "target/timers", "target/writers",
+    "target/probe", "target/probes", "target/program", "target/reach_probes", "target/routing_probes", "target/runtime",
+    "target/snapshot", "target/storage", "target/storage_probes", "target/store", "target/streams", "target/system",
+    "target/throughput_probes", "target/timeline", "target/timers", "target/writers",
 )  # fmt: skip
 
 _START = "import sys\n\nfrom okiagari.target.main import main\n\nsys.exit(main())\n"

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, BadValue, shown
@@ -14,11 +17,11 @@ from ..fault.model import Fault, Problems, check_id, label, parse_fault, span
 from ..fault.parameters import address
 from ..units import duration, seconds
 from ..values import file_path, items, mapping, number, text, whole
-from . import probes
+from . import events, probes
 from .writers import LARGEST, SMALLEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _SHORTEST_S = 0.1
 
@@ -39,15 +42,21 @@ _WRITER: dict[str, Callable[[object], Any]] = {
 
 @dataclass(frozen=True)
 class Planned:
-    """A fault of a program: from `at` for `lasts` seconds after T0."""
+    """A fault of a program: from `at` for `lasts` seconds after T0; with `when` from an event on, awaited from `at` on.
+
+    `steps` are further parameters, each with the seconds after the injection from which on they hold.
+    """
 
     fault: Fault
     at: float
     lasts: float
+    when: Mapping[str, Any] | None = None
+    steps: tuple[tuple[float, dict[str, Any]], ...] = ()
 
     @property
     def until(self) -> float:
-        return self.at + self.lasts
+        """The latest instant at which it may still stand."""
+        return self.at + (self.when["within"] if self.when else 0.0) + self.lasts
 
 
 @dataclass(frozen=True)
@@ -76,10 +85,7 @@ def parse(data: object) -> Program:
     faults = []
     for each in found.get("faults", ()):
         try:
-            fault = parse_fault(each, in_program=True)
-            faults.append(
-                Planned(replace(fault, target=fault.target or target), duration(each["at"]), span(each["for"]))
-            )
+            faults.append(_planned(each, target))
         except BadInput as refused:
             problems.found.extend(refused.problems)
     _check_overlaps(faults, problems)
@@ -93,18 +99,51 @@ def parse(data: object) -> Program:
     )  # fmt: skip
 
 
+def _planned(data: object, target: str) -> Planned:
+    """Give a fault of a program. Raises `BadInput` with all that is wrong with it."""
+    given = data if isinstance(data, Mapping) else {}
+    own = {key: given[key] for key in ("when", "steps") if key in given}
+    fault = parse_fault({key: given[key] for key in given if key not in own} or data, in_program=True)
+    problems, name = Problems(), label("fault", given)
+    rest = problems.read(name, own, {"when": events.read, "steps": items}, ("when", "steps"))
+    steps = tuple(_step(name, each, fault, problems) for each in rest.get("steps", ()))
+    lasts = span(given["for"])
+    instants = [after for after, _params in steps]
+    if instants != sorted({after for after in instants if 0 < after < lasts}):
+        problems.add(name, "its steps are not in the order of time, or not while it is on")
+    problems.raise_if_any()
+    when = rest.get("when")
+    lease = lasts + (when["within"] if when else 0.0) + 1.0
+    fault = replace(fault, target=fault.target or target, lease_s=lease)
+    return Planned(fault, duration(given["at"]), lasts, when, steps)
+
+
+def _step(name: str, data: object, fault: Fault, problems: Problems) -> tuple[float, dict[str, Any]]:
+    """Give the parameters of a step, which is the same fault with other values for what may change."""
+    found = problems.read(f"{name}: step", data, {"after": duration, "params": mapping})
+    kind = find_kind(fault.kind)
+    try:
+        params = kind.parse(f"{name}: step", found.get("params", {}))
+    except BadInput as error:
+        problems.found.extend(error.problems)
+        return 0.0, {}
+    fixed = [key for key in {*params, *fault.params} - {*kind.changeable()} if params.get(key) != fault.params.get(key)]
+    for key in sorted(fixed):
+        problems.add(name, f"{key} can't change while the fault stands")
+    return found.get("after", 0.0), params
+
+
 def _check_overlaps(faults: list[Planned], problems: Problems) -> None:
-    ids = [planned.fault.id for planned in faults]
-    for repeated in sorted({name for name in ids if ids.count(name) > 1}):
-        problems.add(repeated, "two faults of this program have this id")
-    for index, one in enumerate(faults):
-        for other in faults[index + 1 :]:
-            claim = find_kind(one.fault.kind).claim(one.fault.params)
-            if (
-                claim == find_kind(other.fault.kind).claim(other.fault.params)
-                and one.at < other.until
-                and other.at < one.until
-            ):
+    for repeated, count in Counter(planned.fault.id for planned in faults).items():
+        if count > 1:
+            problems.add(repeated, "two faults of this program have this id")
+    by_claim: dict[str, list[Planned]] = {}
+    for planned in sorted(faults, key=lambda planned: planned.at):
+        claim = find_kind(planned.fault.kind).claim(planned.fault.params)
+        by_claim.setdefault(claim, []).append(planned)
+    for claim, claiming in by_claim.items():
+        for one, other in pairwise(claiming):
+            if other.at < one.until:
                 problems.add(other.fault.id, f"stands on {claim} at the same time as {one.fault.id}")
 
 

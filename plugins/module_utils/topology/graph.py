@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue
@@ -57,8 +58,7 @@ class Graph:
 
     def without(self, cut: Iterable[str] = (), dead: Iterable[str] = ()) -> Graph:
         """Give the graph that is left when the edges in `cut` and the nodes in `dead` are gone; sites stay."""
-        gone_edges = {self._known(name, self.edges, "edge") for name in cut}
-        gone_nodes = {self._known(name, self.nodes, "node") for name in dead}
+        gone_edges, gone_nodes = self._gone(cut, dead)
         return Graph(
             nodes=self.nodes - gone_nodes,
             edges={name: ends - gone_nodes for name, ends in self.edges.items() if name not in gone_edges},
@@ -69,16 +69,16 @@ class Graph:
     def reachable(self, start: str, cut: Iterable[str] = (), dead: Iterable[str] = ()) -> set[str]:
         """Give all nodes that `start` reaches, itself among them; none if it is dead."""
         self._known(start, self.nodes, "node")
-        return self.without(cut, dead)._reachable(start)
+        return self._reachable(start, *self._gone(cut, dead))
 
     def components(self, cut: Iterable[str] = (), dead: Iterable[str] = ()) -> list[set[str]]:
         """Give the parts that can't reach each other: the one with most sites first, then with most nodes."""
-        left = self.without(cut, dead)
+        gone_edges, gone_nodes = self._gone(cut, dead)
         parts: list[set[str]] = []
-        seen: set[str] = set()
-        for node in sorted(left.nodes):
+        seen = set(gone_nodes)
+        for node in sorted(self.nodes):
             if node not in seen:
-                part = left._reachable(node)
+                part = self._reachable(node, gone_edges, gone_nodes)
                 parts.append(part)
                 seen |= part
         return sorted(parts, key=lambda part: (-len(self._sites_in(part)), -len(part), min(part)))
@@ -110,7 +110,7 @@ class Graph:
         """
         self._ends(a, b)
         weigh = weight or (lambda name: self.delays.get(name, 0.0))
-        at = self._edges_at()
+        at = self._edges_at
         heap: list[tuple[float, int, list[str]]] = [(0.0, 0, [a])]
         done: set[str] = set()
         while heap:
@@ -125,21 +125,28 @@ class Graph:
                     heapq.heappush(heap, (distance + weigh(name), hops + 1, [*path, node]))
         return None
 
-    def _reachable(self, start: str) -> set[str]:
-        at = self._edges_at()
-        seen = {start} & self.nodes
+    def _gone(self, cut: Iterable[str], dead: Iterable[str]) -> tuple[set[str], set[str]]:
+        edges = {self._known(name, self.edges, "edge") for name in cut}
+        return edges, {self._known(name, self.nodes, "node") for name in dead}
+
+    def _reachable(self, start: str, gone_edges: Collection[str], gone_nodes: Collection[str]) -> set[str]:
+        seen = {start} - set(gone_nodes)
         queue = deque(seen)
         while queue:
-            for name in at[queue.popleft()]:
-                queue.extend(self.edges[name] - seen)
-                seen |= self.edges[name]
+            for name, ends in self._edges_at[queue.popleft()].items():
+                if name not in gone_edges and not ends <= seen:
+                    further = ends.difference(seen, gone_nodes)
+                    queue.extend(further)
+                    seen |= further
         return seen
 
-    def _edges_at(self) -> dict[str, list[str]]:
-        at: dict[str, list[str]] = {node: [] for node in self.nodes}
+    @cached_property
+    def _edges_at(self) -> dict[str, dict[str, frozenset[str]]]:
+        """The edges at each node, with all their ends."""
+        at: dict[str, dict[str, frozenset[str]]] = {node: {} for node in self.nodes}
         for name, ends in self.edges.items():
             for node in ends:
-                at[node].append(name)
+                at[node][name] = ends
         return at
 
     def _sites_in(self, part: set[str]) -> set[str]:

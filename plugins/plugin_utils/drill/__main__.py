@@ -65,7 +65,7 @@ def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any
     user, host = history.user(), socket.gethostname()
     who = f"{user}@{host}, process {os.getpid()}"
     remotes = _remotes(work["targets"], scratch)
-    engine = Engine(drill, work["testbed"], remotes, pace, _progress, work["parallel"], gate, who)
+    engine = Engine(drill, plan, work["testbed"], remotes, pace, _progress, work["parallel"], gate, who)
     started, until = engine.state.started, engine.state.started + drill.expected_s
     run = {"drill": drill.name, "run": engine.state.id, "user": user, "host": host, "sites": gate.asked.sites}
     times = {"since": iso(started), "until": iso(until)}

@@ -57,6 +57,8 @@ def report(run: Run, places: Places) -> dict[str, Any]:
         "title": run.drill.title,
         "run": run.id,
         "hypothesis": run.drill.hypothesis,
+        "seed": run.drill.seed,
+        "choices": dict(run.drill.choices),
         "verdict": decision.name,
         "exit_code": decision.exit_code,
         "summary": verdict.summary(decision, outage_ms, run.facts.restored),
@@ -127,8 +129,13 @@ def _fault(run: Run, fault: Fault, receipt: Mapping[str, Any] | None) -> dict[st
         "circuit": fault.circuit,
         "at": fault.at,
         "for": fault.lasts,
+        "when": fault.when.text if fault.when else None,
         "asked": dict(fault.params),
         "installed": known.get("installed") or {},
+        "steps": [
+            {"at": _since(run, fault.maker, step["at"]), "asked": step["params"], "installed": step["installed"]}
+            for step in known.get("steps") or ()
+        ],
         "measured": {**(known.get("measured") or {}), **_back(run, fault, known.get("undone_at"))},
         "injected": _since(run, fault.maker, known.get("injected_at")),
         "undone": _since(run, fault.maker, known.get("undone_at")) if known.get("injected_at") else None,
@@ -292,10 +299,11 @@ def _way(direction: Direction) -> str:
 
 
 def _timing(run: Run, faults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    skews = [abs(fault["injected"] - fault["at"]) for fault in faults if fault["injected"] is not None]
+    timed = [fault for fault in faults if not fault["when"]]
+    skews = [abs(fault["injected"] - fault["at"]) for fault in timed if fault["injected"] is not None]
     skews += [
         abs(fault["undone"] - fault["at"] - fault["for"])
-        for fault in faults
+        for fault in timed
         if fault["undone"] is not None and fault["undone_by"] == "program"
     ]
     return {

@@ -18,7 +18,6 @@ from ...module_utils.drill.check import Asked
 from ...module_utils.drill.compare import differences
 from ...module_utils.drill.model import READY_S, Drill, Phase
 from ...module_utils.drill.places import Places
-from ...module_utils.drill.plan import plans
 from ...module_utils.drill.verdict import NOTHING
 from ...module_utils.errors import BadInput, Problem
 from ...module_utils.fault.kinds import KINDS
@@ -30,6 +29,7 @@ from .run import Run
 
 if TYPE_CHECKING:
     from ...module_utils.drill.model import Probe
+    from ...module_utils.drill.plan import Plan
     from .remote import Answer, Remote
 
 _MOST_UNCERTAIN_S = 0.5
@@ -77,12 +77,13 @@ class Engine:
     """Runs one drill. `abort` may be called from any thread or signal handler; `run` always comes to its report.
 
     `gate` says what stands against the drill now, or raises `BadInput`; it is asked before anybody is contacted.
-    `who` runs the drill, for people.
+    `plan` is the drill's own; `who` runs it, for people.
     """
 
     def __init__(
         self,
         drill: Drill,
+        plan: Plan,
         testbed: Mapping[str, Any],
         remotes: Mapping[str, Remote],
         pace: Pace,
@@ -92,6 +93,7 @@ class Engine:
         who: str = "",
     ) -> None:
         self._drill = drill
+        self._plan = plan
         self._gate = gate
         self._who = who
         self._claimed_until: float | None = None
@@ -192,10 +194,6 @@ class Engine:
         raise Halt("; ".join(reasons))
 
     def _check(self) -> str:
-        try:
-            plan = plans(self._drill, self.state.testbed, self._places)
-        except BadInput as error:
-            self._halt("infrastructure", [str(problem) for problem in error.problems])
         if not self._drill.tests_something:
             self.state.facts.tests_something = False
             raise Halt(NOTHING)
@@ -206,7 +204,7 @@ class Engine:
         self.state.refused = [str(problem) for problem in refused]
         if refused:
             self._halt("aborted", self.state.refused)
-        most = max((len(radius.cut) for radius in plan.radii), default=0)
+        most = max((len(radius.cut) for radius in self._plan.radii), default=0)
         targets = len({fault.maker for fault in self._drill.faults})
         faults = _many(len(self._drill.faults), "fault")
         return f"{faults} on {_many(targets, 'target')}, at most {_many(most, 'circuit')} cut at once"
@@ -227,7 +225,7 @@ class Engine:
         if problems:
             self._halt("infrastructure", problems)
         members = [target for target, snapshot in taken.of.items() if "storage" in snapshot]
-        if refused := without_majority(self._drill, self.state.testbed, members):
+        if refused := without_majority(self._drill, self._plan.radii, self.state.testbed, members):
             self._halt("aborted", [str(problem) for problem in refused])
         worst = max((clock.uncertainty for clock in clocks.of.values()), default=0.0)
         return f"{_many(len(hello.of), 'target')} reached, clocks known to {1000 * worst:.1f} ms"
@@ -332,7 +330,7 @@ class Engine:
         words = _announcements(self._drill)
         asked, peeked = t0, not self._drill.faults
         stops = [probe for probe in self._drill.of_phase("on_fault") if probe.stop]
-        halfway = min((fault.at + fault.lasts / 2 for fault in self._drill.faults), default=0.0)
+        halfway = min((fault.latest + fault.lasts / 2 for fault in self._drill.faults), default=0.0)
         while (since := self._pace.now() - t0) < self._drill.ends + 0.3:
             self._mind_abort()
             while words and words[0][0] <= since:
@@ -528,11 +526,18 @@ class Engine:
 
 def _announcements(drill: Drill) -> list[tuple[float, str]]:
     """What to tell the user at which instant."""
-    spans = {(fault.at, fault.ends, fault.kind, fault.circuit or fault.target) for fault in drill.faults}
+    spans = {
+        (fault.at, fault.ends, fault.kind, fault.circuit or fault.target) for fault in drill.faults if not fault.when
+    }
     words = [(at, f"fault on: {kind} at {place}, for {ends - at:g} s") for at, ends, kind, place in spans]
     words += [(ends, f"fault off: {kind} at {place}") for _at, ends, kind, place in spans]
     words += [
         (at - _NOTICE_S, f"{kind} at {place} in {_NOTICE_S:g} s") for at, _ends, kind, place in spans if at >= _NOTICE_S
+    ]
+    words += [
+        (fault.at, f"{fault.kind} at {fault.target} waits, {fault.when.within:g} s at most: {fault.when.text}")
+        for fault in drill.faults
+        if fault.when
     ]
     if drill.traffic:
         words.append((0.0, f"{_many(len(drill.traffic), 'stream')} of traffic under way"))

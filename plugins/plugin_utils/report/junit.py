@@ -80,6 +80,7 @@ def _properties(suite: ET.Element, report: Report) -> None:
         "run": report.get("run"),
         "title": report.get("title"),
         "hypothesis": report.get("hypothesis"),
+        "seed": report.get("seed"),
         "verdict": report.get("verdict"),
         "exit_code": report.get("exit_code"),
         "outage_ms": report.get("outage_ms"),

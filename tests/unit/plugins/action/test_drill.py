@@ -107,8 +107,22 @@ def test_check_mode_contacts_nobody(project: Any) -> None:
     assert code == 0, out
     assert "+++ hiroshima-r1" in out
     assert "+ 1 s for 1 s: link_down" in out
+    assert "  link_down w-kanazawa-r1             ██████████  1 to 2" in out
     assert not list(project.path.glob("targets/*/run"))
     assert not (project.path / "reports").exists()
+
+
+def test_the_variable_drill_seed_goes_before_the_drills_own(project: Any) -> None:
+    circuits = ["hiroshima-kanazawa", "hiroshima-osaka"]
+    project.drill["timeline"][0]["circuit"] = {"one_of": circuits}
+    project.drill["seed"] = 3
+    for options, seed in (((), 3), (("-e", "drill_seed=7"), 7)):
+        code, out = project.run("--check", *options)
+        assert code == 0, out
+        assert f"chosen with the seed {seed} (-e drill_seed={seed} chooses the same)" in out
+    code, out = project.run("--check", "-e", "drill_seed=seven")
+    assert code == 2, out
+    assert "seed: seven is not a whole number from 0 to 999999999" in out
 
 
 def test_every_mistake_is_told_at_once(project: Any) -> None:

@@ -31,6 +31,26 @@ ELSEWHERE = {
     "kanazawa-otemachi": "kanazawa-jgn-nagoya",
 }
 DRILLS = 1500
+TIMELINE = {
+    "name": "timeline",
+    "hypothesis": "It holds.",
+    "seed": 4711,
+    "timeline": [
+        {
+            "at": "5s",
+            "for": "20s",
+            "parallel": [
+                {"fault": "link_down", "circuit": "hiroshima-kanazawa", "flap": {"period": "4s", "duty": "50%"}},
+                {"at": "2s", "for": "9s", "fault": "loss", "percent": {"ramp": {"from": "1%", "to": "30%", "steps": 5}},
+                 "circuit": {"one_of": ["hiroshima-osaka", "kanazawa-osaka"]}},
+            ],
+        },
+        {"for": "5s", "fault": "route_blackhole", "node": "osaka", "to": "naist",
+         "when": {"route": {"to": "kanazawa", "via": "otemachi"}, "within": "20s"}},
+        {"at": "60s", "for": "5s", "fault": "link_down", "node": "naist-r1", "interface": "w-osaka",
+         "when": {"log": {"unit": "frr.service", "matches": "Down"}, "within": "20s"}},
+    ],
+}  # fmt: skip
 
 
 def scenarios(testbed: str) -> list[dict[str, Any]]:
@@ -105,7 +125,10 @@ def check_words(problems: tuple[Problem, ...]) -> None:
         assert not mutation.INTERNAL.search(str(problem)), problem
 
 
-SCENARIOS = [(testbed, drill) for testbed in TESTBEDS for drill in (*scenarios(testbed), inquiry(TESTBEDS[testbed]))]
+SCENARIOS = [
+    *((testbed, drill) for testbed in TESTBEDS for drill in (*scenarios(testbed), inquiry(TESTBEDS[testbed]))),
+    ("lab", TIMELINE),
+]
 IDS = [f"{testbed}-{drill['name']}" for testbed, drill in SCENARIOS]
 
 
@@ -124,6 +147,9 @@ def own_junk(testbed: dict[str, Any]) -> list[Any]:
         {"at": "5s", "for": "5s", "fault": "route_blackhole", "node": nodes[0], "to": nodes[-1]},
         {"name": "w", "node": nodes[0], "path": "/f\0", "rate": 1},
         {"phase": "on_fault", "ping": {"from": nodes[0], "to": "::1"}},
+        {"one_of": circuits[:2]}, {"one_of": []}, {"ramp": {"from": "1ms", "to": "2", "steps": 4}}, {"ramp": {}},
+        {"parallel": []}, {"period": "3s"}, {"log": {"file": "/f", "matches": "("}, "within": 1},
+        {"route": {"to": nodes[0], "changed": True}, "within": "9s"},
     ]  # fmt: skip
 
 
@@ -138,8 +164,8 @@ def malformed(seed: int) -> tuple[dict[str, Any], Any]:
 
 
 def test_the_scenarios_can_be_planned_in_both_testbeds() -> None:
-    assert [testbed for testbed, _drill in SCENARIOS] == ["lab"] * 7 + ["distcloud"] * 4
-    assert [refusal(drill, TESTBEDS[testbed]) for testbed, drill in SCENARIOS] == [()] * 11
+    assert [testbed for testbed, _drill in SCENARIOS] == ["lab"] * 7 + ["distcloud"] * 4 + ["lab"]
+    assert [refusal(drill, TESTBEDS[testbed]) for testbed, drill in SCENARIOS] == [()] * 12
 
 
 def test_malformed_drills_are_planned_or_refused_in_words() -> None:

@@ -110,9 +110,21 @@ def test_a_core_router_without_power_isolates_nobody(lab: dict[str, Any]) -> Non
 
 def test_members_without_power_count_as_away(lab: dict[str, Any]) -> None:
     members = ["hiroshima-kvm1", "kanazawa-kvm1", "naist-kvm1"]
-    assert without_majority(drill(lab, DARK), lab, members) == []
+    alone = drill(lab, DARK)
+    assert without_majority(alone, radii(alone, lab), lab, members) == []
     both = drill(lab, DARK, {"fault": "pause", "node": "naist-kvm1"})
-    assert "only 1 of the storage's 3 members" in str(without_majority(both, lab, members)[0])
+    assert "only 1 of the storage's 3 members" in str(without_majority(both, radii(both, lab), lab, members)[0])
+
+
+def test_what_others_make_for_a_node_waits_for_no_event(lab: dict[str, Any]) -> None:
+    event = {"route": {"to": "naist", "changed": True}, "within": 5}
+    with pytest.raises(BadInput, match=f"when: is for what a target does to itself; {LAB} does this"):
+        drill(lab, {**DARK, "when": event})
+
+
+def test_a_site_left_to_chance_is_without_power(lab: dict[str, Any]) -> None:
+    found = drill(lab, {**DARK, "site": {"one_of": ["kanazawa"]}})
+    assert [fault.target for fault in found.faults] == [fault.target for fault in drill(lab, DARK).faults]
 
 
 def test_the_sites_without_power_are_touched(lab: dict[str, Any]) -> None:

@@ -112,10 +112,13 @@ def test_the_storage_keeps_its_majority(
     arguments = cuts(*cut)
     for entry in arguments["timeline"]:
         entry["at"] = 5
-    found = without_majority(parse(arguments, lab), lab, members)
+    drill = parse(arguments, lab)
+    found = without_majority(drill, radii(drill, lab), lab, members)
     assert bool(found) is refused
     assert all("only 1 of the storage's" in str(problem) for problem in found)
-    on_purpose = without_majority(parse({**arguments, "expects_no_majority": True}, lab), lab, members)
+    on_purpose = without_majority(
+        parse({**arguments, "expects_no_majority": True}, lab), radii(drill, lab), lab, members
+    )
     assert bool(on_purpose) is not refused
 
 

@@ -198,7 +198,7 @@ class SimulatedKernel:
                 return [qdisc for name in names for qdisc in self.qdiscs[name]]
             case ["tc", "class", "show", "dev", _name]:
                 return []
-            case ["tc", "qdisc", ("add" | "del") as action, "dev", name, *rest]:
+            case ["tc", "qdisc", ("add" | "del" | "change") as action, "dev", name, *rest]:
                 self._qdisc(action, name, rest)
             case ["tc", "filter", "show", "dev", name, "parent", handle]:
                 return [each for each in self.filters.get(name, ()) if each["parent"] == handle]
@@ -314,6 +314,13 @@ class SimulatedKernel:
             gone = [there, *below]
             self.qdiscs[name] = [qdisc for qdisc in self.qdiscs[name] if qdisc not in gone] or [default]
             self.filters.pop(name, None)
+            return
+        if action == "change":
+            self._check(there is not None and there["handle"] == rest[0], "Error: Specified qdisc not found.")
+            # It keeps what it isn't told of, but for loss: an absent model is none.
+            told = netem_options(rest[2:])
+            kept = {key: value for key, value in there["options"].items() if not key.startswith("loss-")}
+            there["options"] = {**kept, **told}
             return
         kind = rest[1]
         self._check(kind == "prio" or "netem" in self.able, "Error: Specified qdisc kind is unknown.")

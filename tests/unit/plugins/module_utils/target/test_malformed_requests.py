@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EACH = 400
-CUT = {"id": "a", "kind": "link_down", "params": {"interface": "w-a"}}
-LOSS = {"id": "b", "kind": "loss", "params": {"interface": "w-b", "percent": 30}}
-WAY = {"id": "c", "kind": "route_override", "params": {"prefix": "10.2.0.0/16", "via": "10.254.0.0"}}
-HOLE = {"id": "d", "kind": "route_blackhole", "params": {"prefix": "10.3.0.0/16"}}
+CUT: dict[str, Any] = {"id": "a", "kind": "link_down", "params": {"interface": "w-a"}}
+LOSS: dict[str, Any] = {"id": "b", "kind": "loss", "params": {"interface": "w-b", "percent": 30}}
+WAY: dict[str, Any] = {"id": "c", "kind": "route_override", "params": {"prefix": "10.2.0.0/16", "via": "10.254.0.0"}}
+HOLE: dict[str, Any] = {"id": "d", "kind": "route_blackhole", "params": {"prefix": "10.3.0.0/16"}}
 PROBES = [
     {"id": "p", "type": "ping", "to": "10.2.0.11", "count": 5, "interval": 0.1},
     {"id": "q", "type": "path", "to": "10.2.0.11"},
@@ -134,7 +134,11 @@ def request_of(command: str, target: Target) -> dict[str, Any]:
     span = {"from": 0.0, "until": 38.0}
     writer = {"id": "w", "path": str(target.folder / "w"), "rate": 10.0, "size": 4096, **span}
     stream = {"id": "s", "local": "10.1.0.11", "peer": "10.2.0.11", "port": 18700, "rate": 100, **span}
-    faults = [{**fault, "at": 5.0, "for": 20.0} for fault in (CUT, LOSS, WAY, HOLE)]
+    steps = [{"after": 4.0, "params": {**LOSS["params"], "percent": 40}}]
+    log = {"type": "log", "file": str(target.folder / "log"), "matches": "Down", "within": 5.0}
+    way = {"type": "route", "prefix": "10.2.0.0/16", "via": ["10.254.0.0"], "within": 5.0}
+    own: dict[str, dict[str, Any]] = {"a": {"when": log}, "b": {"steps": steps}, "c": {"when": way}}
+    faults = [{**fault, "at": 5.0, "for": 20.0, **own.get(fault["id"], {})} for fault in (CUT, LOSS, WAY, HOLE)]
     asked = [{**probe, "at": 8.0} for probe in PROBES]
     asked[0] |= {"every": 1.0, "until": 12.0}
     return {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places, Power
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.plan import plans
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.statistics import Clock
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import Graph, load
@@ -43,7 +44,7 @@ class VirtualPace:
 
 @dataclass
 class Behaviour:
-    """How a simulated testbed misbehaves."""
+    """How a simulated testbed misbehaves; and how long after its watch has begun an event comes."""
 
     outage_s: float = 0.2
     deaf_s: float = 0.0
@@ -59,6 +60,7 @@ class Behaviour:
     members: set[str] = field(default_factory=set)
     forgets: int = 0
     boot_s: float = 20.0
+    event_s: float = 0.0
     on_call: Callable[[str, str], None] | None = None
 
 
@@ -87,7 +89,7 @@ class SimulatedTestbed:
         found = []
         for target, program in self.programs.items():
             for fault in program["faults"]:
-                start = self.t0(target) + fault["at"]
+                start = self.t0(target) + fault["at"] + (self.behaviour.event_s if "when" in fault else 0.0)
                 end = min(start + fault["for"], self.aborted.get(target, float("inf")))
                 if start < end and start <= self.pace.now() and fault["id"] not in self.behaviour.fails_to_inject:
                     found.append((target, fault, start, end))
@@ -129,6 +131,11 @@ class SimulatedTestbed:
                     "id": fault["id"],
                     "state": "failed" if failed else "undone" if over else "injected" if start else "armed",
                     "installed": {"admin": "down"},
+                    "steps": [
+                        {"at": start + offset + step["after"], "params": step["params"], "installed": {}}
+                        for step in fault.get("steps", ())
+                        if start is not None
+                    ],
                     "injected_at": None if start is None else start + offset + 0.002,
                     "undone_at": end + offset + 0.001 if over and end is not None else None,
                     "undone_by": ("abort" if target in self.aborted else "program") if over else None,
@@ -407,7 +414,7 @@ def simulate(lab: dict[str, Any]) -> Callable[..., Simulation]:
         def progress(phase: str, text: str) -> None:
             said.append((phase, text))
 
-        engine = Engine(drill, lab, remotes, pace, progress, parallel, gate, who)
+        engine = Engine(drill, plans(drill, lab, Places(lab)), lab, remotes, pace, progress, parallel, gate, who)
         return Simulation(engine, testbed, pace, said)
 
     return make

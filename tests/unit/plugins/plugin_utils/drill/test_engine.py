@@ -71,6 +71,40 @@ def test_loss_is_measured_in_its_direction_only(simulate: Any, circuit_cut: dict
     assert "hiroshima-kvm1 to kanazawa-kvm1" in report["faults"][0]["measured"]["text"]
 
 
+def test_what_was_left_to_chance_and_how_it_changed_is_reported(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    circuits = ["hiroshima-kanazawa", "hiroshima-osaka"]
+    ramp = {"ramp": {"from": "10%", "to": "20%", "steps": 2}}
+    loss = {"at": 5, "for": 20, "fault": "loss", "percent": ramp, "circuit": {"one_of": circuits}, "from": "hiroshima"}
+    circuit_cut |= {"timeline": [loss], "seed": 4711, "probes": circuit_cut["probes"][-1:]}
+    report = simulate(circuit_cut).engine.run()
+    assert report["seed"] == 4711
+    assert report["choices"] == {"timeline[0].circuit": report["faults"][0]["circuit"]}
+    [step] = report["faults"][0]["steps"]
+    assert step["at"] == pytest.approx(15)
+    assert step["asked"]["percent"] == 20
+
+
+def test_a_fault_that_waits_is_not_late(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    del circuit_cut["timeline"][0]["at"]
+    event = {"route": {"to": "naist", "changed": True}, "within": "20s"}
+    circuit_cut["timeline"][0]["when"] = event
+    simulation = simulate(circuit_cut, event_s=4.0)
+    report = simulation.engine.run()
+    assert (report["verdict"], report["reason"]) == ("held", None)
+    assert report["faults"][0]["injected"] == pytest.approx(4, abs=0.01)
+    assert report["faults"][0]["when"] == "its route to naist changes"
+    assert report["timing"]["skew_ms"] is None
+    assert ("run", "link_down at hiroshima-r1 waits, 20 s at most: its route to naist changes") in simulation.said
+
+
+def test_a_fault_whose_event_does_not_come_says_nothing_of_the_hypothesis(
+    simulate: Any, circuit_cut: dict[str, Any]
+) -> None:
+    circuit_cut["timeline"][0]["when"] = {"route": {"to": "naist", "changed": True}, "within": "20s"}
+    report = simulate(circuit_cut, fails_to_inject={"circuit_cut-1-hiroshima-r1"}).engine.run()
+    assert report["verdict"] == "infrastructure"
+
+
 def test_a_slow_detour_fails(simulate: Any, circuit_cut: dict[str, Any]) -> None:
     report = simulate(circuit_cut, outage_s=1.5).engine.run()
     assert (report["verdict"], report["exit_code"], report["restored"]) == ("failed", 1, True)
