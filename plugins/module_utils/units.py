@@ -15,6 +15,7 @@ from .errors import BadValue, shown
 from .suggest import nearest
 
 DAY_S = 86400.0
+_DURATION = "a duration such as 20s"
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "min": 60e3, "h": 3600e3}
@@ -26,7 +27,16 @@ _QUANTITY = re.compile(r"([+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z%/]*)")
 
 def seconds(value: object) -> float:
     """Give a duration in seconds: `20s`, `1.5 min`, `200ms`. A bare number is in seconds."""
-    return _quantity(value, _SECONDS, "a duration such as 20s", bare="s")
+    return _quantity(value, _SECONDS, _DURATION, bare="s")
+
+
+def signed_seconds(value: object) -> float:
+    """Give a span in seconds as `seconds` does, which may be negative: `-90s`."""
+    if isinstance(value, str) and value.lstrip().startswith("-"):
+        return -seconds(value.lstrip()[1:])
+    if isinstance(value, (int, float)) and value < 0:
+        return -seconds(-value)
+    return seconds(value)
 
 
 def duration(value: object) -> float:

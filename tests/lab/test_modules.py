@@ -23,6 +23,7 @@ pytestmark = pytest.mark.lab
 ROUTER = "hiroshima-r1"
 MODULES = {
     "okiagari.testbed.link_fault": {"fault": "loss", "interface": "w-kanazawa-r1", "percent": "40%", "lease": "60s"},
+    "okiagari.testbed.node_fault": {"fault": "cpu_pressure", "workers": "1", "percent": "10%", "lease": "60s"},
     "okiagari.testbed.route_fault": {"fault": "blackhole", "prefix": "10.3.0.0/24", "lease": "60s"},
 }
 

@@ -48,6 +48,10 @@ class Placed:
 
 _ON_INTERFACE = ("circuit", "from", "node", "interface")
 _ON_ROUTE = ("node", "to")
+_ON_NODE = (
+    "cpu_pressure", "memory_pressure", "disk_pressure", "disk_full", "disk_slow", "disk_failing",
+    "clock_step", "service_stop", "service_freeze",
+)  # fmt: skip
 _ON_SESSION = ("node", "neighbor", "vrf")
 
 
@@ -84,13 +88,21 @@ def _typed(kind: str, entry: Reader, places: Places) -> dict[str, Any]:
     try:
         if isinstance(only, Mapping) and only.get("to") is not None:
             own["only"] = {**only, "to": places.prefix(only["to"])}
-        return {key: value for key, value in KINDS[kind].parse("", {**own, "interface": "any"}).items() if key in own}
     except BadValue as error:
         entry.problem("only.to", error.message, error.suggestion)
+        return {}
+    typed = _parsed(kind, entry, {**own, "interface": "any"}) or {}
+    return {key: value for key, value in typed.items() if key in own}
+
+
+def _parsed(kind: str, entry: Reader, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The kind's parameters typed; None if they are refused."""
+    try:
+        return KINDS[kind].parse("", params)
     except BadInput as error:
         for each in error.problems:
             entry.problem("", each.message, each.suggestion)
-    return {}
+    return None
 
 
 def _shares(kind: str, entry: Reader, places: Places, params: dict[str, Any]) -> list[Placed]:
@@ -194,6 +206,17 @@ def _bfd_off(entry: Reader, places: Places) -> list[Placed]:
     return found
 
 
+def _node_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:
+    """A fault of a node itself, with the kind's own parameters."""
+
+    def placer(entry: Reader, places: Places) -> list[Placed]:
+        node = entry.need("node", places.node)
+        params = _parsed(kind, entry, {key: entry.values[key] for key in _own(kind) if entry.has(key)})
+        return [] if node is None or params is None else [Placed(kind, node, params)]
+
+    return placer
+
+
 def _route_loop(entry: Reader, places: Places) -> list[Placed]:
     """Two neighbours send what is meant for a prefix to each other, until its hops are used up."""
     between, prefix = entry.need("between", places.two_nodes), entry.need("to", places.prefix)
@@ -261,6 +284,7 @@ _FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed
     "bfd_off": (_ON_SESSION, _bfd_off),
     "local_preference": ((*_ON_SESSION, "preference"), _session_fault("local_preference")),
     "prefix_withdrawn": ((*_ON_ROUTE, "vrf"), _route_fault("prefix_withdrawn")),
+    **{kind: (("node", *_own(kind)), _node_fault(kind)) for kind in _ON_NODE},
     "route_loop": (("between", "to"), _route_loop),
     "relay_down": (("node",), _relay_down),
     "power_cut": (("node", "machine"), _power_fault("power_cut")),

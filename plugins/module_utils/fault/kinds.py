@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..values import choice
 from .bgp_kinds import BfdOff, BgpShutdown, LocalPreference, PrefixWithdrawn
+from .disk_kinds import DiskFailing, DiskSlow
 from .link_kinds import LinkDown, Mtu
+from .load_kinds import CpuPressure, DiskFull, DiskPressure, MemoryPressure
 from .netem_kinds import Corrupt, Delay, Duplicate, Loss, Rate, Reorder, Several
+from .node_kinds import ClockStep, ServiceFreeze, ServiceStop
 from .power_kinds import Pause, PowerCut
 from .route_kinds import RouteBlackhole, RouteOverride, RouteProhibit, RouteUnreachable
 
@@ -37,6 +40,15 @@ _ALL: tuple[type[Kind], ...] = (
     PrefixWithdrawn,
     PowerCut,
     Pause,
+    CpuPressure,
+    MemoryPressure,
+    DiskPressure,
+    DiskFull,
+    DiskSlow,
+    DiskFailing,
+    ClockStep,
+    ServiceStop,
+    ServiceFreeze,
 )
 KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in _ALL}
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Linux back-end: `ip` and `tc`, read with `-j`, written one command an operation."""
+"""The Linux back-end: `ip` and `tc`, read with `-j`, written one command an operation; the rest are resources."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from ..errors import OkiagariError
 from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
 from . import classify, frr, libvirt_power, netem, routes
 from .backend import Backend, Leftover, Op
+from .clock import WallClock
+from .mapper import Device
+from .load import Load
 from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL, SCOPED_HANDLE
+from .service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..values import Shape
     from .model import State
+    from .resource import Entry, Resource
 
 # A guest may take long to start.
 _PATIENCE_S = 120.0
@@ -31,6 +36,15 @@ tc qdisc add dev lo root netem loss 1% && echo netem
 tc qdisc replace dev lo root handle 1: prio &&
 tc filter add dev lo parent 1: protocol 802.1ad flower vlan_id 1 vlan_ethtype 802.1Q cvlan_id 1 && echo flower
 """)  # fmt: skip
+
+# What a node can do besides. Nothing is loaded or set for this; the kernel loads what a device needs.
+_TRY_NODE = ("sh", "-c", """
+test -d /run/systemd/system && echo service && test -e /sys/fs/cgroup/cgroup.controllers && echo freezer
+grep -q "^CapEff:.*[2367abef]......$" /proc/self/status && echo clock
+dmsetup version >&2 && echo dm && for each in delay flakey; do modprobe -nq dm-$each && echo dm_$each; done
+""")  # fmt: skip
+
+_OF_NODE = {"service", "freezer", "clock", "dm", "dm_delay", "dm_flakey"}
 
 _NAMES: Shape = [{"ifname": routes.NAME}]
 _ADDRESS: dict[str, Shape] = {
@@ -61,17 +75,25 @@ _QDISC: dict[str, Shape] = {
 _CLASSES: Shape = [{"handle": _HANDLE, "parent?": _HANDLE}]
 _WAY: Shape = [{"dev": routes.NAME, "type?": str}]
 
-Entry = dict[str, Any]
 Shown = list[dict[str, Any]]
 
 
 class LinuxBackend(Backend):
-    """Links, qdiscs and the main routing table of the Linux that `runner` runs on."""
+    """Links, qdiscs, routes and the node itself, of the Linux that `runner` runs on.
+
+    `program` is how this very program is called there, and `journal` where it keeps the journal of faults.
+    """
 
     name = "linux"
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, program: Sequence[str], journal: str) -> None:
         self._runner = runner
+        self._resources: dict[str, Resource] = {
+            "load": Load(runner, program, journal),
+            "device": Device(runner, journal),
+            "clock": WallClock(runner),
+            "service": Service(runner),
+        }
         self._capabilities: frozenset[str] | None = None
 
     def capabilities(self) -> frozenset[str]:
@@ -84,6 +106,7 @@ class LinuxBackend(Backend):
             if self._runner.run(libvirt_power.TRY).rc == 0:
                 able.add("power")
             able |= set(self._runner.run(_TRY).out.split()) & {"netem", "flower"}
+            able |= set(self._runner.run(_TRY_NODE).out.split()) & _OF_NODE
             self._capabilities = frozenset(able)
         return self._capabilities
 
@@ -96,6 +119,7 @@ class LinuxBackend(Backend):
             "session": self._session,
             "network": self._network,
             "power": lambda name: libvirt_power.guest(self._runner, name),
+            **{name: resource.gather for name, resource in self._resources.items()},
         }
         state: State = {}
         for entry in entries:
@@ -104,13 +128,14 @@ class LinuxBackend(Backend):
         return state
 
     def render(self, have: State, want: State) -> list[Op]:
-        writers = {
+        writers: dict[str, Callable[[str, Entry, Entry], list[Op]]] = {
             "link": link_ops,
             "qdisc": qdisc_ops,
             "route": route_ops,
             "session": frr_ops,
             "network": frr_ops,
             "power": libvirt_power.guest_ops,
+            **{name: resource.ops for name, resource in self._resources.items()},
         }
         ops: list[Op] = []
         for entry, wanted in want.items():
@@ -129,6 +154,8 @@ class LinuxBackend(Backend):
 
     def measure(self, entry: str) -> dict[str, Any]:
         resource, _colon, name = entry.partition(":")
+        if resource in self._resources:
+            return self._resources[resource].measure(name)
         if resource != "qdisc":
             return {}
         return measured(json_output(self._runner, ("tc", "-j", "-s", "qdisc", "show", "dev", name), shape=[_QDISC]))
@@ -156,6 +183,8 @@ class LinuxBackend(Backend):
                 )
         if "bgp" in self.capabilities():
             found += self._frr_leftovers()
+        for resource in self._resources.values():
+            found += resource.leftovers()
         return found
 
     def _frr_leftovers(self) -> list[Leftover]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BadValue, shown
 from ..units import bits_per_second, percent, seconds
+from ..values import file_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,11 @@ def address(value: object) -> str:
         with suppress(ValueError):
             return str(ipaddress.ip_address(value))
     raise BadValue(f"{shown(value)} is not an address such as 10.254.0.3")
+
+
+def directory(value: object) -> str:
+    """Give the absolute path of a directory, without a slash at its end."""
+    return "/" if value == "/" else file_path(value.rstrip("/") if isinstance(value, str) else value)
 
 
 def share(value: object) -> float:

@@ -43,7 +43,9 @@ def keeper_of(module: Any, places: Places, program: Path) -> Keeper:
     """Give the keeper of the target that `module` runs on."""
     runner = ModuleRunner(module)
     timers = SystemdTimers(runner)
-    return Keeper(LinuxBackend(runner), Store(places), timers, Clock(), boot_id(), command(program))
+    called = command(program)
+    backend = LinuxBackend(runner, called, str(places.journal))
+    return Keeper(backend, Store(places), timers, Clock(), boot_id(), called)
 
 
 def keeper_to_end(module: Any) -> Keeper:
@@ -114,7 +116,11 @@ class FaultResource:
 
     def _default_id(self) -> str:
         # Only what the fault claims counts, so that state=absent needs no more than that.
-        claimed = {key: self._params[key] for key in ("interface", "prefix", "neighbor", "vrf") if key in self._params}
+        claimed = {
+            key: self._params[key]
+            for key in ("interface", "prefix", "neighbor", "vrf", "path", "service")
+            if key in self._params
+        }
         digest = hashlib.sha256(repr((self._kind.name, sorted(claimed.items()))).encode()).hexdigest()
         return f"{self._kind.name}-{digest[:8]}"
 

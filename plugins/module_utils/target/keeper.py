@@ -325,7 +325,7 @@ class Keeper:
         return record
 
     def _arm(self, record: Record, delay: float) -> None:
-        record.armed_at = self.clock.now()
+        record.armed_at, record.armed_monotonic = self.clock.now(), self.clock.monotonic()
         try:
             self._arm_lease(record, delay)
         except OkiagariError as error:
@@ -342,7 +342,7 @@ class Keeper:
             raise OkiagariError(
                 f"the lease of {record.fault.id} can't be armed, so nothing was changed: {error}"
             ) from error
-        record.lease_unit, record.lease_ends_at = unit, self.clock.now() + delay
+        record.lease_unit, record.lease_ends_at = unit, self._time(record) + delay
         self.store.save(record)
         if previous:
             self.timers.disarm(previous)
@@ -363,16 +363,15 @@ class Keeper:
                 self.backend.apply(self.backend.render(record.before, record.want))
             except OkiagariError as error:
                 record.error = f"not injected: {error}"
-            record.injected_at = self.clock.now()
+            record.injected_at = self._time(record)
         for record in records:
             try:
                 record.installed = converge(self.backend, record.want)
                 record.error = None
+                self.store.save(record)
             except OkiagariError as error:
                 record.error = f"not injected: {error}"
                 self._restore([record], "program")
-                continue
-            self.store.save(record)
 
     def _undo(self, ids: Iterable[str], by: str) -> list[Record]:
         records = undo_order(self.records(), ids)
@@ -393,7 +392,7 @@ class Keeper:
                 ops = self._ready.pop(record.fault.id, None)
                 if record.touched:
                     self.backend.apply(self._look_back(record) if ops is None else ops)
-            ended[record.fault.id] = self.clock.now()
+            ended[record.fault.id] = self._time(record)
         for record in records:
             try:
                 record.after = converge(self.backend, record.before) if record.touched else {}
@@ -405,7 +404,13 @@ class Keeper:
             self._close(record, by, ended[record.fault.id])
 
     def _close(self, record: Record, by: str, at: float | None = None) -> None:
-        record.undone_at, record.undone_by = self.clock.now() if at is None else at, by
+        record.undone_at, record.undone_by = self._time(record) if at is None else at, by
         self.store.save(record)
         if record.lease_unit:
             self.timers.disarm(record.lease_unit)
+
+    def _time(self, record: Record) -> float:
+        """Give the time by the clock as it was when the fault was armed: since then a fault may have set it."""
+        if record.armed_at is None or record.armed_monotonic is None:
+            return self.clock.now()
+        return record.armed_at + self.clock.monotonic() - record.armed_monotonic

@@ -30,7 +30,7 @@ Answer = dict[str, Any]
 
 
 class Commands:
-    """The commands, each from the JSON on stdin to the JSON on stdout. `run` and `expire` are what units call."""
+    """The commands, each from the JSON on stdin to the JSON on stdout. Units call `run`, `expire`, `load`."""
 
     needs_root = True
     expected = frozenset({"link", "netem", "flower", "route"})
@@ -56,7 +56,7 @@ class Commands:
     def backend(self) -> Backend:
         from ..fault.linux import LinuxBackend
 
-        return LinuxBackend(self.runner)
+        return LinuxBackend(self.runner, self.program, str(self.places.journal))
 
     @cached_property
     def keeper(self) -> Keeper:
@@ -244,6 +244,13 @@ class Commands:
             raise OkiagariError(receipts[0]["error"] or "not undone")
         return {"receipts": receipts}
 
+    def load(self, document: str) -> Answer:
+        """Be a load, until the unit is stopped. The command is written by the back-end of this very program."""
+        from .load import carry, notify
+
+        carry(json.loads(document), notify)
+        return {}
+
     def _written(self, folder: Path) -> list[Answer]:
         from .writers import results
 
@@ -267,7 +274,8 @@ ASKED = (
     "hello", "snapshot", "inject", "undo", "probe",
     "claim", "release", "arm", "status", "collect", "abort", "heal",
 )  # fmt: skip
-CALLED_BY_UNITS = {"run": 1, "expire": 2}
+CALLED_BY_UNITS = {"run": 1, "expire": 2, "load": 1}
+PUNCTUAL = ("run", "expire")
 
 
 def main() -> int:
@@ -284,7 +292,7 @@ def main() -> int:
         argv = argv[2:]
     else:
         commands = Commands(Places(), SubprocessRunner(), Clock(), command(program))
-    if argv and argv[0] in CALLED_BY_UNITS:
+    if argv and argv[0] in PUNCTUAL:
         be_punctual(inherited=not lab)
     return answer(commands, argv, sys.stdin.read)
 

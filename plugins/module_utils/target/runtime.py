@@ -85,7 +85,7 @@ class Runtime:
         due, last = float(probe["at"]), float(probe.get("until", probe["at"]))
         while due <= last:
             self._clock.wait_until(self._start + due)
-            result = probes.ask(self._runner, probe)
+            result = {**probes.ask(self._runner, probe), "at": self._time()}
             self._event("probe", detail=result["detail"], result=result)
             if not every:
                 break
@@ -93,7 +93,11 @@ class Runtime:
             missed = (self._clock.monotonic() - self._start - due) // every
             due = round(due + every * (1 + missed), 6)
 
+    def _time(self) -> float:
+        """The time since the epoch by the clock as it was before T0: a fault may set it."""
+        return self._program.t0 + self._clock.monotonic() - self._start
+
     def _event(self, name: str, fault: str | None = None, detail: str = "", **more: Any) -> None:
-        line = json.dumps({"at": self._clock.now(), "event": name, "fault": fault, "detail": detail, **more})
+        line = json.dumps({"at": self._time(), "event": name, "fault": fault, "detail": detail, **more})
         with self._writing, (self._folder / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")

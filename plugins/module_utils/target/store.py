@@ -61,9 +61,12 @@ class Store:
         return _read(self._places.journal / f"{fault_id}.json")
 
     def save(self, record: Record) -> None:
-        """Make `record` durable; when this returns it survives a power cut."""
+        """Make `record` durable; when this returns it survives a power cut. Raises `OkiagariError` on a full disk."""
         content = json.dumps(record.to_dict(), indent=1, sort_keys=True).encode()
-        write_safely(self._places.journal / f"{record.fault.id}.json", content)
+        try:
+            write_safely(self._places.journal / f"{record.fault.id}.json", content)
+        except OSError as error:
+            raise OkiagariError(f"the journal can't be written: {error.strerror}") from error
 
     def forget(self, records: list[Record]) -> None:
         """Delete the oldest finished ones of `records`, so that the journal doesn't grow for ever."""

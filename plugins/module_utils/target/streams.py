@@ -37,6 +37,8 @@ class Stream:
         self.sent = 0
         self.error: str | None = None
         self._first = start + float(spec["from"])
+        # A fault may set the clock: what is told is the time as if nobody had.
+        self._epoch = t0 - start
         self._key = zlib.crc32(self.id.encode())
         self._socket: socket.socket | None = None
 
@@ -68,7 +70,7 @@ class Stream:
     def send_due(self, now: float) -> None:
         """Send every packet that is due; one that the own host can't send counts as sent, and is lost."""
         while self._socket and (due := self.next_due) is not None and due <= now:
-            packet = _PACKET.pack(_MAGIC, self._key, self.sent, time.time())
+            packet = _PACKET.pack(_MAGIC, self._key, self.sent, self._epoch + time.monotonic())
             self.sent += 1
             try:
                 self._socket.sendto(packet, self.peer)
@@ -86,7 +88,7 @@ class Stream:
                 continue
             magic, key, sequence, sent_at = _PACKET.unpack(packet)
             if magic == _MAGIC and key == self._key:
-                self.received.append((sequence, sent_at, _arrival(ancillary)))
+                self.received.append((sequence, sent_at, self._epoch + time.monotonic() - _age(ancillary)))
 
     def close(self) -> None:
         if self._socket:
@@ -135,9 +137,11 @@ class Streams:
         return [stream.result(target) for stream in self.streams]
 
 
-def _arrival(ancillary: Sequence[tuple[int, int, bytes]]) -> float:
+def _age(ancillary: Sequence[tuple[int, int, bytes]]) -> float:
+    """Give how long ago a packet arrived; none if the clock was set in between."""
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == _TIMESTAMPNS and len(data) >= _TIMESPEC.size:
             whole, nanoseconds = _TIMESPEC.unpack_from(data)
-            return float(whole + nanoseconds * 1e-9)
-    return time.time()
+            age = time.time() - (whole + nanoseconds * 1e-9)
+            return age if 0 <= age < _TAIL else 0.0
+    return 0.0

@@ -82,6 +82,7 @@ class Writer:
         self._interval = 1.0 / float(spec["rate"])
         self._begin, self._end = start + float(spec["from"]), start + float(spec["until"])
         self._log = log
+        self._epoch = time.time() - time.monotonic()
         self._file: int | None = None
         self._fresh = True
 
@@ -93,14 +94,18 @@ class Writer:
         sequence, due = 0, self._begin
         with self._log.open("a", encoding="utf-8", buffering=1) as log:
             while self._wait(due):
-                begun = time.time()
+                begun = self._time()
                 if not self._written(record(self._key, sequence, begun, self.size), sequence, log.write):
                     break
-                log.write(f"ack {sequence} {begun:.6f} {time.time():.6f}\n")
+                log.write(f"ack {sequence} {begun:.6f} {self._time():.6f}\n")
                 sequence += 1
                 # What was missed during a pause isn't made up for: that would be another rate.
                 due = max(due + self._interval, time.monotonic())
         self._close()
+
+    def _time(self) -> float:
+        """The time since the epoch, as if nobody had set the clock since this writer was made."""
+        return self._epoch + time.monotonic()
 
     def _wait(self, due: float) -> bool:
         while (left := min(due, self._end) - time.monotonic()) > 0:
@@ -120,7 +125,7 @@ class Writer:
                 os.fsync(self._file)
             except OSError as error:
                 name = errno.errorcode.get(error.errno or 0, "EIO")
-                note(f"err {time.time():.6f} {name}\n")
+                note(f"err {self._time():.6f} {name}\n")
                 self._close()
             else:
                 return True

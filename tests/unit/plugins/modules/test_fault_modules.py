@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import edge
-from ansible_collections.okiagari.testbed.plugins.modules import drill_stop, heal, link_fault, route_fault
+from ansible_collections.okiagari.testbed.plugins.modules import drill_stop, heal, link_fault, node_fault, route_fault
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ CASES: list[tuple[Any, dict[str, Any]]] = [
     (route_fault, {"fault": "bfd_off", "neighbor": "10.254.0.0", "vrf": "storage"}),
     (route_fault, {"fault": "local_preference", "neighbor": "10.254.1.2", "preference": 50}),
     (route_fault, {"fault": "prefix_withdrawn", "prefix": "10.1.0.0/24"}),
+    (node_fault, {"fault": "cpu_pressure", "workers": 2}),
+    (node_fault, {"fault": "memory_pressure", "take": "500mib"}),
+    (node_fault, {"fault": "disk_full", "path": "/srv/"}),
+    (node_fault, {"fault": "disk_slow", "path": "/srv", "delay": "50ms"}),
+    (node_fault, {"fault": "disk_failing", "path": "/srv"}),
+    (node_fault, {"fault": "clock_step", "by": "5min"}),
+    (node_fault, {"fault": "service_stop", "service": "web"}),
+    (node_fault, {"fault": "service_freeze", "service": "web"}),
     (link_fault, {"fault": "mtu", "interface": "w-b", "mtu": 1400}),
     (link_fault, {"fault": "delay", "interface": "w-b", "delay": "50ms", "jitter": "5ms", "distribution": "pareto"}),
     (link_fault, {"fault": "loss", "interface": "w-a", "gemodel": ["1%", "10%"], "seed": 42}),
@@ -85,7 +93,9 @@ def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> 
     again = run(module, **options, lease="30s")
     assert (again["changed"], again["fault"]["injected_at"]) == (False, done["fault"]["injected_at"])
     absent = {
-        key: value for key, value in options.items() if key in ("fault", "interface", "prefix", "neighbor", "vrf")
+        key: value
+        for key, value in options.items()
+        if key in ("fault", "interface", "prefix", "neighbor", "vrf", "path", "service")
     }
     would = run(module, check=True, **absent, state="absent")
     assert would["changed"]
@@ -118,6 +128,13 @@ def test_life_of_a_fault(run: Modules, module: Any, options: dict[str, Any]) -> 
             {"fault": "loss", "interface": "w-a", "percent": 5, "lease": 5, "direction": "both"},
             "'netem_ingress'",
         ),
+        (
+            node_fault,
+            {"fault": "memory_pressure", "lease": 5, "take": "940mib"},
+            "of 1000 MiB that are available 64 have",
+        ),
+        (node_fault, {"fault": "disk_full", "lease": 5, "path": "/nope"}, "there is no directory /nope on this target"),
+        (node_fault, {"fault": "service_stop", "lease": 5, "service": "wep"}, "did you mean web.service?"),
         (
             route_fault,
             {"fault": "override", "prefix": "10.2.0.0/16", "lease": 5},

@@ -56,6 +56,18 @@ def test_a_loop_is_two_overrides(lab: dict[str, Any], arguments: dict[str, Any])
         assert Places(lab).neighbour(name, other) == params["via"]
 
 
+def test_faults_of_a_node_have_the_parameters_of_the_kind(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    [pressed] = _placed(lab, arguments, fault="cpu_pressure", node="hiroshima-kvm1", workers="2")
+    assert pressed == ("hiroshima-kvm1", "cpu_pressure", {"workers": 2})
+    [late] = _placed(lab, arguments, fault="clock_step", node="osaka", by="-1h")
+    assert late == ("osaka", "clock_step", {"by": -3600.0})
+    with pytest.raises(BadInput) as refused:
+        _placed(lab, arguments, fault="disk_full", node="osaca", path="srv", leaf="5mib")
+    told = "\n".join(str(problem) for problem in refused.value.problems)
+    for part in ("did you mean osaka?", "did you mean leave?", "path: srv is not the absolute path"):
+        assert part in told
+
+
 def test_a_relay_is_all_its_circuits(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
     found = _placed(lab, arguments, fault="relay_down", node="otemachi")
     drill = parse(arguments, lab)

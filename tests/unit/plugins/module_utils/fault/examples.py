@@ -35,12 +35,24 @@ CORRUPT_A: Asked = ("corrupt", {"interface": "w-a", "percent": 1, "correlation":
 TWICE_B: Asked = ("duplicate", {"interface": "w-b", "percent": 5})
 REORDER_A: Asked = ("reorder", {"interface": "w-a", "percent": 25, "delay": "10ms", "gap": 5})
 FORBIDDEN: Asked = ("route_prohibit", {"prefix": "10.3.0.0/16"})
+CPU: Asked = ("cpu_pressure", {"percent": "50%"})
+MEMORY: Asked = ("memory_pressure", {"leave": "100mib"})
+WRITING: Asked = ("disk_pressure", {"path": "/srv"})
+FULL: Asked = ("disk_full", {"path": "/srv"})
+SLOW: Asked = ("disk_slow", {"path": "/srv", "delay": "50ms"})
+FAILING: Asked = ("disk_failing", {"path": "/srv", "up": 5, "down": 2})
+LATE: Asked = ("clock_step", {"by": "-1h"})
+STOPPED: Asked = ("service_stop", {"service": "web"})
+FROZEN: Asked = ("service_freeze", {"service": "web"})
 FAULTS: list[Asked] = [
     DOWN_A, LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B, LATE_A, TAGGED_B, DNS_A,
     SHUT_A, UNWATCHED_S, LESS_B, WITHDRAWN, DOWN_B, NARROW_ABOVE_B, CORRUPT_A, TWICE_B, REORDER_A, FORBIDDEN,
+    CPU, MEMORY, WRITING, FULL, SLOW, FAILING, LATE, STOPPED, FROZEN,
 ]  # fmt: skip
 # What these change can carry no mark: only the journal knows of it.
-UNMARKED = ("link_down", "mtu", "bfd_off", "prefix_withdrawn")
+UNMARKED = (
+    "link_down", "mtu", "bfd_off", "prefix_withdrawn", "clock_step", "service_stop", "service_freeze",
+)  # fmt: skip
 
 
 def fault(of: tuple[str, dict[str, Any]], name: str = "", lease: float = 20.0) -> Fault:

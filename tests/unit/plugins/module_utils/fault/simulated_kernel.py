@@ -18,10 +18,13 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.target.keeper imp
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.store import Store
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import Clock, Places
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.timers import Timers
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_node import SimulatedNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Runner
 
 _NUMBERS = {"static": "4", "boot": "3", "bgp": "186", "kernel": "2"}
 _TYPES = {"blackhole": "6", "unreachable": "7", "prohibit": "8"}
@@ -142,11 +145,12 @@ class SimulatedKernel:
         self.frr = frr.parse(RUNNING)
         self.ran: list[tuple[str, ...]] = []
         self.broken: Callable[[tuple[str, ...]], bool] = lambda _argv: False
+        self.node = SimulatedNode()
 
     def state(self) -> Any:
         """Give all that a test compares."""
         routes = sorted(self.routes, key=lambda route: json.dumps(route, sort_keys=True))
-        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes, sorted(self.frr)))
+        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes, sorted(self.frr), self.node.state()))
 
     def add_link(self, name: str, *addresses: str) -> None:
         self.links[name] = {"up": True, "mtu": 1500, "addresses": list(addresses)}
@@ -157,6 +161,8 @@ class SimulatedKernel:
         self.ran.append(words)
         if self.broken(words):
             return Completed(2, "", "Error: simulated failure.")
+        if (answer := self.node.run(words)) is not None:
+            return answer
         if words[0] == "test":
             return Completed(0 if "bgp" in self.able else 1, "", "")
         if words[0] == "vtysh":
@@ -347,6 +353,11 @@ class SimulatedKernel:
         self.filters.setdefault(name, []).extend([head, {**head, "options": {**what, **then}}])
 
 
+def backend_of(runner: Runner) -> LinuxBackend:
+    """Give the back-end over a simulated kernel."""
+    return LinuxBackend(runner, ("python3", "okiagari.pyz"), "/var/lib/okiagari/journal")
+
+
 class HandClock(Clock):
     """A clock that tests move by hand."""
 
@@ -421,6 +432,5 @@ class SimulatedTarget:
         self.boot("boot-1")
 
     def boot(self, boot_id: str) -> None:
-        self.keeper = Keeper(
-            LinuxBackend(self.kernel), self.store, self.timers, self.clock, boot_id, ("python3", "okiagari.pyz")
-        )
+        program = ("python3", "okiagari.pyz")
+        self.keeper = Keeper(backend_of(self.kernel), self.store, self.timers, self.clock, boot_id, program)

@@ -32,6 +32,17 @@ def fault(kind: str, lease: Any = 20, **params: Any) -> dict[str, Any]:
                                                           "dscp": "AF41", "s_tag": 101, "c_tag": "7"}),
          {"interface": "a", "percent": 1.0, "only": {"to": "2001:db8::/32", "protocol": "tcp", "port": 80, "dscp": 34,
                                                      "s_tag": 101, "c_tag": 7}}, "qdisc:a"),
+        (fault("cpu_pressure", workers="2", percent="50%"), {"workers": 2, "percent": 50.0}, "load:cpu"),
+        (fault("memory_pressure", leave="1gib"), {"leave": 1024}, "load:memory"),
+        (fault("disk_pressure", path="/srv/a/"), {"path": "/srv/a"}, "load:disk@/srv/a"),
+        (fault("disk_full", path="/", leave="64mib"), {"path": "/", "leave": 64}, "load:full@/"),
+        (fault("disk_slow", path="/srv", delay="50ms"), {"path": "/srv", "delay": 0.05}, "device:/srv"),
+        (fault("disk_failing", path="/dev/vg/a", up=5, down=2), {"path": "/dev/vg/a", "up": 5, "down": 2},
+         "device:/dev/vg/a"),
+        (fault("clock_step", by="-1.5min"), {"by": -90.0}, "clock:realtime"),
+        (fault("clock_step", by=5), {"by": 5.0}, "clock:realtime"),
+        (fault("service_stop", service="web"), {"service": "web.service"}, "service:web.service"),
+        (fault("service_freeze", service="a@b.service"), {"service": "a@b.service"}, "service:a@b.service"),
         (fault("mtu", interface="a", mtu="1400"), {"interface": "a", "mtu": 1400}, "link:a"),
         (fault("route_override", prefix="10.2.0.0/16", via="10.254.0.3"),
          {"prefix": "10.2.0.0/16", "via": "10.254.0.3"}, "route:10.2.0.0/16"),
@@ -64,6 +75,21 @@ def test_parameters_are_typed_and_claimed(asked: dict[str, Any], params: dict[st
         ({**fault("link_down", interface="a"), "id": "../x"}, ["../x is not an id"]),
         ({**fault("link_down", interface="a"), "leases_s": 1}, ["unknown key leases_s", "did you mean lease_s?"]),
         ({**fault("link_down"), "params": [1]}, ["fault x: params: a list is not a mapping"]),
+        (fault("cpu_pressure", percent=0, workers=0), ["percent: 0 % is no load", "workers: 0 is not a whole number"]),
+        (fault("memory_pressure"), ["memory_pressure needs one of take and leave"]),
+        (fault("memory_pressure", take=5, leave=100), ["memory_pressure needs one of take and leave"]),
+        (fault("memory_pressure", take=0), ["take: less than 1 MiB is no load"]),
+        (fault("memory_pressure", leave=5), ["leave: the target needs 64mib to end the fault"]),
+        (fault("disk_full", path="srv"), ["path: srv is not the absolute path"]),
+        (fault("disk_pressure", path=7), ["path: 7 is not a text"]),
+        (fault("disk_slow", path="/srv", delay="100us"), ["delay: a disk's delay is 1ms at least"]),
+        (fault("disk_failing", path="/srv", up=5), ["up and down are given together"]),
+        (fault("clock_step", by="0s"), ["by: a step of 0 s is not between 100ms and ten years"]),
+        (fault("clock_step", by="-5 parsec"), ["by: 5 parsec has the unknown unit parsec"]),
+        (fault("service_stop", service="a b"), ["service: a b is not the name of a service"]),
+        (fault("service_stop", service=["a"]), ["service: a list is not the name of a service"]),
+        (fault("service_freeze", service="systemd-journald"), ["systemd-journald.service is needed to end the fault"]),
+        (fault("service_stop", service="okiagari-lease-x"), ["okiagari-lease-x.service is needed to end the fault"]),
         (fault("loss", interface="a"), ["loss needs the parameter percent; or a model: gemodel or states"]),
         (fault("loss", interface="a", percent=1, gemodel=[1]), ["one model at a time: percent or gemodel"]),
         (
@@ -126,5 +152,5 @@ def test_ids_can_name_files_and_units(name: object) -> None:
 @pytest.mark.parametrize("kind", KINDS.values())
 def test_every_kind_explains_itself(kind: Any) -> None:
     assert kind.__doc__
-    assert kind.parameters
-    assert kind.capability in ("link", "netem", "route", "bgp")
+    assert kind.parameters or kind.optional
+    assert kind.capability in ("link", "netem", "route", "bgp", "service", "freezer", "clock", "dm", "dm_delay")

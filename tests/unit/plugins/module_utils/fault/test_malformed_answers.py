@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux import LinuxBackend
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault import clock, device
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import Fault, parse_fault
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import probes, snapshot, storage
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils import mutation
-from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import (
+    SimulatedTarget,
+    backend_of,
+)
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.target import test_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux import LinuxBackend
     from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Runner
 
 EACH = 300
@@ -48,9 +52,31 @@ FAULTS = {
         "bgp_shutdown": {"neighbor": "10.254.0.0"},
         "bfd_off": {"neighbor": "10.254.0.0"},
         "prefix_withdrawn": {"prefix": "10.1.0.0/24"},
+        "memory_pressure": {"leave": "100mib"},
+        "disk_full": {"path": "/srv"},
+        "disk_slow": {"path": "/srv", "delay": "50ms"},
+        "clock_step": {"by": "-1h"},
+        "service_stop": {"service": "web"},
     }.items()
 }
-ENTRIES = ("link:w-a", "qdisc:w-a", "qdisc:w-b", "route:10.2.0.0/16", "nexthop:10.254.0.0", "session:10.254.0.0")
+ENTRIES = (
+    "link:w-a",
+    "qdisc:w-a",
+    "qdisc:w-b",
+    "route:10.2.0.0/16",
+    "nexthop:10.254.0.0",
+    "session:10.254.0.0",
+    "load:cpu",
+    "load:memory",
+    "load:full@/srv",
+    "device:/srv",
+    "clock:realtime",
+    "service:web.service",
+)
+CHANGING = {
+    "add", "del", "set", "configure terminal", "stop", "start", "create", "load", "resume", "remove",
+    device._COVER, clock._STEP[-1],
+}  # fmt: skip
 WORDS = [
     Completed(0, "", ""), Completed(0, "\n", ""), Completed(1, "", ""), Completed(2, "", "\n\n"),
     Completed(124, "", ""), Completed(127, "", "ip: No such file or directory"),
@@ -84,6 +110,11 @@ def garbled(rng: random.Random, done: Completed) -> Completed:
     return done._replace(out=json.dumps(data))
 
 
+def changes(argv: Sequence[str]) -> bool:
+    """Say whether a command changes anything; all others are questions."""
+    return argv[0] == "systemd-run" or (bool(CHANGING & {*argv[:6]}) and argv[0] != "unshare")
+
+
 class Garbling:
     """A `Runner` over another, whose answers to questions have something wrong in them from the `after`-th on."""
 
@@ -94,7 +125,7 @@ class Garbling:
 
     def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
         done = self.runner.run(argv, input, timeout)
-        if {"add", "del", "set", "configure terminal"} & set(argv[:4]) and argv[0] != "unshare":
+        if changes(argv):
             self.changed.append(tuple(argv))
             return done
         self.asked += 1
@@ -144,7 +175,7 @@ def test_garbled_answers_are_understood_or_refused_in_words(target: SimulatedTar
     for seed in range(EACH):
         rng = random.Random(f"{question} {seed}")
         runner = Garbling(target.kernel, lambda done, rng=rng: garbled(rng, done))  # type: ignore[misc]
-        refused[told(lambda runner=runner: QUESTIONS[question](LinuxBackend(runner)))] += 1  # type: ignore[misc]
+        refused[told(lambda runner=runner: QUESTIONS[question](backend_of(runner)))] += 1  # type: ignore[misc]
         assert runner.changed == []
     assert question == "capabilities" or refused[True] > EACH / 3
 
@@ -159,7 +190,7 @@ def test_nothing_is_injected_after_a_look_that_failed(tmp_path: Path, kind: str)
         failed, changed = injected(target, FAULTS[kind], f"{kind} {seed}", after=0)
         refused += failed
         if changed:
-            target.keeper.backend = LinuxBackend(target.kernel)
+            target.keeper.backend = backend_of(target.kernel)
             target.keeper.heal()
             assert target.keeper.backend.leftovers() == []
             target = SimulatedTarget(tmp_path / str(seed + 1))
@@ -175,13 +206,13 @@ def test_nothing_is_injected_after_a_look_that_failed(tmp_path: Path, kind: str)
 def test_what_is_garbled_after_the_look_is_put_right_later(tmp_path: Path, kind: str) -> None:
     target = SimulatedTarget(tmp_path / "0")
     before = target.kernel.state()
-    target.keeper.backend = LinuxBackend(runner := Garbling(target.kernel, lambda done: done))
+    target.keeper.backend = backend_of(runner := Garbling(target.kernel, lambda done: done))
     target.keeper.examine(FAULTS[kind])
     for seed in range(EACH // 3):
         target = SimulatedTarget(tmp_path / str(seed + 1))
         _failed, changed = injected(target, FAULTS[kind], f"{kind} {seed}", after=runner.asked)
         assert changed
-        target.keeper.backend = LinuxBackend(target.kernel)
+        target.keeper.backend = backend_of(target.kernel)
         assert target.keeper.heal()["left"] == [], seed
         assert target.kernel.state() == before, seed
 
@@ -190,7 +221,7 @@ def injected(target: SimulatedTarget, fault: Fault, seed: str, after: int) -> tu
     """Inject with garbled answers; give whether that failed, and whether anything was changed."""
     rng = random.Random(seed)
     runner = Garbling(target.kernel, lambda done: garbled(rng, done), after)
-    target.keeper.backend = LinuxBackend(runner)
+    target.keeper.backend = backend_of(runner)
     return told(lambda: target.keeper.inject(fault)), bool(runner.changed)
 
 
@@ -281,7 +312,7 @@ def test_what_is_not_utf8_can_be_read_all_the_same() -> None:
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.sampled_from(sorted(QUESTIONS)), mutation.words(40) | st.text('[]{}:,"0123456789. -abdev', max_size=40))
 def test_any_text_is_an_answer(question: str, text: str) -> None:
-    told(lambda: QUESTIONS[question](LinuxBackend(Garbling(Silent(), lambda _done: Completed(0, text, "")))))
+    told(lambda: QUESTIONS[question](backend_of(Garbling(Silent(), lambda _done: Completed(0, text, "")))))
 
 
 class Silent:

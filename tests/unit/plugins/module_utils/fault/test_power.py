@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux import LinuxBackend
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import Fault, parse_fault
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.power import power_ops
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
@@ -19,6 +18,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.target.system imp
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import (
     HandClock,
     HandTimers,
+    backend_of,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def host() -> SimulatedLibvirt:
 @pytest.fixture
 def keeper(host: SimulatedLibvirt, tmp_path: Path) -> Keeper:
     places = Places(str(tmp_path), str(tmp_path))
-    return Keeper(LinuxBackend(host), Store(places), HandTimers(), HandClock(), "boot", ("python3", "p"))
+    return Keeper(backend_of(host), Store(places), HandTimers(), HandClock(), "boot", ("python3", "p"))
 
 
 def fault(kind: str, name: str) -> Fault:
