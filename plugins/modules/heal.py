@@ -20,6 +20,7 @@ description:
   - The lab's circuit emulation is not touched.
   - Needs neither the controller that injected the faults nor its memory. Does nothing on a target that is well.
   - Fails if something could not be removed.
+extends_documentation_fragment: okiagari.testbed.device
 options:
   lab:
     description:
@@ -58,6 +59,11 @@ EXAMPLES = r"""
   okiagari.testbed.heal:
     lab: "{{ lab_directory }}"
   delegate_to: localhost
+
+- name: Nor on a VyOS router
+  okiagari.testbed.heal:
+    device: {os: vyos, host: "{{ ansible_host }}", user: vyos, key_file: ~/.ssh/routers}
+  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -83,11 +89,13 @@ left:
   sample: []
 """
 
+from contextlib import closing
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import OkiagariError
+from ..module_utils.proxy import DEVICE_SPEC, Proxy, open_proxy
 from ..module_utils.reconcile import Content, reconcile
 from ..module_utils.target.edge import LAB_SPEC, keeper_to_end
 
@@ -95,19 +103,28 @@ Report = dict[str, list[dict[str, str]]]
 
 
 def main() -> None:
-    module = AnsibleModule(LAB_SPEC, supports_check_mode=True)
+    module = AnsibleModule(
+        {**LAB_SPEC, "device": DEVICE_SPEC}, mutually_exclusive=[("lab", "device")], supports_check_mode=True
+    )
+    device = module.params["device"]
     try:
-        keeper = keeper_to_end(module)
-        report: Report = keeper.heal(check=True)
+        keeper = open_proxy(device) if device else keeper_to_end(module)
+        with closing(keeper.backend):
+            report: Report = keeper.heal(check=True)
 
-        def read() -> Content:
-            claim = keeper.claims.holder()
-            claimed = {claim.drill: f"has the target ({claim.who})"} if claim else {}
-            return {**claimed, **{each["name"]: each["detail"] for each in report["left"]}}
+            def read() -> Content:
+                claim = None if isinstance(keeper, Proxy) else keeper.claims.holder()
+                claimed = {claim.drill: f"has the target ({claim.who})"} if claim else {}
+                return {**claimed, **{each["name"]: each["detail"] for each in report["left"]}}
 
-        outcome = reconcile(
-            "absent", module.check_mode, read=read, want=dict, create=dict, remove=lambda: report.update(keeper.heal())
-        )
+            outcome = reconcile(
+                "absent",
+                module.check_mode,
+                read=read,
+                want=dict,
+                create=dict,
+                remove=lambda: report.update(keeper.heal()),
+            )
     except OkiagariError as error:
         module.fail_json(msg=str(error))
     result: dict[str, Any] = {"changed": outcome.changed, "diff": outcome.diff(), **report}

@@ -105,7 +105,7 @@ options:
     type: str
     choices: [egress, ingress, both]
     default: egress
-extends_documentation_fragment: [okiagari.testbed.fault]
+extends_documentation_fragment: [okiagari.testbed.fault, okiagari.testbed.device]
 """
 
 EXAMPLES = r"""
@@ -131,6 +131,14 @@ EXAMPLES = r"""
     rate: 100mbit
     only: {s_tag: 101, c_tag: 100}
     lease: 10min
+
+- name: Take a port of a VyOS router down for up to five minutes
+  okiagari.testbed.link_fault:
+    fault: down
+    interface: eth1
+    lease: 5min
+    device: {os: vyos, host: "{{ ansible_host }}", user: vyos, key_file: ~/.ssh/routers}
+  delegate_to: localhost
 
 - name: End the loss now
   okiagari.testbed.link_fault:
@@ -255,10 +263,10 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=[("state", "present", ("lease",))])
     kind = "link_down" if module.params["fault"] == "down" else module.params["fault"]
     try:
-        resource = FaultResource(module, kind, {name: module.params[name] for name in PARAMETERS})
-        if module.params["direction"] != "egress":
-            resource.keeper.backend.require("netem_ingress")
-        result = resource.reconcile()
+        with FaultResource(module, kind, {name: module.params[name] for name in PARAMETERS}) as resource:
+            if module.params["direction"] != "egress":
+                resource.keeper.backend.require("netem_ingress")
+            result = resource.reconcile()
     except OkiagariError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

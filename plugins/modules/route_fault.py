@@ -44,7 +44,7 @@ options:
   vrf:
     description: The VRF that the session or the prefix is in, if it isn't the default one.
     type: str
-extends_documentation_fragment: [okiagari.testbed.fault]
+extends_documentation_fragment: [okiagari.testbed.fault, okiagari.testbed.device]
 """
 
 EXAMPLES = r"""
@@ -172,7 +172,8 @@ def main() -> None:
     fault = module.params["fault"]
     kind = f"route_{fault}" if fault in _FORCED else fault
     try:
-        result = FaultResource(module, kind, {name: module.params[name] for name in PARAMETERS}).reconcile()
+        with FaultResource(module, kind, {name: module.params[name] for name in PARAMETERS}) as resource:
+            result = resource.reconcile()
     except OkiagariError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -21,6 +21,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import paramiko
+import simulated_vyos_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -84,6 +85,12 @@ _BFD = """
 _STATIC = """
     route <prefix> blackhole distance <number 1 255>
     route <prefix> next-hop <ip> distance <number 1 255>
+    route6 <prefix> blackhole distance <number 1 255>
+    route6 <prefix> next-hop <ip> distance <number 1 255>
+"""
+_STATIC_14 = """
+    route <prefix> reject distance <number 1 255>
+    route6 <prefix> reject distance <number 1 255>
 """
 _COMMON = """
     system host-name <name [A-Za-z0-9][-.A-Za-z0-9]*>
@@ -123,7 +130,8 @@ def table(release: str, reload: bool) -> list[str]:
     old = release.startswith("1.3")
     lines = [f"{base} {line}" for base in _BASES for line in _lines(_INTERFACE)]
     lines += [_VIF_S, *_lines(_BRIDGE), *_lines(_COMMON), *_lines(_ONLY_13 if old else _ONLY_14)]
-    lines += [f"{place} {line}" for place in _routing(old, "static") for line in _lines(_STATIC)]
+    static = _lines(_STATIC) + ([] if old else _lines(_STATIC_14))
+    lines += [f"{place} {line}" for place in _routing(old, "static") for line in static]
     bgp = _lines(_BGP) + (["neighbor <ip> bfd"] if old else [_BGP_14, "system-as <number 1 4294967294>"])
     lines += [f"{place} {line}" for place in _routing(old, "bgp") for line in bgp]
     for place in ("profile <name [-_a-zA-Z0-9]{1,32}>", "peer <ip>"):
@@ -407,6 +415,10 @@ def _management(config: Config, before: Config, old: bool) -> Iterator[tuple[str
         yield " ".join(base), "commit-confirm reload needs commit-revisions"
 
 
+def _changes_qos(config: Config, before: Config) -> bool:
+    return any(path[0] == "qos" for path in config ^ before)
+
+
 # --- the router
 
 
@@ -414,6 +426,7 @@ class SimulatedVyos:
     """One router. `minute` is how long a minute lasts; `reload` says whether its commit-confirm can reload.
 
     While `cut(running)` is true nothing of the router is heard. `locked` has commits refused, as if another one ran.
+    `breaks_qos` has commits of `qos` fail half way, when the queues of all interfaces are gone already.
     """
 
     def __init__(
@@ -430,11 +443,13 @@ class SimulatedVyos:
         self.users: dict[str, str | paramiko.PKey] = {}
         self.cut: Callable[[Config], bool] = lambda config: False
         self.locked = False
+        self.breaks_qos = False
         self.typed: list[str] = []
         self.commits = 0
         self.restarts = 0
         self.running: Config = beginnings(tuple(shlex.split(line)[1:]) for line in lines)
         self.saved = self.running
+        self.queues = simulated_vyos_kernel.queues(self.running)
         self.editing: set[Shell] = set()
         self._lock = threading.RLock()
         self._former: Config | None = None
@@ -455,6 +470,10 @@ class SimulatedVyos:
             # Closing alone doesn't wake the thread that waits for connections.
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End all connections."""
         for transport in list(self._connections):
             transport.close()
 
@@ -489,12 +508,20 @@ class SimulatedVyos:
                 return "Configuration system temporarily locked due to another commit in progress\n\nCommit failed"
             new = frozenset(self.running - (base - work)) | (work - base)
             problems = verify(new, self.running, self.old)
+            if self.breaks_qos and not problems and _changes_qos(new, self.running):
+                self.queues = {}
+                problems = [("qos", "RTNETLINK answers: Invalid argument")]
             if problems:
                 failed = [f"[ {place} ]\n{words}\n\n[[{place}]] failed" for place, words in problems]
                 return "\n".join([*failed, "Commit failed"])
-            self.running = new
+            self._run(new)
             self.commits += 1
             return ""
+
+    def _run(self, config: Config) -> None:
+        if _changes_qos(config, self.running):
+            self.queues = simulated_vyos_kernel.queues(config)
+        self.running = config
 
     def arm(self, minutes: float) -> None:
         """Take the running configuration back after `minutes`, unless confirmed."""
@@ -519,13 +546,13 @@ class SimulatedVyos:
         with self._lock:
             self._timer = None
             if self.reloads:
-                self.running = self._former or self.saved
+                self._run(self._former or self.saved)
                 return
             self._up = False
             self.restarts += 1
             self.running = self.saved
-        for transport in list(self._connections):
-            transport.close()
+            self.queues = simulated_vyos_kernel.queues(self.saved)
+        self.hang_up()
         time.sleep(self.minute / 4)
         self._up = True
 
@@ -645,6 +672,8 @@ class Shell:
             return commands(router.running, router.grammar)
         if line == "systemctl is-active commit-confirm.timer":
             return "active" if router.waiting else "inactive"
+        if line.startswith("/usr/sbin/"):
+            return simulated_vyos_kernel.answer(line, router.running, router.queues)
         if line == "configure":
             self._base = self._work = router.running
             router.editing.add(self)

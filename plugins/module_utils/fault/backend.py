@@ -63,6 +63,10 @@ class Backend(ABC):
         """Give what the target counted on the wire at `entry` while the fault stood; empty if it counts nothing."""
         return {}
 
+    def close(self) -> None:
+        """Let go of what the back-end holds. Never raises."""
+        return
+
     def require(self, capability: str) -> None:
         """Raise `MissingCapability` unless this target can do `capability`."""
         if capability not in self.capabilities():

@@ -64,6 +64,7 @@ class BgpShutdown(_Bgp):
     """The session is shut: the neighbour is told so, and takes its routes back at once."""
 
     name = "bgp_shutdown"
+    capability = "bgp_shutdown"
     resource = "session"
     parameters: ClassVar = {"neighbor": address}
 

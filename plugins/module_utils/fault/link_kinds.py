@@ -50,7 +50,7 @@ class Mtu(InterfaceKind):
     """
 
     name = "mtu"
-    capability = "link"
+    capability = "mtu"
     resource = "link"
     parameters: ClassVar = {"interface": interface, "mtu": whole(68, 65535)}
 

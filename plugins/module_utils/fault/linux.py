@@ -63,7 +63,7 @@ _LINKS: Shape = [
     }
 ]
 _HANDLE = re.compile(r"[0-9a-f]*:[0-9a-f]*")
-_QDISC: dict[str, Shape] = {
+QDISC: dict[str, Shape] = {
     "kind": str,
     "handle": _HANDLE,
     "root?": bool,
@@ -100,13 +100,15 @@ class LinuxBackend(Backend):
         if self._capabilities is None:
             able = set()
             if self._runner.run(("ip", "-V")).rc == 0:
-                able |= {"link", "route"}
+                able |= {"link", "mtu", "route"}
             if self._runner.run(("test", "-S", frr.SOCKET)).rc == 0:
-                able.add("bgp")
+                able |= {"bgp", "bgp_shutdown"}
             if self._runner.run(libvirt_power.TRY).rc == 0:
                 able.add("power")
             able |= set(self._runner.run(_TRY).out.split()) & {"netem", "flower"}
             able |= set(self._runner.run(_TRY_NODE).out.split()) & _OF_NODE
+            if "netem" in able:
+                able.add("drop")
             self._capabilities = frozenset(able)
         return self._capabilities
 
@@ -158,11 +160,11 @@ class LinuxBackend(Backend):
             return self._resources[resource].measure(name)
         if resource != "qdisc":
             return {}
-        return measured(json_output(self._runner, ("tc", "-j", "-s", "qdisc", "show", "dev", name), shape=[_QDISC]))
+        return measured(json_output(self._runner, ("tc", "-j", "-s", "qdisc", "show", "dev", name), shape=[QDISC]))
 
     def leftovers(self) -> list[Leftover]:
         found = []
-        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show"), shape=[{**_QDISC, "dev": routes.NAME}]):
+        for qdisc in json_output(self._runner, ("tc", "-j", "qdisc", "show"), shape=[{**QDISC, "dev": routes.NAME}]):
             if qdisc.get("handle") == FAULT_HANDLE:
                 dev = qdisc["dev"]
                 found.append(
@@ -234,7 +236,7 @@ class LinuxBackend(Backend):
             return self._missing(name, failure)
         classes = ("tc", "-j", "class", "show", "dev", name)
         return qdisc_entry(
-            parsed_json(argv, said, [_QDISC]),
+            parsed_json(argv, said, [QDISC]),
             lambda: json_output(self._runner, classes, shape=_CLASSES),
             lambda: output(self._runner, ("tc", "-j", "filter", "show", "dev", name, "parent", FAULT_HANDLE)),
         )

@@ -36,7 +36,10 @@ class Impairment(InterfaceKind):
 
     @classmethod
     def needs(cls, params: Mapping[str, Any]) -> tuple[str, ...]:
-        return ("netem", "flower") if "only" in params else ("netem",)
+        if "only" in params:
+            return ("netem", "flower")
+        # What can't impair packets may still be able to drop all of them.
+        return ("drop",) if cls.netem(params) == {"loss_percent": 100} else ("netem",)
 
     @classmethod
     def changeable(cls) -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import OkiagariError
 from ..fault.kinds import find_kind
 from ..fault.linux import LinuxBackend
 from ..fault.model import Fault, parse_fault
+from ..proxy import DEVICE_SPEC, open_proxy
 from ..reconcile import Content, Outcome, reconcile
 from ..runner import ModuleRunner
 from .keeper import Keeper
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..fault.journal import Record
+    from ..proxy import Proxy
 
 LEASE_SPEC: dict[str, Any] = {
     "lease": {"type": "str"},
     "id": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "device": DEVICE_SPEC,
 }
 LAB_SPEC: dict[str, Any] = {"lab": {"type": "path"}}
 
@@ -57,15 +60,26 @@ def keeper_to_end(module: Any) -> Keeper:
 
 
 class FaultResource:
-    """One fault on this target, present or absent."""
+    """One fault, present or absent: on the device that the module names, else on this target."""
 
     def __init__(self, module: Any, kind: str, params: Mapping[str, Any]) -> None:
         self._module = module
+        self._device = module.params["device"]
         self._places = Places()
-        self.keeper = keeper_of(module, self._places, self._places.run / name_of(bundle()))
+        self.keeper: Keeper | Proxy = (
+            open_proxy(self._device)
+            if self._device
+            else keeper_of(module, self._places, self._places.run / name_of(bundle()))
+        )
         self._kind, self._params = find_kind(kind), {key: value for key, value in params.items() if value is not None}
         self.id = module.params["id"] or self._default_id()
         self._record: Record | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.keeper.backend.close()
 
     def reconcile(self) -> dict[str, Any]:
         """Bring the fault to the module's `state`. Gives the module's result; raises `OkiagariError`."""
@@ -93,7 +107,8 @@ class FaultResource:
         return _content(fault)
 
     def _inject(self) -> None:
-        install(self._places)
+        if not self._device:
+            install(self._places)
         self.keeper.inject(self._fault())
 
     def _renew(self) -> None:
@@ -112,7 +127,8 @@ class FaultResource:
             "params": self._params,
             "lease_s": self._module.params["lease"],
         }
-        return parse_fault({**asked, "target": socket.gethostname()})
+        target = self._device["host"] if self._device else socket.gethostname()
+        return parse_fault({**asked, "target": target})
 
     def _default_id(self) -> str:
         # Only what the fault claims counts, so that state=absent needs no more than that.

@@ -33,7 +33,7 @@ class Commands:
     """The commands, each from the JSON on stdin to the JSON on stdout. Units call `run`, `expire`, `load`."""
 
     needs_root = True
-    expected = frozenset({"link", "netem", "flower", "route"})
+    expected = frozenset({"link", "mtu", "netem", "drop", "flower", "route"})
 
     def __init__(
         self, places: Places, runner: Runner, clock: Clock, program: Sequence[str], timers: Timers | None = None

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 PACKAGES = ("", "fault", "lab", "target")
 MODULES = (
     "errors", "runner", "suggest", "units", "values",
-    "fault/backend", "fault/bgp_kinds", "fault/classify", "fault/clock", "fault/device", "fault/device_kinds",
-    "fault/frr", "fault/journal", "fault/kind", "fault/kinds", "fault/lab_power", "fault/lease",
-    "fault/libvirt_power", "fault/link_kinds", "fault/linux", "fault/load", "fault/load_kinds", "fault/mapper", "fault/match",
-    "fault/model", "fault/netem", "fault/netem_kinds", "fault/node_kinds", "fault/owned", "fault/parameters",
-    "fault/power", "fault/power_kinds", "fault/resource", "fault/route_kinds", "fault/routes", "fault/service",
+    "fault/backend", "fault/bgp_kinds", "fault/classify", "fault/clock", "fault/disk_kinds", "fault/frr",
+    "fault/journal", "fault/kind", "fault/kinds", "fault/lab_power", "fault/lease", "fault/libvirt_power",
+    "fault/link_kinds", "fault/linux", "fault/load", "fault/load_kinds", "fault/mapper", "fault/match", "fault/model",
+    "fault/netem", "fault/netem_kinds", "fault/node_kinds", "fault/owned", "fault/parameters", "fault/power",
+    "fault/power_kinds", "fault/resource", "fault/route_kinds", "fault/routes", "fault/service",
     "lab/node", "lab/space",
     "target/claims", "target/connection_probes", "target/dns", "target/events", "target/execute",
     "target/host_probes", "target/icmp", "target/keeper", "target/lab_host", "target/lab_timers", "target/load",

@@ -11,10 +11,12 @@ confirmed, so that the router takes it back by itself.
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from ..errors import BadInput, OkiagariError, Problem
+from ..runner import Completed
 from .lines import command, missing, parse
 
 if TYPE_CHECKING:
@@ -110,7 +112,7 @@ class Session:
         self._name = name
         self._connect = connect
         self._clock = clock or Clock()
-        self._minute = minute
+        self.minute = minute
         self._channel: Channel | None = None
         self._lost = False
 
@@ -133,6 +135,43 @@ class Session:
     def running(self) -> list[Path]:
         """Give the lines of the running configuration."""
         return parse(self._send("show configuration commands", _SAVE_S))
+
+    def waiting(self) -> bool:
+        """Say whether a change waits there for its confirmation."""
+        return self._send(_TIMER) == "active"
+
+    def reloads(self) -> bool:
+        """Say whether the router takes a change back by loading its former configuration, and doesn't restart."""
+        return RELOAD in self.running()
+
+    def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
+        """Run a program of the router's own Linux, as a `Runner`; it can't be given an input."""
+        if input is not None:
+            raise ValueError("a router's command line takes no input")
+        answer, _mark, code = self._send(f"{shlex.join(argv)} 2>&1; echo rc=$?", timeout).rpartition("rc=")
+        if not code.isdecimal():
+            raise VyosError(f"{self._name}: {argv[0]}: {_one_line(code)}")
+        return Completed(int(code), answer, answer)
+
+    def trial(self, changes: Changes, minutes: int) -> None:
+        """Make a change that nobody is going to confirm, so that the router takes it back after `minutes`."""
+        if self.waiting():
+            raise self._waits()
+        with self._editing() as editing:
+            self._type(changes)
+            self._commit_confirm(minutes)
+            editing.committed()
+
+    def settle(self, changes: Changes) -> None:
+        """Make a change for good, and let no other wait for its confirmation any more."""
+        waiting = self.waiting()
+        with self._editing() as editing:
+            self._type(changes)
+            if not self._compare().startswith(NO_CHANGE):
+                self._commit()
+            editing.committed()
+            if waiting:
+                self._confirm()
 
     def preview(self, changes: Changes) -> str:
         """Give the router's own comparison for `changes`, and leave the router as it is."""
@@ -198,11 +237,8 @@ class Session:
 
     def _prepare(self, before: Sequence[Path], reload: bool) -> Applied:
         """See that nobody else's change waits, and have the router reload rather than restart, where it can."""
-        if self._send(_TIMER) == "active":
-            raise VyosError(
-                f"{self._name}: somebody's change waits there for its confirmation (commit-confirm); "
-                "let it be confirmed or taken back first"
-            )
+        if self.waiting():
+            raise self._waits()
         if RELOAD in before:
             return Applied("", "reload")
         with self._editing() as editing:
@@ -239,7 +275,7 @@ class Session:
     def _commit_confirm(self, minutes: int) -> None:
         line = f"commit-confirm {minutes}"
         # Later than this the router takes the change back anyway.
-        patience = minutes * self._minute + 5
+        patience = minutes * self.minute + 5
         answer = self._send(line, patience, _QUESTION)
         if _QUESTION.search(answer):
             if "reboot" in answer and "You should save previous commits" in answer:
@@ -286,12 +322,12 @@ class Session:
         return None
 
     def _running_anew(self) -> list[Path]:
-        with Session(self._name, self._connect, self._clock, self._minute) as session:
+        with Session(self._name, self._connect, self._clock, self.minute) as session:
             return session.running()
 
     def _await_revert(self, problem: str, before: set[Path], minutes: int, revert: str | None) -> None:
-        scale = self._minute / 60
-        deadline = self._clock.now() + minutes * self._minute + scale * (_REBOOT_S if revert == "reboot" else _RELOAD_S)
+        scale = self.minute / 60
+        deadline = self._clock.now() + minutes * self.minute + scale * (_REBOOT_S if revert == "reboot" else _RELOAD_S)
         while self._clock.now() < deadline:
             self._clock.sleep(_POLL_S * scale)
             try:
@@ -324,6 +360,12 @@ class Session:
         answer = self._send("save", _SAVE_S)
         if _FAILED.search(answer) or "No space" in answer:
             raise VyosError(f"{self._name}: the change is made, but not saved: {_one_line(answer)}")
+
+    def _waits(self) -> VyosError:
+        return VyosError(
+            f"{self._name}: somebody's change waits there for its confirmation (commit-confirm); "
+            "let it be confirmed or taken back first"
+        )
 
     def _locked(self, answer: str) -> VyosError:
         return VyosError(

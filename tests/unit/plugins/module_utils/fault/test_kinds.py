@@ -12,6 +12,10 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.errors import Bad
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.kinds import KINDS
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import check_id, parse_fault
 
+CAPABILITIES = {
+    "link", "mtu", "netem", "route", "bgp", "bgp_shutdown", "service", "freezer", "clock", "dm", "dm_delay", "power",
+}  # fmt: skip
+
 
 def fault(kind: str, lease: Any = 20, **params: Any) -> dict[str, Any]:
     return {"id": "x", "kind": kind, "params": params, "lease_s": lease}
@@ -153,4 +157,4 @@ def test_ids_can_name_files_and_units(name: object) -> None:
 def test_every_kind_explains_itself(kind: Any) -> None:
     assert kind.__doc__
     assert kind.parameters or kind.optional
-    assert kind.capability in ("link", "netem", "route", "bgp", "service", "freezer", "clock", "dm", "dm_delay")
+    assert kind.capability in CAPABILITIES

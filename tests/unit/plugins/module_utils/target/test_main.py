@@ -51,7 +51,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_hello_names_what_is_missing(program: Program) -> None:
     assert program("hello")["missing"] == []
     program.target.kernel.able = {"flower"}
-    assert program("hello")["missing"] == ["netem"]
+    assert program("hello")["missing"] == ["drop", "netem"]
 
 
 def test_arming_changes_nothing_but_the_journal_and_the_timers(program: Program) -> None:

@@ -1,0 +1,11 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps the faults of devices from outside: their journals, and the logins to them."""
+
+from __future__ import annotations
+
+from .devices import DEVICE_SPEC, open_proxy
+from .keeper import Proxy
+
+__all__ = ["DEVICE_SPEC", "Proxy", "open_proxy"]
