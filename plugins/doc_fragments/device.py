@@ -17,9 +17,9 @@ options:
     type: dict
     suboptions:
       os:
-        description: What runs on it.
+        description: What runs on it; V(ios) is IOS-XE.
         type: str
-        choices: [netconf, vyos]
+        choices: [ios, iosxr, netconf, vyos]
         required: true
       host:
         description: Its name or address.

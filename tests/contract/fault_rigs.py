@@ -14,17 +14,20 @@ import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils import netconf
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault import netconf_state
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.ios import XeDevice, XrDevice
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.netconf import NetconfDevice
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.owned import FRR_MARK
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.vyos import VyosDevice
+from ansible_collections.okiagari.testbed.plugins.module_utils.ios import XeSession, XrSession
+from ansible_collections.okiagari.testbed.plugins.module_utils.ios.netmiko_channel import XeChannel, XrChannel
 from ansible_collections.okiagari.testbed.plugins.module_utils.proxy import Proxy
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.store import Store
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import Clock, Places
 from ansible_collections.okiagari.testbed.plugins.module_utils.vyos import Session
 from ansible_collections.okiagari.testbed.plugins.module_utils.vyos.netmiko_channel import Login, NetmikoChannel
-from ncclient import manager
 from real_netconf import NetconfServer
+from simulated_ios import SimulatedIos
 from simulated_vyos import SimulatedVyos
 
 if TYPE_CHECKING:
@@ -47,13 +50,15 @@ class Rig(ABC):
     """One peer with its back-end.
 
     `faults` are those that it can do, `foreign` one whose place somebody else has taken after `take`, and `beyond` one
-    that it can't do, each with words of the message. `lease_s` is a lease as short as the peer can keep one.
+    that it can't do, each with words of the message. `lease_s` is a lease as short as the peer can keep one, `poll_s` is
+    how often it may be asked.
     """
 
     faults: ClassVar[list[Asked]]
     foreign: ClassVar[tuple[Asked, str]]
     beyond: ClassVar[tuple[Asked, str]]
     lease_s: float = 1.0
+    poll_s: float = 0.1
 
     @abstractmethod
     def inject(self, asked: Asked) -> Receipt:
@@ -253,34 +258,29 @@ class NetconfRig(DeviceRig):
     foreign: ClassVar = (fault("route_blackhole", prefix="10.55.0.0/16"), "the foreign route 'static 10.55.0.0/16")
     beyond: ClassVar = (fault("loss", interface="w-a", percent="100%"), "'drop' of the back-end 'netconf'")
     lease_s = 2.0
+    # netconfd looks at its timers only when nobody has asked it anything for a second.
+    poll_s = 2.0
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         if missing := NetconfServer.missing():
             pytest.skip(f"needs {', '.join(missing)}")
-        self.server = NetconfServer(folder)
+        self.server = NetconfServer(folder, USER, PASSWORD)
         self.known_hosts.write_text(self.server.known_host())
-        self._holder: Any = None
+        self._sessions: list[netconf.Session] = []
 
     def connect(self) -> netconf.Session:
-        return netconf.connect(
-            {"host": "127.0.0.1", "port": self.server.port, "user": self.server.user,
-             "key_file": str(self.server.key_file), "known_hosts": str(self.known_hosts)}
-        )  # fmt: skip
+        login = {"user": USER, "password": PASSWORD, "known_hosts": str(self.known_hosts)}
+        return netconf.connect({"host": "127.0.0.1", "port": self.server.port, **login})
 
     def device(self) -> NetconfDevice:
         return NetconfDevice(self.connect())
 
     def state(self) -> Any:
-        session = self.connect()
-        try:
-            shown = [session.config(subtree) for subtree in (netconf_state.INTERFACES, netconf_state.ROUTING)]
-        finally:
-            session.close()
-        return [
-            [(each.tag, (each.text or "").strip()) for each in found.iter() if len(each) or each.text]
-            for found in shown
-        ]
+        if not self._sessions:
+            self._sessions.append(self.connect())
+        shown = [self._sessions[0].config(subtree) for subtree in (netconf_state.INTERFACES, netconf_state.ROUTING)]
+        return [[(each.tag, (each.text or "").strip()) for each in found.iter()] for found in shown]
 
     def take(self) -> None:
         session = self.connect()
@@ -291,17 +291,117 @@ class NetconfRig(DeviceRig):
         session.close()
 
     def refuse(self) -> str:
-        self._holder = manager.connect_ssh(
-            host="127.0.0.1", port=self.server.port, username=self.server.user,
-            key_filename=str(self.server.key_file), hostkey_verify=False,
-        )  # fmt: skip
-        self._holder.lock("candidate")
+        self._sessions.append(self.connect())
+        self._sessions[-1].hold()
         return "lock: "
 
     def stop(self) -> None:
-        if self._holder:
-            self._holder.close_session()
+        for session in self._sessions:
+            session.close()
         self.server.stop()
+
+
+class IosRig(DeviceRig):
+    """A simulated router with IOS-XE or IOS-XR over SSH, whose units of time are short."""
+
+    text: ClassVar[str]
+    unit: ClassVar[float]
+    xr: ClassVar[bool]
+    beyond: ClassVar = (fault("loss", interface="GigabitEthernet0/0/1", percent="5%"), "lacks the capability 'netem'")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.router = SimulatedIos(self.text, self.xr, self.unit)
+        self.router.users[USER] = PASSWORD
+        self.known_hosts.write_text(self.router.known_host())
+
+    def device(self) -> Device:
+        login = self.login(self.router.port)
+        if self.xr:
+            return XrDevice(XrSession("r1", XrChannel(login), self.unit))
+        return XeDevice(XeSession("r1", XeChannel(login), self.unit))
+
+    def state(self) -> Any:
+        return sorted(self.router.running)
+
+    def refuse(self) -> str:
+        self.router.locked = True
+        return "locked by another user"
+
+    def stop(self) -> None:
+        self.router.stop()
+
+
+class XeRig(IosRig):
+    """IOS-XE. Its Null0 gives no answer."""
+
+    faults: ClassVar = [
+        fault("link_down", interface="GigabitEthernet0/0/1"),
+        fault("loss", interface="GigabitEthernet0/0/1", percent="100%"),
+        fault("route_override", prefix="10.2.0.0/24", via="10.254.0.2"),
+        fault("route_blackhole", prefix="10.2.0.0/24"),
+        fault("route_blackhole", prefix="2001:db8:99::/48"),
+        fault("bgp_shutdown", neighbor="10.254.0.2"),
+        fault("bgp_shutdown", neighbor="10.254.0.2", vrf="storage"),
+    ]
+    foreign: ClassVar = (fault("loss", interface="GigabitEthernet0/0/2", percent="100%"), "foreign ip access-group LIB")
+    xr = False
+    unit = 3.0
+    lease_s = 3.0
+    text = """
+interface GigabitEthernet0/0/1
+ ip address 10.254.0.1 255.255.255.252
+interface GigabitEthernet0/0/2
+interface Null0
+ no ip unreachables
+router bgp 65001
+ neighbor 10.254.0.2 remote-as 65101
+ address-family ipv4 vrf storage
+  neighbor 10.254.0.2 remote-as 65101
+archive
+ path flash:archive
+"""
+
+    def take(self) -> None:
+        self.router.running += (("interface GigabitEthernet0/0/2", "ip access-group LIBRARY out"),)
+
+
+class XrRig(IosRig):
+    """IOS-XR. Its Null0 answers."""
+
+    faults: ClassVar = [
+        fault("link_down", interface="GigabitEthernet0/0/0/1"),
+        fault("loss", interface="GigabitEthernet0/0/0/1", percent="100%"),
+        fault("route_override", prefix="10.2.0.0/24", via="10.254.0.2"),
+        fault("route_unreachable", prefix="10.2.0.0/24"),
+        fault("route_unreachable", prefix="2001:db8:99::/48"),
+        fault("bgp_shutdown", neighbor="10.254.0.2"),
+        fault("bgp_shutdown", neighbor="10.254.0.2", vrf="storage"),
+    ]
+    foreign: ClassVar = (
+        fault("route_unreachable", prefix="10.55.0.0/16"),
+        "the foreign route '10.55.0.0/16 10.254.0.2",
+    )
+    xr = True
+    unit = 0.1
+    lease_s = 3.0
+    text = """
+interface GigabitEthernet0/0/0/1
+ ipv4 address 10.254.0.1 255.255.255.252
+interface GigabitEthernet0/0/0/2
+router static
+ address-family ipv4 unicast
+  10.8.0.0/16 10.254.0.2
+router bgp 65001
+ neighbor 10.254.0.2
+  remote-as 65101
+ vrf storage
+  neighbor 10.254.0.2
+   remote-as 65101
+"""
+
+    def take(self) -> None:
+        self.router.running += (("router static", "address-family ipv4 unicast", "10.55.0.0/16 10.254.0.2"),)
 
 
 def wait_for_state(rig: Rig, wanted: Any, patience: float = 60.0) -> None:
@@ -309,4 +409,4 @@ def wait_for_state(rig: Rig, wanted: Any, patience: float = 60.0) -> None:
     deadline = time.monotonic() + patience
     while rig.state() != wanted:
         assert time.monotonic() < deadline, "the peer has not come to the wanted state"
-        time.sleep(0.1)
+        time.sleep(rig.poll_s)

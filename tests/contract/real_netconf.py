@@ -1,18 +1,24 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real NETCONF server on loopback: netconfd behind an sshd of its own, its interfaces in a network namespace."""
+"""A real NETCONF server on loopback: netconfd, behind an SSH server of the test's own and in a network namespace."""
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
-import socket
 import subprocess
+import threading
 import time
 from contextlib import suppress
-from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from ssh_server import SshServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import paramiko
 
 _STARTUP = """<?xml version="1.0" encoding="UTF-8"?>
 <config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">
@@ -27,19 +33,8 @@ _STARTUP = """<?xml version="1.0" encoding="UTF-8"?>
   </interfaces>
 </config>
 """
-_SSHD = """
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/user_key.pub
-PidFile none
-StrictModes no
-UsePAM no
-PermitRootLogin yes
-Subsystem netconf "/usr/sbin/netconf-subsystem --ncxserver-sockname={port}@{folder}/ncx.sock"
-"""
-# The server's port has to be that of the sshd before it, and it reads /sys. For get-interface-ipv4 it asks in vain
-# with Debian's package, and ends.
+# Its port has to be that of the SSH server before it, and it reads /sys. Debian's package lacks the program
+# get-interface-ipv4, and without it the server ends.
 _NETCONFD = """
 mount -t sysfs sysfs /sys
 ip link add w-a type veth peer name p-a
@@ -54,51 +49,61 @@ PATH={folder}:$PATH exec netconfd --target=candidate --startup={folder}/startup.
 
 
 class NetconfServer:
-    """netconfd with two interfaces, `w-a` up and `w-b` down, and nothing routed."""
+    """netconfd with two interfaces, `w-a` up and `w-b` down, and nothing routed; `user` may do everything."""
 
-    needed = ("netconfd", "sshd", "ifconfig", "unshare", "ip")
+    needed = ("netconfd", "ifconfig", "unshare", "ip")
 
-    def __init__(self, folder: Path) -> None:
-        self.user = getpass.getuser()
-        self.key_file = folder / "user_key"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        for name in ("host_key", "user_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-        words = {"folder": folder, "port": self.port, "user": self.user}
+    def __init__(self, folder: Path, user: str, password: str) -> None:
+        self._user = user
+        self._socket = folder / "ncx.sock"
+        self._log = folder / "server.log"
+        self._server = SshServer({user: password}, self._serve, subsystem="netconf")
+        self.port = self._server.port
+        self.known_host = self._server.known_host
         (folder / "startup.xml").write_text(_STARTUP)
-        (folder / "sshd_config").write_text(_SSHD.format(**words))
-        Path("/run/sshd").mkdir(exist_ok=True)
-        with (folder / "server.log").open("ab") as log:
-            self._processes = [
-                subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-                for command in (
-                    ["unshare", "--net", "--mount", "sh", "-ec", _NETCONFD.format(**words)],
-                    [shutil.which("sshd") or "sshd", "-D", "-e", "-f", folder / "sshd_config"],
-                )
-            ]
-        self._wait(folder)
-        self.host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
+        script = _NETCONFD.format(folder=folder, port=self.port, user=user)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["unshare", "--net", "--mount", "sh", "-ec", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 60
+        while not self._socket.exists():
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.05)
 
     @classmethod
     def missing(cls) -> list[str]:
         """Give what this machine lacks for it."""
         return [name for name in cls.needed if not shutil.which(name)] + ([] if os.geteuid() == 0 else ["root"])
 
-    def known_host(self) -> str:
-        """Give the line of a `known_hosts` file."""
-        return f"[127.0.0.1]:{self.port} {self.host_key}\n"
-
     def stop(self) -> None:
-        for process in self._processes:
-            process.terminate()
-            process.wait()
+        self._server.stop()
+        self._process.terminate()
+        self._process.wait()
 
-    def _wait(self, folder: Path) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                if (folder / "ncx.sock").exists():
-                    return
-            time.sleep(0.1)
-        raise RuntimeError((folder / "server.log").read_text())
+    def _serve(self, channel: paramiko.Channel) -> None:
+        """Do what sshd does for `Subsystem netconf /usr/sbin/netconf-subsystem`."""
+        environment = {**os.environ, "USER": self._user, "SSH_CONNECTION": f"127.0.0.1 40000 127.0.0.1 {self.port}"}
+        command = ["/usr/sbin/netconf-subsystem", f"--ncxserver-sockname={self.port}@{self._socket}"]
+        with (
+            self._log.open("ab") as log,
+            subprocess.Popen(
+                command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
+            ) as process,
+        ):
+            assert process.stdin
+            assert process.stdout
+            answers = threading.Thread(target=self._answer, args=(process.stdout, channel))
+            answers.start()
+            with suppress(OSError):
+                while received := channel.recv(65536):
+                    process.stdin.write(received)
+            process.stdin.close()
+            answers.join()
+
+    @staticmethod
+    def _answer(said: IO[bytes], channel: paramiko.Channel) -> None:
+        with suppress(OSError, EOFError):
+            while part := said.read(65536):
+                channel.sendall(part)
+            channel.close()

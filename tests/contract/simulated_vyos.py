@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import paramiko
 import simulated_vyos_kernel
+from ssh_server import SshServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    import paramiko
 
 Path = tuple[str, ...]
 Config = frozenset[Path]
@@ -456,30 +456,20 @@ class SimulatedVyos:
         self._timer: threading.Timer | None = None
         self._up = True
         self._stopped = threading.Event()
-        self._connections: set[paramiko.Transport] = set()
-        self.key = paramiko.ECDSAKey.generate()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._server = SshServer(
+            self.users,
+            lambda channel: Shell(self, channel).run(),
+            listens=lambda: self._up and not self.cut(self.running),
+        )
+        self.port = self._server.port
+        self.known_host = self._server.known_host
+        self.hang_up = self._server.hang_up
 
     def stop(self) -> None:
         """Switch the router off."""
         self._stopped.set()
         self._disarm()
-        with suppress(OSError):
-            # Closing alone doesn't wake the thread that waits for connections.
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """End all connections."""
-        for transport in list(self._connections):
-            transport.close()
-
-    def known_host(self) -> str:
-        """Give the line of a `known_hosts` file."""
-        return f"[127.0.0.1]:{self.port} {self.key.get_name()} {self.key.get_base64()}\n"
+        self._server.stop()
 
     def lines(self) -> list[str]:
         return commands(self.running, self.grammar).splitlines()
@@ -555,61 +545,6 @@ class SimulatedVyos:
         self.hang_up()
         time.sleep(self.minute / 4)
         self._up = True
-
-    def _serve(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                connection, _address = self._socket.accept()
-            except OSError:
-                return
-            if not self._up or self.cut(self.running):
-                connection.close()
-                continue
-            threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
-
-    def _greet(self, connection: socket.socket) -> None:
-        transport = paramiko.Transport(connection)
-        self._connections.add(transport)
-        transport.add_server_key(self.key)
-        door = _Door(self.users)
-        try:
-            transport.start_server(server=door)
-            channel = transport.accept(20)
-            if channel and door.shell.wait(20):
-                Shell(self, channel).run()
-        except (paramiko.SSHException, EOFError, OSError):
-            pass
-        finally:
-            transport.close()
-            self._connections.discard(transport)
-
-
-class _Door(paramiko.ServerInterface):
-    def __init__(self, users: dict[str, str | paramiko.PKey]) -> None:
-        self._users = users
-        self.shell = threading.Event()
-
-    def get_allowed_auths(self, username: str) -> str:
-        return "password,publickey"
-
-    def check_auth_password(self, username: str, password: str) -> int:
-        return self._outcome(isinstance(self._users.get(username), str) and self._users[username] == password)
-
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        return self._outcome(isinstance(self._users.get(username), paramiko.PKey) and self._users[username] == key)
-
-    def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
-
-    def check_channel_pty_request(self, channel: Any, *_terminal: Any) -> bool:
-        return True
-
-    def check_channel_shell_request(self, channel: Any) -> bool:
-        self.shell.set()
-        return True
-
-    def _outcome(self, good: bool) -> int:
-        return paramiko.AUTH_SUCCESSFUL if good else paramiko.AUTH_FAILED
 
 
 class Shell:

@@ -14,12 +14,12 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.errors import Oki
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_rigs import LinuxRig, NetconfRig, Rig, VyosRig, wait_for_state
+from fault_rigs import LinuxRig, NetconfRig, Rig, VyosRig, XeRig, XrRig, wait_for_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-RIGS: dict[str, type[Rig]] = {"linux": LinuxRig, "vyos": VyosRig, "netconf": NetconfRig}
+RIGS: dict[str, type[Rig]] = {"linux": LinuxRig, "vyos": VyosRig, "netconf": NetconfRig, "ios": XeRig, "iosxr": XrRig}
 RECEIPT = {
     "id", "kind", "target", "params", "lease_s", "state", "asked", "installed", "before", "after", "measured",
     "armed_at", "injected_at", "undone_at", "undone_by", "lease_ends_at", "error",
@@ -106,7 +106,7 @@ def test_what_is_beyond_a_back_end_is_named(rig: Rig) -> None:
 def test_an_unknown_interface_is_told_with_the_nearest(rig: Rig) -> None:
     known = rig.faults[0]["params"]["interface"]
     with pytest.raises(OkiagariError, match=f"did you mean {known}"):
-        rig.inject({**rig.faults[0], "params": {"interface": f"{known}x"}})
+        rig.inject({**rig.faults[0], "params": {"interface": f"{known}9"}})
 
 
 def test_a_refused_change_is_an_error_and_leaves_nothing(rig: Rig) -> None:

@@ -20,17 +20,16 @@ if TYPE_CHECKING:
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
 _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 _VRF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+# As routers call theirs: GigabitEthernet0/0/0.100, Bundle-Ether1, ge-0/0/1.
+_PORT = re.compile(r"(?=.{1,40}$)[A-Za-z][A-Za-z-]*[0-9]+(?:/[0-9]+)*(?:\.[0-9]+)?")
 
 
 def interface(value: object) -> str:
-    """Give the name of an interface as Linux allows it."""
-    if (
-        isinstance(value, str)
-        and _INTERFACE.fullmatch(value)
-        and value not in (".", "..")
-        and value.isprintable()
-        and not value.startswith("-")
-    ):
+    """Give the name of an interface as Linux allows it, or as a router has it."""
+    if not isinstance(value, str):
+        raise BadValue(f"{shown(value)} is not the name of an interface")
+    on_linux = _INTERFACE.fullmatch(value) and value not in (".", "..") and value.isprintable()
+    if (on_linux and not value.startswith("-")) or _PORT.fullmatch(value):
         return value
     raise BadValue(f"{shown(value)} is not the name of an interface")
 

@@ -69,6 +69,11 @@ class Session:
         with self._asking("cancel-commit"):
             self._manager.cancel_commit(persist_id=token)
 
+    def hold(self) -> None:
+        """Keep everybody else from changing the candidate, until the session ends. Raises `NetconfError`."""
+        with self._asking("lock"):
+            self._manager.lock("candidate")
+
     def close(self) -> None:
         """End the session. Never raises."""
         with suppress(Exception):
@@ -81,8 +86,7 @@ class Session:
         Each edit is tested as it is made. A `validate` of its own isn't asked for: commit does it anyway, and after one
         netconfd 2.13 says ok to the commit and leaves the running configuration as it was.
         """
-        with self._asking("lock"):
-            self._manager.lock("candidate")
+        self.hold()
         try:
             for edit in edits:
                 with self._asking("edit-config"):

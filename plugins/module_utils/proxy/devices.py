@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEVICE_SPEC: dict[str, Any] = {
     "type": "dict",
     "options": {
-        "os": {"type": "str", "choices": ["netconf", "vyos"], "required": True},
+        "os": {"type": "str", "choices": ["ios", "iosxr", "netconf", "vyos"], "required": True},
         "host": {"type": "str", "required": True},
         "port": {"type": "int"},
         "user": {"type": "str", "required": True},
@@ -66,4 +66,27 @@ def _netconf(options: Mapping[str, Any]) -> Device:
     return NetconfDevice(connect(options))
 
 
-_OPENERS: dict[str, Callable[[Mapping[str, Any]], Device]] = {"netconf": _netconf, "vyos": _vyos}
+def _ios(options: Mapping[str, Any]) -> Device:
+    from ..fault.ios import XeDevice
+    from ..ios import XeSession
+    from ..ios.netmiko_channel import XeChannel
+    from ..vyos.netmiko_channel import Login
+
+    return XeDevice(XeSession(options["host"], XeChannel(Login(**options))))
+
+
+def _iosxr(options: Mapping[str, Any]) -> Device:
+    from ..fault.ios import XrDevice
+    from ..ios import XrSession
+    from ..ios.netmiko_channel import XrChannel
+    from ..vyos.netmiko_channel import Login
+
+    return XrDevice(XrSession(options["host"], XrChannel(Login(**options))))
+
+
+_OPENERS: dict[str, Callable[[Mapping[str, Any]], Device]] = {
+    "ios": _ios,
+    "iosxr": _iosxr,
+    "netconf": _netconf,
+    "vyos": _vyos,
+}

@@ -43,7 +43,9 @@ class Login:
 
 
 class NetmikoChannel:
-    """A `Channel` over a login of its own."""
+    """A `Channel` over a login of its own. `device_type` is what netmiko calls the router's command line."""
+
+    device_type = "vyos"
 
     def __init__(self, login: Login) -> None:
         """Log in; raise `ChannelLost` if the router doesn't answer, and `VyosError` if it or we refuse."""
@@ -86,13 +88,17 @@ class NetmikoChannel:
         if login.known_hosts and not Path(login.known_hosts).expanduser().is_file():
             raise VyosError(f"there is no file {login.known_hosts} with known host keys")
         try:
-            return _connection_class()(**_options(login), sock=self._start_proxy(login))
+            kind = self._connection_class()
+            return kind(device_type=self.device_type, **_options(login), sock=self._start_proxy(login))
         except netmiko.NetmikoAuthenticationException as error:
             raise VyosError(f"{login.host} refuses the login of {login.user}") from error
         except (netmiko.NetmikoTimeoutException, netmiko.NetmikoBaseException, paramiko.SSHException) as error:
             raise _unreachable(login, str(error)) from error
         except (OSError, EOFError) as error:
             raise ChannelLost(f"{login.host}: {error}") from error
+
+    def _connection_class(self) -> Any:
+        return _vyos_connection()
 
     def _start_proxy(self, login: Login) -> socket.socket | None:
         """paramiko's own way doesn't notice when the command ends; a socket does."""
@@ -135,7 +141,7 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise VyosError("the Python library netmiko is needed on the controller to reach VyOS routers") from error
+        raise VyosError("the Python library netmiko is needed on the controller to reach routers") from error
 
 
 def _resolved(login: Login) -> Login:
@@ -156,7 +162,7 @@ def _resolved(login: Login) -> Login:
     return replace(login, host=host, port=port, proxy_command=proxy)
 
 
-def _connection_class() -> Any:
+def _vyos_connection() -> Any:
     from netmiko.vyos import VyOSSSH
 
     class Connection(VyOSSSH):
@@ -175,7 +181,6 @@ def _connection_class() -> Any:
 
 def _options(login: Login) -> dict[str, Any]:
     return {
-        "device_type": "vyos",
         "host": login.host,
         "port": login.port,
         "username": login.user,
