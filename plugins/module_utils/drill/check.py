@@ -130,6 +130,12 @@ class Asked(Check):
         """Give another node that has to take part, and what it is asked at the same time."""
         return None
 
+    @property
+    def nodes(self) -> set[str]:
+        """The nodes that have to answer."""
+        helper = self.helper()
+        return {self.source, helper[0]} if helper else {self.source}
+
     def questions(self, probe: str, run: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give what which node is asked for the probe with this id. The first one is `source`, whose answer counts."""
         yield self.source, {"id": probe, **self.question(run)}

@@ -69,16 +69,15 @@ def programs(
             }
         )
     for probe in drill.probes:
-        if isinstance(probe.check, Asked) and probe.phase not in ("before", "after"):
+        if isinstance(probe.check, Asked) and probe.during:
             for node, question in probe.check.questions(probe.id, run):
                 program(node)["probes"].append({**question, **_instants(probe, drill.until)})
     return found
 
 
-def _instants(probe: Probe, end: float) -> dict[str, float | None]:
+def _instants(probe: Probe, end: float) -> dict[str, float]:
     """When a probe is asked: once, or `every` so often."""
-    begin = 0.0 if probe.sampled else probe.at or 0.0
-    until = end if probe.sampled else begin + probe.patience.lasts_s
+    begin, until = probe.span(end)
     return {"at": begin, "every": probe.patience.every_s, "until": until} if until > begin else {"at": begin}
 
 

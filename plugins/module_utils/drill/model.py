@@ -147,6 +147,16 @@ class Probe:
         """Whether it is about the whole run."""
         return self.phase in ("continuous", "recover_within")
 
+    @property
+    def during(self) -> bool:
+        """Whether it is asked while the programs run, by the targets themselves."""
+        return self.phase not in ("before", "after")
+
+    def span(self, end: float) -> tuple[float, float]:
+        """Give when a question is asked first and last during the run, whose streams end at `end`."""
+        begin = 0.0 if self.sampled else self.at or 0.0
+        return begin, end if self.sampled else begin + self.patience.lasts_s
+
 
 @dataclass(frozen=True)
 class Drill:

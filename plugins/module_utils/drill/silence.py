@@ -50,8 +50,8 @@ def _unanswerable(drill: Drill) -> Iterator[Problem]:
 def _dumb(drill: Drill, probe: Probe, silent: Fault) -> str | None:
     """Give the node that a probe needs, and that a fault keeps from answering."""
     needed = _measuring(drill, probe) if silent.ends_programs else set()
-    if probe.phase == "on_fault" and probe.at is not None and isinstance(probe.check, Asked):
-        needed |= {probe.check.source} if _meets(silent, probe.at, probe.at) else set()
+    if isinstance(probe.check, Asked) and probe.during and _meets(silent, *probe.span(drill.until)):
+        needed |= probe.check.nodes
     return silent.target if silent.silences and silent.target in needed else None
 
 

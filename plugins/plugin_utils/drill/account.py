@@ -205,7 +205,7 @@ def _probes(run: Run, places: Places, measurements: Measurements) -> list[dict[s
     for probe in run.drill.probes if run.collected else ():
         if isinstance(probe.check, Measured):
             found.append(expectations.measured(probe, probe.check, measurements))
-        elif isinstance(probe.check, Asked) and probe.phase not in ("before", "after"):
+        elif isinstance(probe.check, Asked) and probe.during:
             results = run.collected.get(probe.check.source, {}).get("probes", ())
             outcomes = judged(run, places, probe, probe.check, results, measurements.injected)
             if probe.sampled:
