@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,20 @@ def test_http(site: str, path: str, status: int, body: str | None) -> None:
 def test_a_server_that_says_nothing(silent: socket.socket) -> None:
     found = ask("http", url=f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.05)
     assert (found["ok"], found["detail"]) == (False, "no answer: timed out")
+
+
+@pytest.mark.parametrize("begins", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\n", b""])
+def test_a_server_that_never_comes_to_an_end(silent: socket.socket, begins: bytes) -> None:
+    def speak() -> None:
+        with silent.accept()[0] as client, suppress(OSError):
+            client.sendall(begins)
+            while True:
+                client.sendall(b"x")
+                time.sleep(0.02)
+
+    threading.Thread(target=speak, daemon=True).start()
+    found = ask("http", url=f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.3)
+    assert (found["ok"], found["value"]) == (False, {"status": None, "ms": None})
 
 
 def test_a_server_that_speaks_something_else(silent: socket.socket) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import random
 import socket
+import threading
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, shown
@@ -17,7 +19,7 @@ from . import dns
 from .probe import TEXT_BYTES, Type, timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..runner import Runner
     from .probe import Result
@@ -56,19 +58,22 @@ def tcp(_runner: Runner, probe: Mapping[str, Any]) -> Result:
 def http(_runner: Runner, probe: Mapping[str, Any]) -> Result:
     """`{url, timeout}`: ok if there was an answer, whatever its `status`. `body`: its beginning; `ms`: until then.
 
-    Redirects aren't followed. `timeout` holds for each step of the exchange.
+    Redirects aren't followed. `timeout` holds for the connection, and then for the answer.
     """
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
     from urllib.parse import urlsplit
 
     url = urlsplit(probe["url"])
     kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
-    connection = kind(str(url.hostname), url.port, timeout=probe.get("timeout", _PATIENCE_S))
+    patience = probe.get("timeout", _PATIENCE_S)
+    connection = kind(str(url.hostname), url.port, timeout=patience)
     begun = time.monotonic()
     try:
-        connection.request("GET", (url.path or "/") + (f"?{url.query}" if url.query else ""))
-        response = connection.getresponse()
-        body = response.read(TEXT_BYTES).decode("utf-8", "replace")
+        connection.connect()
+        with _for_at_most(patience, connection.sock):
+            connection.request("GET", (url.path or "/") + (f"?{url.query}" if url.query else ""))
+            response = connection.getresponse()
+            body = response.read(TEXT_BYTES).decode("utf-8", "replace")
     except (HTTPException, ValueError) as error:
         return False, {"status": None, "ms": None}, f"what came is not HTTP: {shown(str(error).strip())}"
     except OSError as error:
@@ -108,6 +113,27 @@ def exchange(asked: bytes, server: tuple[str, int], patience: float) -> bytes:
             if dns.answers(packet, asked):
                 return packet
     raise TimeoutError
+
+
+@contextmanager
+def _for_at_most(patience: float, channel: socket.socket) -> Iterator[None]:
+    """Hang up when it is time: a server that says something now and then would be listened to for ever."""
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            # Below TLS, whose own shutdown would wait for the other end.
+            socket.socket.shutdown(channel, socket.SHUT_RDWR)
+
+    until = time.monotonic() + patience
+    ending = threading.Timer(patience, hang_up)
+    ending.daemon = True
+    ending.start()
+    try:
+        yield
+    finally:
+        ending.cancel()
+        if time.monotonic() >= until:
+            raise TimeoutError
 
 
 def _since(begun: float) -> float:

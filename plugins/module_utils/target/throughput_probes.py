@@ -85,8 +85,8 @@ def sink(_runner: Runner, probe: Mapping[str, Any]) -> Result:
         if peer[0] != probe["peer"]:
             return False, {"bytes": 0}, f"somebody else came: {peer[0]}"
         stream.settimeout(probe["seconds"] + _MEET_S)
-        total = 0
-        while chunk := stream.recv(len(_CHUNK)):
+        total, until = 0, time.monotonic() + probe["seconds"] + 2 * _MEET_S
+        while time.monotonic() < until and (chunk := stream.recv(len(_CHUNK))):
             total += len(chunk)
         stream.sendall(_TOTAL.pack(total))
     return True, {"bytes": total}, f"{total} bytes from {peer[0]}"

@@ -159,6 +159,7 @@ def test_a_silent_target_sees_to_no_fault(lab: dict[str, Any], kind: str, at: in
 STREAM = {"name": "h-k", "between": ["hiroshima-kvm1", "kanazawa-kvm1"]}
 WRITER = {"name": "k", "node": "kanazawa-kvm1", "path": "/tmp/k"}
 PING = {"from": "kanazawa-kvm1", "to": "naist-kvm1"}
+TO_IT = {"from": "naist-kvm1", "to": "kanazawa-kvm1"}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +172,10 @@ PING = {"from": "kanazawa-kvm1", "to": "naist-kvm1"}
         ("power_cut", {"phase": "after", "ping": PING}, False),
         ("pause", {"phase": "continuous", "traffic": {"of": "h-k", "max_outage": "30s"}}, False),
         ("pause", {"phase": "on_fault", "at": 10, "ping": PING}, True),
+        ("pause", {"phase": "continuous", "ping": PING}, True),
+        ("pause", {"phase": "recover_within", "within": "9s", "ping": PING}, True),
+        ("pause", {"phase": "on_fault", "at": 10, "throughput": {**PING, "at_least": "1mbit"}}, True),
+        ("pause", {"phase": "on_fault", "at": 10, "throughput": {**TO_IT, "at_least": "1mbit"}}, True),
     ],
 )
 def test_probes_need_somebody_who_can_answer(
