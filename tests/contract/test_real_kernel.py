@@ -157,6 +157,8 @@ def test_drill_runs_without_a_controller(targets: Any) -> None:
     assert {receipt["state"] for receipt in armed["faults"]} == {"armed"}
     assert len([unit for unit in one.ok("heal", {"check": True})["found"] if unit["what"] == "lease"]) == 2
     wait_for("the drill has run", lambda: not one.ok("status", {"drill": "cut-1"})["running"])
+    told = one.ok("status", {"drill": "cut-1", "probes": ["p", "q"]})["probes"]
+    assert [probe["id"] for probe in told] == ["p", "q"]
     result = one.ok("collect", {"drill": "cut-1"})
     events = [(event["event"], event["fault"]) for event in result["events"]]
     assert events == [

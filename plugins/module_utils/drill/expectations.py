@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .check import Asked, Context, Measured, Measurements
     from .model import Probe
 
+_TAIL_S = 10.0
+"""What was asked so long before the end has been answered by then."""
+
 Outcome = dict[str, Any]
 
 
@@ -52,6 +55,9 @@ def sampled(probe: Probe, outcomes: Sequence[Outcome], measurements: Measurement
     counted = f"{len(wrong)} of {len(outcomes)} answers were wrong"
     facts: dict[str, Any] = {"asked": len(outcomes), "wrong": len(wrong)}
     faults: list[str] = []
+    last, until = outcomes[-1]["at"], measurements.windows["run"][0][1]
+    if last + probe.patience.every_s + _TAIL_S < until:
+        faults.append(f"no answer after {last:.3g} s, though it was asked until {until:g} s")
     series = gaps(outcomes, measurements.injected)
     if probe.phase == "recover_within":
         taken = recovered_s(series, measurements)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..target.program import interval
@@ -109,7 +110,7 @@ def _patience(entry: Reader, phase: Phase | None, check: Check | None) -> tuple[
 
 def _mind_end(entry: Reader, phase: Phase, at: float | None, patience: Patience, faults: tuple[Fault, ...]) -> None:
     """A question about the faults has to be settled while one is on."""
-    ends = max((fault.ends for fault in faults), default=0.0)
+    ends = max((fault.ends for fault in faults), default=math.inf)
     if phase == "on_fault" and at is not None and patience.lasts_s and at + patience.lasts_s > ends:
         key = "tries" if patience.deadline_s is None else "deadline"
         entry.problem(key, f"asks until {at + patience.lasts_s:g} s, and the last fault ends at {ends:g} s")

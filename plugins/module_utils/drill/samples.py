@@ -41,11 +41,12 @@ def outage_s(found: Sequence[Gap], measurements: Measurements) -> float:
 
 
 def recovered_s(found: Sequence[Gap], measurements: Measurements) -> float | None:
-    """Give how long after the first injection it was right again, 0 if it always was; None if it never was.
+    """Give how long after the first injection it was right for good, 0 if it always was; None if it never was.
 
     A gap that begins after the first fault's end is that of the way back, and doesn't count.
     """
-    hit = next((gap for gap in found if gap.begin < first_end(measurements.windows)), None)
-    if hit is None:
+    hits = [gap for gap in found if gap.begin < first_end(measurements.windows)]
+    if not hits:
         return 0.0
-    return None if hit.end is None else hit.end - (measurements.injected or 0.0)
+    end = hits[-1].end
+    return None if end is None else end - (measurements.injected or 0.0)

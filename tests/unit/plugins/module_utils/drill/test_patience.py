@@ -93,6 +93,10 @@ def test_gaps_hold_every_wrong_answer_and_no_right_one(text: str) -> None:
         ),
         ("recover_within", {"within": 2.0}, "+++++---------------", False, "it never held again, expected within 2 s"),
         ("recover_within", {"within": 2.0}, "++++++++++++++++--++", True, "it always held; 2 of 20 answers were wrong"),
+        ("recover_within", {"within": 4.0}, "+++++-+--+++++++++++", True, "it held again after 4 s; 3 of 20 answers"),
+        ("recover_within", {"within": 2.0}, "+++++-+-++++--++++++", False, "it held again after 9 s, expected within"),
+        ("continuous", {}, "+++++++++", False, "no answer after 8 s, though it was asked until 20 s"),
+        ("continuous", {"max_outage_s": 3.0}, "++++", False, "no answer after 3 s"),
         ("continuous", {}, "", False, "no answer from the target that was to ask"),
     ],
 )
