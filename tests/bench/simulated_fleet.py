@@ -120,7 +120,7 @@ class ResidentTarget(Commands):
         time.sleep(START_S)
         folder = self.places.drill(drill)
         program = parse({"target": self.host, **json.loads((folder / "program.json").read_text())})
-        Runtime(program, self.keeper, self.runner, clock, folder).run()
+        Runtime(program, self.keeper, self.runner, clock, folder, self.look).run()
 
     def asked(self, command: str, request: dict[str, Any]) -> dict[str, Any]:
         time.sleep(START_S)

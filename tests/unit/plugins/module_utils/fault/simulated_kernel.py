@@ -40,6 +40,7 @@ _NETEM: dict[str, tuple[str, dict[str, float]]] = {
     "reorder": ("reorder", {"reorder": 0, "correlation": 0}),
     "rate": ("rate", {"rate": 0}),
 }
+_VERBS = {"destroy": "shut off", "start": "running", "suspend": "paused", "resume": "running"}
 _KEY_NUMBERS = ("vlan_id", "cvlan_id", "dst_port", "src_port")
 
 
@@ -143,6 +144,7 @@ class SimulatedKernel:
         self.routes: list[dict[str, Any]] = []
         self.able = {"netem", "flower", "bgp"}
         self.frr = frr.parse(RUNNING)
+        self.guests = {"web": "running", "old": "shut off"}
         self.ran: list[tuple[str, ...]] = []
         self.broken: Callable[[tuple[str, ...]], bool] = lambda _argv: False
         self.node = SimulatedNode()
@@ -150,7 +152,8 @@ class SimulatedKernel:
     def state(self) -> Any:
         """Give all that a test compares."""
         routes = sorted(self.routes, key=lambda route: json.dumps(route, sort_keys=True))
-        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes, sorted(self.frr), self.node.state()))
+        frr_lines, node = sorted(self.frr), self.node.state()
+        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes, frr_lines, self.guests, node))
 
     def add_link(self, name: str, *addresses: str) -> None:
         self.links[name] = {"up": True, "mtu": 1500, "addresses": list(addresses)}
@@ -167,10 +170,12 @@ class SimulatedKernel:
             return Completed(0 if "bgp" in self.able else 1, "", "")
         if words[0] == "vtysh":
             return Completed(0, self._vtysh(words[2::2]), "")
+        if words[0] == "virsh":
+            return Completed(0, self._virsh(*words[2:]), "")
         if words[0] == "unshare":
             return Completed(1, "\n".join(self.able), "")
         try:
-            result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-4", "-6")])
+            result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-6")])
         except ValueError as error:
             return Completed(1, "", str(error))
         except KeyError as error:
@@ -181,7 +186,7 @@ class SimulatedKernel:
         match words:
             case ["ip", "-V"]:
                 return None
-            case ["ip", "rule", "show"]:
+            case ["ip", "rule", "show"] | ["ip", "-4", "rule", "show"]:
                 return []
             case ["ip", "addr", "show"] | ["ip", "link", "show"]:
                 return [self._show_link(name) for name in self.links]
@@ -213,6 +218,14 @@ class SimulatedKernel:
             case _:
                 raise ValueError(f"not simulated: {' '.join(words)}")
         return None
+
+    def _virsh(self, verb: str, *names: str) -> str:
+        if verb == "list":
+            return "\n".join(self.guests)
+        if verb == "domstate":
+            return self.guests[names[0]]
+        self.guests[names[0]] = _VERBS[verb]
+        return ""
 
     def _vtysh(self, said: Sequence[str]) -> str:
         if said[0].startswith("show "):
