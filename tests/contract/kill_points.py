@@ -21,10 +21,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -334,10 +335,13 @@ def soak(rounds: int, seed: int, workers: int, folder: Path) -> Counter[str]:
     Raises `AssertionError` with the seed of the round in which something wasn't as before.
     """
     done: Counter[str] = Counter()
+    over = threading.Event()
 
     def work(number: int) -> None:
         with World(folder / str(number)) as world:
             for each in range(number, rounds, workers):
+                if over.is_set():
+                    return
                 try:
                     what, ended = world.round(random.Random(f"{seed} {each}"))
                 except AssertionError as error:
@@ -346,8 +350,11 @@ def soak(rounds: int, seed: int, workers: int, folder: Path) -> Counter[str]:
                 print(f"round {each}: {what}; faults ended by {told(ended)}; clean", flush=True)
 
     with ThreadPoolExecutor(workers) as pool:
-        for future in [pool.submit(work, number) for number in range(min(workers, rounds))]:
-            future.result()
+        try:
+            for future in as_completed([pool.submit(work, number) for number in range(min(workers, rounds))]):
+                future.result()
+        finally:
+            over.set()
     return done
 
 
