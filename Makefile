@@ -71,10 +71,12 @@ lab-status: setup ## what of the lab is up
 
 .PHONY: bench
 bench: site ## measure against the figures to beat
+	python tests/bench/targets.py
 	python tests/bench/bench.py
 
 .PHONY: soak
-soak: site ## the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
+soak: site ## 200 random kill points, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
+	python tests/contract/kill_points.py --rounds 200
 	pytest --durations 12 -m "lab and soak" tests/lab
 	python scripts/run_scenarios.py site_dark
 	ansible-playbook playbooks/storage.yml

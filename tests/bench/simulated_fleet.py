@@ -53,6 +53,10 @@ class SlowKernel(SimulatedKernel):
         return super().run(argv, input, timeout)
 
 
+class Ended(Stopped, SystemExit):
+    """Stops a runner, and ends the threads that it has started."""
+
+
 class RunnerClock(Clock):
     """The clock of a runner, which a unit's end interrupts."""
 
@@ -61,7 +65,7 @@ class RunnerClock(Clock):
 
     def sleep(self, seconds: float) -> None:
         if self.ended.wait(max(0.0, seconds)):
-            raise Stopped
+            raise Ended
 
 
 class ThreadTimers(Timers):

@@ -15,8 +15,11 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".collections"))
 
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import bundle, name_of
@@ -114,8 +117,6 @@ def abort_later(engine: Engine, after: float) -> None:
 
 
 def phases(engine: Engine) -> dict[str, float]:
-    from datetime import datetime
-
     return {
         phase["name"]: (
             datetime.fromisoformat(phase["ended"]) - datetime.fromisoformat(phase["started"])

@@ -207,11 +207,13 @@ class Engine:
         }
         (home / "work.json").write_text(json.dumps(work))
         theirs, self.pipe = os.pipe()
-        self.process = subprocess.Popen(
-            [sys.executable, "-B", "-m", ENGINE, str(home / "work.json"), str(theirs)],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=(theirs,), start_new_session=True,
-            env={**os.environ, "PYTHONPATH": sys.path[0]},
-        )  # fmt: skip
+        self.complaints = world.folder / "engine.log"
+        with self.complaints.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-B", "-m", ENGINE, str(home / "work.json"), str(theirs)],
+                stdout=subprocess.PIPE, stderr=log, bufsize=0, pass_fds=(theirs,), start_new_session=True,
+                env={**os.environ, "PYTHONPATH": sys.path[0]},
+            )  # fmt: skip
         os.close(theirs)
 
     def __enter__(self) -> Self:
@@ -241,7 +243,8 @@ class Engine:
         for last in self._lines(PATIENCE_S):
             if json.loads(last).get("phase") == phase:
                 return
-        raise AssertionError(f"the drill didn't come to the phase {phase}: {last.decode()}")
+        said = self.complaints.read_text()
+        raise AssertionError(f"the drill didn't come to the phase {phase}: {last.decode()} {said}")
 
     def listen(self, seconds: float) -> None:
         for _line in self._lines(seconds):
