@@ -67,6 +67,8 @@ def test_what_is_asked_is_told_and_recognised(options: dict[str, Any], wanted: d
             {"limit": 10, "loss_gemodel_percent": [1.0, 10.0]},
         ),
         ({}, {"limit": 10, "loss_percent": 3.0}),
+        ({"limit": 10**400}, {"limit": 10}),
+        ({"limit": 10, "loss_percent": 10**400}, {"limit": 10, "loss_percent": 3.0}),
         ({"limit": 10, "loss_percent": 3.0, "seed": 1}, {"limit": 10, "loss_percent": 3.0, "seed": 42}),
     ],
 )
