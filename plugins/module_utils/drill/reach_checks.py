@@ -57,8 +57,10 @@ class Ping(Asked):
 
     def faults(self, answer: Answer, context: Context) -> list[str]:  # noqa: ARG002
         value = answer.value
+        if "received" not in value:
+            return ["it is not known"]
         if not self.answers:
-            return ["it answers, and should not"] if value.get("received") else []
+            return ["it answers, and should not"] if value["received"] else []
         if not answer.ok:
             return ["no answer"]
         found = []

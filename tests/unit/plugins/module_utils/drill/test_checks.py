@@ -245,6 +245,7 @@ def test_answers(
 
 
 NEVER_ASKED = {
+    "ping": {"from": KVM, "to": "kanazawa-kvm1", "answers": False},
     "tcp": {**TCP, "connects": False},
     "bgp": {"node": ROUTER, "to": "naist", "present": False},
     "bfd": {"node": ROUTER, "neighbor": "osaka", "up": False},
