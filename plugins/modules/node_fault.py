@@ -52,7 +52,7 @@ options:
     description:
       - How much O(fault=memory_pressure) leaves of the memory that is available, at least V(64mib); instead of O(take).
       - How much room O(fault=disk_full) leaves, by default none; V(64mib) or more where the
-        journal of the faults is.
+        journal of the faults is, and in V(/run).
     type: str
   path:
     description: A directory on the disk concerned. For V(disk_slow) and V(disk_failing) it may be the device itself.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MIB = 2**20
+_RUN = "/run"
 # No lease is longer. A load that nobody ends, for whatever reason, ends by itself.
 _LONGEST_S = DAY_S
 _PROCESSORS = re.compile(r"^(\d{1,6})$", re.MULTILINE)
@@ -90,14 +91,18 @@ class Load(Resource):
         return argv, {} if shown["ActiveState"] in ("inactive", "failed") else shown
 
     def _file_system(self, path: str) -> Entry:
-        """What is free where `path` is, and whether the journal is there too; of the journal's folder what exists."""
-        folders = [self._journal, *map(str, PurePosixPath(self._journal).parents)]
+        """What is free where `path` is, and whether the program keeps something there: its journal, or what is in /run.
+
+        Of the journal's folder there may only be one above it yet.
+        """
+        folders = [self._journal, *map(str, PurePosixPath(self._journal).parents), _RUN]
         stat = ("stat", "-L", "-c", "%d|%F|%n", "--", path, *folders)
         found = [line.split("|", 2) for line in self._runner.run(stat).out.splitlines()]
         if not found or found[0][1:] != ["directory", path]:
-            return {"free_mib": None, "has_journal": False}
+            return {"free_mib": None, "needed": False}
         size, free = self._numbers(("stat", "-f", "-c", "%S %f", "--", path), _ROOM)
-        return {"free_mib": size * free // _MIB, "has_journal": [found[0][0]] == [each[0] for each in found[1:2]]}
+        needed = [*found[1:2], *(each for each in found[1:] if each[2] == _RUN)]
+        return {"free_mib": size * free // _MIB, "needed": found[0][0] in [each[0] for each in needed]}
 
     def _numbers(self, argv: Op, pattern: re.Pattern[str]) -> list[int]:
         found = pattern.search(output(self._runner, argv))

@@ -155,8 +155,8 @@ class DiskFull(_OnDirectory):
     @classmethod
     def shortage(cls, params: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
         leave, free = params.get("leave", 0), entry["free_mib"]
-        if entry["has_journal"] and leave < LEAST_ROOM:
-            return f"the journal of the faults is on the file system of {params['path']}: leave {LEAST_ROOM}mib or more"
+        if entry["needed"] and leave < LEAST_ROOM:
+            return f"the leases or the journal need room on the file system of {params['path']}: leave {LEAST_ROOM}mib"
         if free <= leave:
             return f"only {free} MiB are free in {params['path']} already: leave less"
         return None

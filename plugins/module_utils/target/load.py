@@ -58,7 +58,7 @@ def calculate(workers: int, share: float, tell: Tell, sleep: Callable[[float], N
 
 def hold(size: int, tell: Tell, sleep: Callable[[float], None]) -> None:
     """Hold `size` bytes of memory, each page of them written to."""
-    memory = mmap.mmap(-1, size)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     tell({"held_mib": 0})
     for begin in range(0, size, _CHUNK):
         end = min(begin + _CHUNK, size)

@@ -35,7 +35,12 @@ class SimulatedNode:
         self.loads: dict[str, str] = {}
         self.available_mib = 1000
         # By path: the number of the file system's device, and the blocks of 4 KiB that are free there.
-        self.folders = {"/": (2049, 500_000), "/var/lib": (2049, 500_000), "/srv": (64768, 100_000)}
+        self.folders = {
+            "/": (2049, 500_000),
+            "/var/lib": (2049, 500_000),
+            "/srv": (64768, 100_000),
+            "/run": (26, 20_000),
+        }
         self.devices: dict[tuple[int, int], tuple[str, list[str]]] = {(253, 0): ("vg-srv", LINEAR)}
         self.inactive: dict[str, list[str]] = {}
         self.mounts = {(253, 0): ["/srv"], (8, 1): ["/"]}

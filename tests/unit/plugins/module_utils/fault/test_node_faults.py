@@ -141,7 +141,8 @@ def test_a_disk_that_cannot_be_covered_safely_is_refused(
     [
         ("disk_slow", {"path": "/nope", "delay": "5ms"}, "there is no /nope on this target"),
         ("disk_slow", {"path": "/var/lib", "delay": "5ms"}, "/var/lib is not on a device of the device mapper"),
-        ("disk_full", {"path": "/"}, "the journal of the faults is on the file system of /: leave 64mib or more"),
+        ("disk_full", {"path": "/"}, "the leases or the journal need room on the file system of /: leave 64mib"),
+        ("disk_full", {"path": "/run", "leave": "63mib"}, "need room on the file system of /run: leave 64mib"),
         ("disk_full", {"path": "/srv", "leave": "1gib"}, "only 390 MiB are free in /srv already: leave less"),
         ("disk_pressure", {"path": "/nope"}, "there is no directory /nope on this target"),
         ("memory_pressure", {"leave": "1gib"}, "only 1000 MiB of memory are available already: leave less"),

@@ -165,7 +165,7 @@ def test_a_load_of_the_program_says_that_it_has_begun(tmp_path: Path) -> None:
 
 def test_a_load_is_no_more_urgent_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
     urgent: list[bool] = []
-    monkeypatch.setattr(main, "be_punctual", lambda: urgent.append(True))
+    monkeypatch.setattr(main, "be_punctual", lambda **_options: urgent.append(True))
     for argv in (["load", "{}"], ["expire", "x"]):
         monkeypatch.setattr(sys, "argv", ["okiagari.pyz", *argv])
         assert main.main() == 1
