@@ -243,7 +243,7 @@ def standing(kind: str, asked: dict[str, Any]) -> Iterator[None]:
     from okiagari.fault.kinds import KINDS  # type: ignore[import-not-found]
     from okiagari.fault.linux import LinuxBackend  # type: ignore[import-not-found]
 
-    backend, fault = LinuxBackend(InNamespace(), (), "/nowhere"), KINDS[kind]
+    backend, fault = LinuxBackend(InNamespace()), KINDS[kind]
     params = fault.parse("fidelity", {"interface": INTERFACE, **asked})
     before = backend.gather([fault.claim(params)])
     converge(backend, fault.want(params, before))

@@ -17,6 +17,7 @@ from .model import Range
 
 T = TypeVar("T")
 
+_FEW = 30
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -37,7 +38,8 @@ class Reader:
         self.values = {str(key): item for key, item in value.items() if item is not None}
         for key in value:
             if str(key) not in allowed:
-                message = f"there is no such key here, only {', '.join(allowed)}"
+                others = f", only {', '.join(allowed)}" if len(allowed) <= _FEW else ""
+                message = f"there is no such key here{others}"
                 self.problem(shown(key), message, nearest(str(key), allowed))
 
     def with_values(self, values: Mapping[str, object]) -> Reader:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import BadValue
 from ..values import whole
-from .mapper import types_of
 from .kind import Kind
+from .mapper import types_of
 from .parameters import delay, directory
 
 if TYPE_CHECKING:

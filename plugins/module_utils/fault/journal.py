@@ -25,7 +25,7 @@ class Record:
     `before` is the claimed state just before the injection, `want` what the fault makes of it, and `undo` the
     operations that lead back, for people. `state` becomes `injected` and `touched` true *before* the change is made
     (`injected_at` is still None then), so that a crash in between is undone too. `steps` are the changes since the
-    injection, each with `at`, `params` and `installed`. `armed_monotonic` is `armed_at` by the clock that nobody can set.
+    injection, each with `at`, `params` and `installed`. `armed_monotonic` is `armed_at` by the clock that nobody sets.
     """
 
     fault: Fault

@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
-from . import classify, frr, libvirt_power, netem, routes
+from . import classify, frr, libvirt_power, netem, node, routes
 from .backend import Backend, Leftover, Op
-from .clock import WallClock
-from .mapper import Device
-from .load import Load
 from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL, SCOPED_HANDLE
-from .service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,15 +32,6 @@ tc qdisc add dev lo root netem loss 1% && echo netem
 tc qdisc replace dev lo root handle 1: prio &&
 tc filter add dev lo parent 1: protocol 802.1ad flower vlan_id 1 vlan_ethtype 802.1Q cvlan_id 1 && echo flower
 """)  # fmt: skip
-
-# What a node can do besides. Nothing is loaded or set for this; the kernel loads what a device needs.
-_TRY_NODE = ("sh", "-c", """
-test -d /run/systemd/system && echo service && test -e /sys/fs/cgroup/cgroup.controllers && echo freezer
-grep -q "^CapEff:.*[2367abef]......$" /proc/self/status && echo clock
-dmsetup version >&2 && echo dm && for each in delay flakey; do modprobe -nq dm-$each && echo dm_$each; done
-""")  # fmt: skip
-
-_OF_NODE = {"service", "freezer", "clock", "dm", "dm_delay", "dm_flakey"}
 
 _NAMES: Shape = [{"ifname": routes.NAME}]
 _ADDRESS: dict[str, Shape] = {
@@ -79,21 +66,13 @@ Shown = list[dict[str, Any]]
 
 
 class LinuxBackend(Backend):
-    """Links, qdiscs, routes and the node itself, of the Linux that `runner` runs on.
-
-    `program` is how this very program is called there, and `journal` where it keeps the journal of faults.
-    """
+    """Links, qdiscs and routes of the Linux that `runner` runs on; and what else of it `resources` has."""
 
     name = "linux"
 
-    def __init__(self, runner: Runner, program: Sequence[str], journal: str) -> None:
+    def __init__(self, runner: Runner, resources: Mapping[str, Resource] | None = None) -> None:
         self._runner = runner
-        self._resources: dict[str, Resource] = {
-            "load": Load(runner, program, journal),
-            "device": Device(runner, journal),
-            "clock": WallClock(runner),
-            "service": Service(runner),
-        }
+        self._resources = resources or {}
         self._capabilities: frozenset[str] | None = None
 
     def capabilities(self) -> frozenset[str]:
@@ -106,7 +85,8 @@ class LinuxBackend(Backend):
             if self._runner.run(libvirt_power.TRY).rc == 0:
                 able.add("power")
             able |= set(self._runner.run(_TRY).out.split()) & {"netem", "flower"}
-            able |= set(self._runner.run(_TRY_NODE).out.split()) & _OF_NODE
+            if self._resources:
+                able |= set(self._runner.run(node.TRY).out.split()) & node.CAPABILITIES
             if "netem" in able:
                 able.add("drop")
             self._capabilities = frozenset(able)

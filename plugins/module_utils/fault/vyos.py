@@ -43,7 +43,7 @@ class VyosDevice(Device):
     def __init__(self, session: Session) -> None:
         self._session = session
         self._runner = _Programs(session)
-        self._kernel = LinuxBackend(self._runner, program=(), journal="")
+        self._kernel = LinuxBackend(self._runner)
 
     def capabilities(self) -> frozenset[str]:
         if self._session.version().number < _OLDEST:

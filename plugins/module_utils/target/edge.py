@@ -14,6 +14,7 @@ from ..errors import OkiagariError
 from ..fault.kinds import find_kind
 from ..fault.linux import LinuxBackend
 from ..fault.model import Fault, parse_fault
+from ..fault.node import resources
 from ..proxy import DEVICE_SPEC, open_proxy
 from ..reconcile import Content, Outcome, reconcile
 from ..runner import ModuleRunner
@@ -47,7 +48,7 @@ def keeper_of(module: Any, places: Places, program: Path) -> Keeper:
     runner = ModuleRunner(module)
     timers = SystemdTimers(runner)
     called = command(program)
-    backend = LinuxBackend(runner, called, str(places.journal))
+    backend = LinuxBackend(runner, resources(runner, called, str(places.journal)))
     return Keeper(backend, Store(places), timers, Clock(), boot_id(), called)
 
 

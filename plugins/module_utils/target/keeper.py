@@ -150,7 +150,7 @@ class Keeper:
             self.store.save(record)
             try:
                 self.backend.apply(self.backend.render(record.installed, record.want))
-                at = self.clock.now()
+                at = self._time(record)
                 record.installed = converge(self.backend, record.want)
             except OkiagariError as error:
                 record.error = f"not changed: {error}"

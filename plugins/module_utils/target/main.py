@@ -55,8 +55,9 @@ class Commands:
     @cached_property
     def backend(self) -> Backend:
         from ..fault.linux import LinuxBackend
+        from ..fault.node import resources
 
-        return LinuxBackend(self.runner, self.program, str(self.places.journal))
+        return LinuxBackend(self.runner, resources(self.runner, self.program, str(self.places.journal)))
 
     @cached_property
     def keeper(self) -> Keeper:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault import frr
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux import LinuxBackend
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.node import resources
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.keeper import Keeper
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.store import Store
@@ -368,7 +369,7 @@ class SimulatedKernel:
 
 def backend_of(runner: Runner) -> LinuxBackend:
     """Give the back-end over a simulated kernel."""
-    return LinuxBackend(runner, ("python3", "okiagari.pyz"), "/var/lib/okiagari/journal")
+    return LinuxBackend(runner, resources(runner, ("python3", "okiagari.pyz"), "/var/lib/okiagari/journal"))
 
 
 class HandClock(Clock):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.okiagari.testbed.plugins.module_utils.fault import clock, device
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault import clock, mapper
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ class SimulatedNode:
                 return "\n".join(self._named()[name])
             case ["dmsetup", verb, *options]:
                 return self._mapper(verb, options[-1])
-            case ["sh", "-c", device._COPY, "sh", source, verb, *options]:
+            case ["sh", "-c", mapper._COPY, "sh", source, verb, *options]:
                 return self._copy(self._named()[source], verb, options[-1])
-            case ["sh", "-c", device._COVER, "sh", name, helper, line]:
+            case ["sh", "-c", mapper._COVER, "sh", name, helper, line]:
                 [(major, minor)] = [place for place, (each, _table) in self.devices.items() if each == helper]
                 self.inactive[name] = [line.replace("BELOW", f"{major}:{minor}")]
                 return ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.fault import clock, device
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault import clock, mapper
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import Fault, parse_fault
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import probes, snapshot, storage
@@ -75,7 +75,7 @@ ENTRIES = (
 )
 CHANGING = {
     "add", "del", "set", "configure terminal", "stop", "start", "create", "load", "resume", "remove",
-    device._COVER, clock._STEP[-1],
+    mapper._COVER, clock._STEP[-1],
 }  # fmt: skip
 WORDS = [
     Completed(0, "", ""), Completed(0, "\n", ""), Completed(1, "", ""), Completed(2, "", "\n\n"),
