@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def fault(kind: str, lease: float = 30.0, **params: Any) -> dict[str, Any]:
@@ -188,6 +191,63 @@ def test_drill_runs_without_a_controller(targets: Any) -> None:
     assert not one.ok("status", {"drill": "cut-1"})["running"]
     assert one.ok("heal") == {"found": [], "healed": [], "left": []}
     assert one.ok("snapshot") == before
+
+
+def waiting(name: str, to: str, lasts: float, within: float, **event: Any) -> dict[str, Any]:
+    when = {**event, "within": within}
+    return {"id": name, "kind": "route_blackhole", "params": {"prefix": to}, "at": 0.0, "for": lasts, "when": when}
+
+
+def test_faults_come_with_their_events(targets: Any, tmp_path: Path) -> None:
+    one, _two = targets
+    before = one.ok("snapshot")
+    log = tmp_path / "log"
+    log.write_text("ready 0\n")
+    override = {"prefix": "10.2.0.0/24", "via": "10.254.0.2"}
+    faults = [
+        {"id": "cause", "kind": "route_override", "params": override, "at": 1.0, "for": 30.0},
+        waiting("effect", "2001:db8:98::/48", 1.0, 30.0, type="route", prefix="10.2.0.0/24", via=["10.254.0.2"]),
+        waiting("logged", "2001:db8:97::/48", 1.0, 30.0, type="log", file=str(log), matches=r"ready [1-9]"),
+        waiting("never", "10.77.0.0/16", 1.0, 1.0, type="log", file=str(log), matches="done"),
+    ]
+    one.ok("arm", {"drill": "d", "t0": one.ok("hello")["time"] + 5.0, "ends": 40.0, "faults": faults})
+
+    def state() -> dict[str, str]:
+        return {receipt["id"]: receipt["state"] for receipt in one.ok("status", {"drill": "d"})["faults"]}
+
+    wait_for("the effect follows its cause", lambda: state()["effect"] == "undone")
+    assert state() == {"cause": "injected", "effect": "undone", "logged": "armed", "never": "failed"}
+    with log.open("a") as file:
+        file.write("ready 1\n")
+    wait_for("what was logged has its effect", lambda: state()["logged"] == "undone")
+    collected = one.ok("collect", {"drill": "d"})
+    receipts = {receipt["id"]: receipt for receipt in collected["faults"]}
+    assert receipts["cause"]["injected_at"] <= receipts["effect"]["injected_at"] < receipts["logged"]["injected_at"]
+    assert receipts["never"]["error"] == "not injected: its event did not come within 1 s"
+    assert {event["fault"]: event["detail"] for event in collected["events"] if event["event"] == "seen"} == {
+        "effect": "the route to 10.2.0.0/24 leads to 10.254.0.2", "logged": "logged: ready 1",
+    }  # fmt: skip
+    one.ok("abort", {"drill": "d"})
+    assert one.ok("snapshot") == before
+    assert one.ok("heal") == {"found": [], "healed": [], "left": []}
+
+
+def test_the_lease_of_a_fault_that_came_early_ends_early(targets: Any) -> None:
+    one, _two = targets
+    before = one.ok("snapshot")
+    early = waiting("early", "10.77.0.0/16", 5.0, 600.0, type="route", prefix="10.2.0.0/24", via=["10.254.1.2"])
+    t0 = one.ok("hello")["time"] + 5.0
+    one.ok("arm", {"drill": "d", "t0": t0, "ends": 700.0, "faults": [early]})
+
+    def lease() -> float:
+        return float(one.ok("status", {"drill": "d"})["faults"][0]["lease_ends_at"]) - t0
+
+    assert lease() > 600
+    wait_for("its lease is shortened", lambda: lease() < 60)
+    assert one.ok("snapshot") != before
+    one.sh(f"kill -9 $(cat {one.folder}/run/units/okiagari-drill-d)")
+    wait_for("the lease has ended", lambda: one.ok("snapshot") == before)
+    assert one.ok("status", {"drill": "d"})["faults"][0]["undone_by"] == "lease"
 
 
 def test_abort_ends_a_drill_now(targets: Any) -> None:

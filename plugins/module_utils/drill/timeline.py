@@ -56,9 +56,8 @@ def read_timeline(top: Reader, drill: str, places: Places, seed: int) -> Timelin
     """Read the key `timeline`; what is wrong with it goes to the problems of `top`. The same seed chooses the same."""
     found = Timeline()
     for index, value in enumerate(top.items("timeline")):
-        for item in _items(
-            _Item(f"timeline[{index}]", str(index + 1), value, further_keys=("parallel",)), top.problems
-        ):
+        given = _Item(f"timeline[{index}]", str(index + 1), value, further_keys=("parallel",))
+        for item in _items(given, top.problems):
             _read(item, drill, places, seed, top.problems, found)
     return found
 
@@ -101,21 +100,28 @@ def _read(item: _Item, drill: str, places: Places, seed: int, problems: list[Pro
             _check(known, Reader({**entry.values, key: other}, item.where, allowed, []), places, rounds[0][1], problems)
     found.choices += [(f"{item.where}.{key}", shown(value)) for key, value in chosen.items()]
     events = _events(entry, [share for share, _steps in placed], places)
-    if at is None or lasts is None:
-        return
-    for turn, (begin, long) in enumerate(rounds):
-        targets: Counter[str] = Counter()
-        for share, steps in placed:
-            targets[share.target] += 1
-            fault_id = f"{drill}-{item.number}-{share.target}"
-            fault_id += f"-{targets[share.target]}" if targets[share.target] > 1 else ""
-            fault_id += f"-r{turn + 1}" if turn else ""
-            found.faults.append(
-                Fault(
-                    fault_id, share.kind, share.target, share.params, item.begins + at + begin, long, share.circuit,
-                    share.by, share.silences, share.ends_programs, steps, events.get(share.target),
-                )
-            )  # fmt: skip
+    if at is not None and lasts is not None:
+        for turn, (begin, long) in enumerate(rounds):
+            again = f"-r{turn + 1}" if turn else ""
+            found.faults += _faults(f"{drill}-{item.number}", again, item.begins + at + begin, long, placed, events)
+
+
+def _faults(
+    name: str,
+    again: str,
+    at: float,
+    lasts: float,
+    placed: list[tuple[Placed, tuple[Step, ...]]],
+    events: Mapping[str, When],
+) -> Iterator[Fault]:
+    targets: Counter[str] = Counter()
+    for share, steps in placed:
+        targets[share.target] += 1
+        number = f"-{targets[share.target]}" if targets[share.target] > 1 else ""
+        yield Fault(
+            f"{name}-{share.target}{number}{again}", share.kind, share.target, share.params, at, lasts, share.circuit,
+            share.by, share.silences, share.ends_programs, steps, events.get(share.target),
+        )  # fmt: skip
 
 
 def _options(entry: Reader) -> dict[str, list[object]]:
