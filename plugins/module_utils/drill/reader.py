@@ -17,7 +17,7 @@ from .model import Range
 
 T = TypeVar("T")
 
-_FEW = 30
+_FEW = 25
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -36,11 +36,10 @@ class Reader:
             self.problem("", "is not a mapping")
             return
         self.values = {str(key): item for key, item in value.items() if item is not None}
+        others = f", only {', '.join(allowed)}" if len(allowed) <= _FEW else ""
         for key in value:
             if str(key) not in allowed:
-                others = f", only {', '.join(allowed)}" if len(allowed) <= _FEW else ""
-                message = f"there is no such key here{others}"
-                self.problem(shown(key), message, nearest(str(key), allowed))
+                self.problem(shown(key), f"there is no such key here{others}", nearest(str(key), allowed))
 
     def with_values(self, values: Mapping[str, object]) -> Reader:
         """Give a reader of other values at the same place, all of whose keys are known to be right."""

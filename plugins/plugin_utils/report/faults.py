@@ -46,8 +46,9 @@ def name_of(fault: dict[str, Any]) -> str:
 
 
 def window_of(fault: dict[str, Any]) -> str:
-    """From when to when: 5-25 s; empty if not known."""
-    start = number(fault.get("at"))
+    """From when to when: 5-25 s; empty if not known. For a fault that waited, as it was."""
+    came = number(fault.get("injected"))
+    start = number(fault.get("at")) if not fault.get("when") else None if came is None else round(came, 1)
     length = number(fault.get("for"))
     if start is None:
         return ""

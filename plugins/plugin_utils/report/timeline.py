@@ -67,7 +67,10 @@ def _bar(fault: dict[str, Any], axis: Axis) -> tuple[str, Element]:
     if start is None:
         at = number(fault.get("at")) or 0.0
         until = at + (number(fault.get("for")) or 0.0)
-        return f"planned at {instant(at)}, not injected", _span(axis, at, until, "planned", "not injected")
+        words = (
+            f"waited from {instant(at)} on: {text(fault['when'])}" if fault.get("when") else f"planned at {instant(at)}"
+        )
+        return f"{words}, not injected", _span(axis, at, until, "planned", "not injected")
     if end is None:
         return f"injected {instant(start)}, no undoing known", _span(
             axis, start, axis.last, "open", f"from {instant(start)}, not undone"

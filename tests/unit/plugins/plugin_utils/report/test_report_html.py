@@ -116,6 +116,14 @@ def test_infrastructure_page_names_the_target(samples: Any) -> None:
     assert "not injected" in text
 
 
+def test_a_fault_that_waited_is_shown_when_it_came(samples: Any) -> None:
+    report = samples["held"]()
+    report["faults"][0].update(at=0.0, when="its route to naist changes", injected=7.04)
+    assert "7\u201327\u00a0s" in render_html(report)
+    report["faults"][0].update(injected=None, undone=None)
+    assert "on: its route to naist changes, not injected" in render_html(report)
+
+
 def test_differences_are_shown_beside_each_other(samples: Any) -> None:
     text = Page(render_html(samples["not_restored"]())).text
     assert "2 items differ" in text
