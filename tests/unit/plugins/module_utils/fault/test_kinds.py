@@ -50,6 +50,7 @@ def fault(kind: str, lease: Any = 20, **params: Any) -> dict[str, Any]:
         (fault("mtu", interface="a", mtu="1400"), {"interface": "a", "mtu": 1400}, "link:a"),
         (fault("route_override", prefix="10.2.0.0/16", via="10.254.0.3"),
          {"prefix": "10.2.0.0/16", "via": "10.254.0.3"}, "route:10.2.0.0/16"),
+        (fault("pause", machine="exp1-web-1"), {"machine": "exp1-web-1"}, "power:exp1-web-1"),
         (fault("route_blackhole", prefix="10.2.0.1"), {"prefix": "10.2.0.1/32"}, "route:10.2.0.1/32"),
         (fault("route_blackhole", prefix="2001:DB8::/32"), {"prefix": "2001:db8::/32"}, "route:2001:db8::/32"),
     ],

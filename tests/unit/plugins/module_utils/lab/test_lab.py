@@ -18,7 +18,9 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.errors import Oki
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, NodePlan, plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import lab as lab_module
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab.node import LabNode, states_of
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.provider import Provider
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab.space import LabSpace
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import loads
 
@@ -132,6 +134,27 @@ def start(lab: Lab, script: str = READY, node: str = "a-r1", image: str = "image
     provider = Shell(Path("/cache") / image, script)
     lab.start(PLAN.node(node), provider)
     return provider
+
+
+def test_a_node_is_started_again_without_plan_or_provider(lab: Lab) -> None:
+    start(lab)
+    lab.wait_ready("a-r1", 20)
+    node = LabNode(LabSpace(lab.directory), "a-r1")
+    node.cut()
+    assert node.state() == "stopped"
+    again = lab.node("a-r1")
+    again.switch_on(again.last_start())
+    lab.wait_ready("a-r1", 20)
+    assert states_of(lab.space) == {"a-r1": "running"}
+    assert (again.directory / "console.previous.log").is_file()
+
+
+def test_a_node_that_nobody_knows_how_to_start_is_told(lab: Lab) -> None:
+    start(lab)
+    record = lab.node_directory("a-r1") / "node.json"
+    record.write_text(json.dumps({"provider": "shell"}))
+    with pytest.raises(OkiagariError, match=r"it isn't known how a-r1 is started \(its record.command is missing\)"):
+        lab.node("a-r1").last_start()
 
 
 def test_further_disks_are_empty_take_no_room_and_are_kept(lab: Lab) -> None:
