@@ -39,6 +39,8 @@ os.execvp(sys.argv[3], sys.argv[3:])"""
 class ProcessTimers(Timers):
     """Each unit is a process in a session of its own, its number in a file."""
 
+    unit_is = "process"
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)

@@ -40,14 +40,14 @@ def _overtaken(drill: Drill) -> Iterator[Problem]:
 def _unanswerable(drill: Drill) -> Iterator[Problem]:
     for probe in drill.probes:
         for silent in drill.faults:
-            node = _dumb(drill, probe, silent)
+            node = _unable(drill, probe, silent)
             if node:
                 message = f"nothing would be known of it: {node} has a {silent.kind} from {silent.at:g} s on"
                 yield Problem("", None, probe.name, message)
                 break
 
 
-def _dumb(drill: Drill, probe: Probe, silent: Fault) -> str | None:
+def _unable(drill: Drill, probe: Probe, silent: Fault) -> str | None:
     """Give the node that a probe needs, and that a fault keeps from answering."""
     needed = _measuring(drill, probe) if silent.ends_programs else set()
     if isinstance(probe.check, Asked) and probe.during and _meets(silent, *probe.span(drill.until)):

@@ -277,7 +277,7 @@ class Keeper:
                 found.append(("fault", record.fault.id, f"{detail}: {record.error}" if record.error else detail))
         found += [(leftover.what, leftover.name, leftover.detail) for leftover in self.backend.leftovers()]
         for unit in self.timers.units():
-            found.append(("lease" if unit.startswith(LEASE_PREFIX) else "drill", unit, "systemd unit"))
+            found.append(("lease" if unit.startswith(LEASE_PREFIX) else "drill", unit, self.timers.unit_is))
         return [{"what": what, "name": name, "detail": detail} for what, name, detail in found]
 
     def _look(self, record: Record, others: Iterable[Record]) -> None:

@@ -40,6 +40,8 @@ _PATIENCE_S = 5.0
 class LabTimers(Timers):
     """`UNIT.timer` are the processes that wait, `UNIT.service` those that do something. Their output goes to `log`."""
 
+    unit_is = "process of the lab"
+
     def __init__(self, space: LabSpace, log: Path) -> None:
         self._space = space
         self._log = log

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import OkiagariError
 from ..fault.lease import arm_argv, service_argv
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 class Timers(ABC):
     """Starts commands that outlive the process, the session and the connection that asked for them."""
+
+    unit_is: ClassVar[str]
+    """What a unit is, for people."""
 
     @abstractmethod
     def available(self) -> bool:
@@ -51,6 +54,8 @@ class Timers(ABC):
 
 class SystemdTimers(Timers):
     """Transient systemd units."""
+
+    unit_is = "systemd unit"
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner

@@ -13,6 +13,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...module_utils.drill.statistics import Clock
@@ -20,7 +21,6 @@ from ...module_utils.errors import OkiagariError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 DIRECTORY = "/run/okiagari"
 _ABSENT = 90
@@ -181,7 +181,14 @@ class LabRemote(LocalRemote):
 
     def __init__(self, name: str, variables: Mapping[str, Any], program: Program) -> None:
         super().__init__(name, variables, program)
-        self._about = f"--lab {shlex.quote(str(variables['okiagari_lab']))} "
+        self._lab = Path(str(variables["okiagari_lab"]))
+        self._about = f"--lab {shlex.quote(str(self._lab))} "
+
+    def _ship(self, timeout: float) -> None:
+        # A lab's directory is the lab: without one nothing may be made there.
+        if not self._lab.is_dir():
+            raise UnreachableError(f"{self.name}: there is no lab in {self._lab}: run playbooks/lab_up.yml")
+        super()._ship(timeout)
 
 
 class SshRemote(ShellRemote):

@@ -99,6 +99,7 @@ def test_a_lab_that_is_not_up_is_told_before_anything_is_armed(project: Any) -> 
     code, out = project.run()
     assert code == 4, out
     assert f"lab@localhost: there is no lab in {project.path / 'lab'}" in project.report()["reason"][0]
+    assert not (project.path / "lab").exists()
     assert not list(project.path.glob("targets/*/program.json"))
 
 

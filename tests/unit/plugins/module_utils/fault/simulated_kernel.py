@@ -391,6 +391,8 @@ class HandClock(Clock):
 class HandTimers(Timers):
     """Timers that only remember; `refuse` makes arming fail."""
 
+    unit_is = "simulated unit"
+
     def __init__(self) -> None:
         self.armed: dict[str, tuple[float, tuple[str, ...]]] = {}
         self.services: dict[str, tuple[str, ...]] = {}

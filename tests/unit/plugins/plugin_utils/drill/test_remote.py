@@ -57,9 +57,14 @@ def test_the_program_is_shipped_once(tmp_path: Path) -> None:
 
 def test_the_power_of_a_labs_nodes_is_asked_for_on_this_machine(tmp_path: Path) -> None:
     said = program(tmp_path, "import json, sys; sys.stdin.read(); print(json.dumps({'argv': sys.argv[1:]}))\n")
-    variables = {"okiagari_lab": str(tmp_path / "a lab"), "okiagari_directory": str(tmp_path / "run")}
+    lab = tmp_path / "a lab"
+    variables = {"okiagari_lab": str(lab), "okiagari_directory": str(lab / "power")}
     remote = connect("lab@localhost", variables, said, tmp_path, 0)
-    assert remote.call("hello") == {"argv": ["--lab", str(tmp_path / "a lab"), "hello"]}
+    with pytest.raises(UnreachableError, match="lab@localhost: there is no lab in"):
+        remote.call("hello")
+    assert not lab.exists()
+    lab.mkdir()
+    assert remote.call("hello") == {"argv": ["--lab", str(lab), "hello"]}
 
 
 def test_the_inventory_decides_how_ssh_is_called(tmp_path: Path, arguments: Path) -> None:
