@@ -71,6 +71,8 @@ class RunnerClock(Clock):
 class ThreadTimers(Timers):
     """Leases and runners as threads."""
 
+    unit_is = "thread"
+
     def __init__(self, target: ResidentTarget) -> None:
         self._target = target
         self._leases: dict[str, threading.Timer] = {}
