@@ -74,9 +74,10 @@ class Mtu(InterfaceKind):
 
 
 def _down(link: Mapping[str, Any]) -> dict[str, Any]:
-    """What the kernel makes of a link: it keeps the IPv4 addresses, and takes the IPv6 ones and the routes."""
+    """What becomes of a link: Linux keeps the IPv4 addresses, and takes the IPv6 ones and the routes."""
+    # Only Linux tells of VLANs.
     kept = [address for address in link["addresses"] if not _is_ipv6(address)]
-    vlans = {name: _down(vlan) for name, vlan in link["vlans"].items()}
+    vlans = {name: _down(vlan) for name, vlan in link.get("vlans", {}).items()}
     return {**link, "admin": "down", "addresses": kept, "routes": [], "vlans": vlans}
 
 
