@@ -49,4 +49,6 @@ options:
       proxy_command:
         description: A command whose input and output lead to the device, with C(%h) and C(%p) as in OpenSSH.
         type: str
+requirements:
+  - for O(device), netmiko (V(vyos), V(ios), V(iosxr)) or ncclient (V(netconf)) where the module runs
 """

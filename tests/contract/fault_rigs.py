@@ -43,15 +43,15 @@ USER, PASSWORD = "ops", "a secret"
 
 
 def fault(kind: str, **params: Any) -> Asked:
-    return {"id": f"test-{kind}", "kind": kind, "target": "r1", "params": params, "lease_s": 30.0}
+    return {"id": f"test-{kind}", "kind": kind, "target": "r1", "params": params, "lease_s": 120.0}
 
 
 class Rig(ABC):
     """One peer with its back-end.
 
     `faults` are those that it can do, `foreign` one whose place somebody else has taken after `take`, and `beyond` one
-    that it can't do, each with words of the message. `lease_s` is a lease as short as the peer can keep one, `poll_s` is
-    how often it may be asked.
+    that it can't do, each with words of the message. `lease_s` is a lease as short as the peer can keep one, and
+    `poll_s` how often it may be asked.
     """
 
     faults: ClassVar[list[Asked]]
@@ -146,9 +146,24 @@ class DeviceRig(Rig):
         self._store = Store(Places(str(folder), str(folder)))
         self.known_hosts = folder / "known_hosts"
 
+    @property
+    @abstractmethod
+    def port(self) -> int:
+        """Where the device listens."""
+
     @abstractmethod
     def device(self) -> Device:
         """Log in."""
+
+    def options(self) -> dict[str, Any]:
+        """Give how it is reached, as modules are told."""
+        return {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": USER,
+            "password": PASSWORD,
+            "known_hosts": str(self.known_hosts),
+        }
 
     def inject(self, asked: Asked) -> Receipt:
         return self._with_proxy(lambda proxy: proxy.inject(parse_fault(asked)).receipt())
@@ -170,8 +185,8 @@ class DeviceRig(Rig):
         finally:
             device.close()
 
-    def login(self, port: int) -> Login:
-        return Login("127.0.0.1", USER, port, password=PASSWORD, known_hosts=str(self.known_hosts))
+    def login(self) -> Login:
+        return Login(**self.options())
 
 
 class VyosRig(DeviceRig):
@@ -219,8 +234,12 @@ class VyosRig(DeviceRig):
         self.router.users[USER] = PASSWORD
         self.known_hosts.write_text(self.router.known_host())
 
+    @property
+    def port(self) -> int:
+        return self.router.port
+
     def device(self) -> VyosDevice:
-        login = self.login(self.router.port)
+        login = self.login()
         return VyosDevice(Session("r1", lambda: NetmikoChannel(login), minute=self.minute).__enter__())
 
     def state(self) -> Any:
@@ -237,7 +256,7 @@ class VyosRig(DeviceRig):
         """Have somebody else commit these lines."""
         from ansible_collections.okiagari.testbed.plugins.module_utils.vyos import Changes
 
-        login = self.login(self.router.port)
+        login = self.login()
         with Session("r1", lambda: NetmikoChannel(login)) as session:
             session.apply(Changes((), tuple(tuple(line.split()[1:]) for line in lines)), confirm=0, save=False)
 
@@ -269,9 +288,12 @@ class NetconfRig(DeviceRig):
         self.known_hosts.write_text(self.server.known_host())
         self._sessions: list[netconf.Session] = []
 
+    @property
+    def port(self) -> int:
+        return self.server.port
+
     def connect(self) -> netconf.Session:
-        login = {"user": USER, "password": PASSWORD, "known_hosts": str(self.known_hosts)}
-        return netconf.connect({"host": "127.0.0.1", "port": self.server.port, **login})
+        return netconf.connect(self.options())
 
     def device(self) -> NetconfDevice:
         return NetconfDevice(self.connect())
@@ -315,8 +337,12 @@ class IosRig(DeviceRig):
         self.router.users[USER] = PASSWORD
         self.known_hosts.write_text(self.router.known_host())
 
+    @property
+    def port(self) -> int:
+        return self.router.port
+
     def device(self) -> Device:
-        login = self.login(self.router.port)
+        login = self.login()
         if self.xr:
             return XrDevice(XrSession("r1", XrChannel(login), self.unit))
         return XeDevice(XeSession("r1", XeChannel(login), self.unit))

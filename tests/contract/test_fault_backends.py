@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.modules import heal, link_fault
+from ansible_collections.okiagari.testbed.tests.unit.plugins.modules.run_module import run_module
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_rigs import LinuxRig, NetconfRig, Rig, VyosRig, XeRig, XrRig, wait_for_state
+from fault_rigs import PASSWORD, DeviceRig, LinuxRig, NetconfRig, Rig, VyosRig, XeRig, XrRig, wait_for_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,3 +137,36 @@ def test_heal_ends_what_stands(rig: Rig) -> None:
     assert rig.faults[0]["id"] in {each["name"] for each in report["healed"]}
     assert report["left"] == []
     assert rig.state() == before
+
+
+@pytest.mark.parametrize("name", [name for name, kind in RIGS.items() if issubclass(kind, DeviceRig)])
+def test_the_modules_reach_a_device(
+    make: Callable[[str], DeviceRig],
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = make(name)
+    monkeypatch.setenv("OKIAGARI_STATE", str(tmp_path / "state"))
+    device = {**rig.options(), "os": name}
+    before = rig.state()
+    cut = {"fault": "down", "interface": rig.faults[0]["params"]["interface"], "device": device}
+
+    would = run_module(link_fault.main, capsys, check=True, lease="1h", **cut)
+    assert (would["changed"], rig.state()) == (True, before)
+    done = run_module(link_fault.main, capsys, lease="1h", **cut)
+    assert (done["changed"], done["diff"], done["fault"]["target"]) == (True, would["diff"], "127.0.0.1")
+    assert PASSWORD not in json.dumps(done)
+    during = rig.state()
+    assert during != before
+    assert not run_module(link_fault.main, capsys, lease="1h", **cut)["changed"]
+    assert run_module(heal.main, capsys, check=True, device=device)["left"]
+    assert rig.state() == during
+    over = run_module(link_fault.main, capsys, state="absent", **cut)
+    assert (over["changed"], over["fault"]["undone_by"]) == (True, "module")
+    assert rig.state() == before
+    assert not run_module(link_fault.main, capsys, state="absent", **cut)["changed"]
+    assert not run_module(heal.main, capsys, device=device)["changed"]
+    wrong = run_module(link_fault.main, capsys, lease="1h", **{**cut, "device": {**device, "password": "no"}})
+    assert "refuses the login" in wrong["msg"]

@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.modules import heal, link_fault
-from ansible_collections.okiagari.testbed.tests.unit.plugins.modules.run_module import run_module
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_rigs import PASSWORD, USER, VyosRig, fault, wait_for_state
+from fault_rigs import VyosRig, fault, wait_for_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,31 +104,3 @@ def test_heal_without_the_journal_removes_what_is_marked(rig: VyosRig) -> None:
     report = rig.heal()
     assert [each["what"] for each in report["healed"]] == ["qos"]
     assert rig.state() == before
-
-
-def test_the_module_reaches_a_device(
-    rig: VyosRig, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OKIAGARI_STATE", str(tmp_path / "state"))
-    device = {"os": "vyos", "host": "127.0.0.1", "port": rig.router.port, "user": USER, "password": PASSWORD,
-              "known_hosts": str(rig.known_hosts)}  # fmt: skip
-    before = rig.state()
-    cut = {"fault": "down", "interface": "eth1", "device": device}
-
-    would = run_module(link_fault.main, capsys, check=True, lease="5min", **cut)
-    assert (would["changed"], rig.state()) == (True, before)
-    done = run_module(link_fault.main, capsys, lease="5min", **cut)
-    assert (done["changed"], done["diff"], done["fault"]["target"]) == (True, would["diff"], "127.0.0.1")
-    assert PASSWORD not in json.dumps(done)
-    during = rig.state()
-    assert during != before
-    assert not run_module(link_fault.main, capsys, lease="5min", **cut)["changed"]
-    assert run_module(heal.main, capsys, check=True, device=device)["left"]
-    assert rig.state() == during
-    over = run_module(link_fault.main, capsys, state="absent", **cut)
-    assert (over["changed"], over["fault"]["undone_by"]) == (True, "module")
-    assert rig.state() == before
-    assert not run_module(link_fault.main, capsys, state="absent", **cut)["changed"]
-    assert not run_module(heal.main, capsys, device=device)["changed"]
-    wrong = run_module(link_fault.main, capsys, lease="5min", **{**cut, "device": {**device, "password": "no"}})
-    assert "refuses the login" in wrong["msg"]
