@@ -57,7 +57,7 @@ def answer(line: str, config: Config, roots: dict[str, dict[str, Any]]) -> str:
     argv = shlex.split(line.removesuffix(_ASK))
     program, words = argv[0].rpartition("/")[2], [word for word in argv[1:] if word not in ("-j", "-N", "-d", "-6")]
     said = _tc(config, roots) if program == "tc" else _ip(config, words)
-    return f"{said}\nrc=2\n" if isinstance(said, str) else f"{json.dumps(said)}\nrc=0\n"
+    return f"{json.dumps(said)}\nrc=0\n"
 
 
 def _tc(config: Config, roots: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -65,23 +65,27 @@ def _tc(config: Config, roots: dict[str, dict[str, Any]]) -> list[dict[str, Any]
     return [{"dev": name, **roots.get(name, plain)} for name in sorted({*_names(config), *roots})]
 
 
-def _ip(config: Config, words: list[str]) -> list[dict[str, Any]] | str:
+def _ip(config: Config, words: list[str]) -> list[dict[str, Any]]:
     names = _names(config)
     down = {name for name, place in names.items() if (*place, "disable") in config}
     if words[:2] == ["link", "show"]:
         return [{"ifname": name, "mtu": 1500} for name in sorted(names)]
     if words[:2] == ["addr", "show"]:
-        name = words[-1]
-        if name not in names:
-            return f'Device "{name}" does not exist.'
-        found = map(ip_interface, _addresses(config, names[name]))
-        shown = [{"family": "inet", "local": str(each.ip), "prefixlen": each.network.prefixlen, "scope": "global"}
-                 for each in found]  # fmt: skip
-        return [{"ifname": name, "flags": [] if name in down else ["UP"], "mtu": 1500, "addr_info": shown}]
+        return [_link(config, name, place, name not in down) for name, place in sorted(names.items())]
     if words[:2] == ["route", "get"]:
         dev = _neighbour(config, names, down, words[2])
         return [{"dst": words[2], "dev": dev} if dev else {"dst": words[2], "gateway": "172.31.3.254", "dev": "eth0"}]
     return [] if "exact" not in words else _routes(config, words[-1])
+
+
+def _link(config: Config, name: str, place: tuple[str, ...], up: bool) -> dict[str, Any]:
+    found = map(ip_interface, _addresses(config, place))
+    shown = [
+        {"family": "inet", "local": str(each.ip), "prefixlen": each.network.prefixlen, "scope": "global"}
+        for each in found
+    ]
+    above = {"link": name.rpartition(".")[0], "linkinfo": {"info_kind": "vlan"}} if "." in name else {}
+    return {"ifname": name, **above, "flags": ["UP"] if up else [], "mtu": 1500, "addr_info": shown}
 
 
 def _neighbour(config: Config, names: dict[str, tuple[str, ...]], down: set[str], address: str) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from .backend import Backend
@@ -42,6 +42,11 @@ class Device(Backend):
     @abstractmethod
     def revert(self, ops: Sequence[Op]) -> None:
         """End the change of `commit` now; `ops` is what leads back. Raises `OkiagariError`."""
+
+
+def link_entry(admin: str) -> dict[str, Any]:
+    """Give a link of a device, set `up` or `down`. What goes with it the device brings back by itself."""
+    return {"admin": admin, "addresses": [], "routes": [], "vlans": {}}
 
 
 def whole_units(seconds: float, unit: float, least: int, most: int, what: str) -> int:

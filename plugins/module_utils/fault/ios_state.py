@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
+from . import device
 from .backend import MissingCapability
 from .owned import FRR_MARK as MARK
 
@@ -62,7 +63,7 @@ def link_entry(shown: str) -> Entry:
     said = re.search(r" is (administratively down|down|up), *line protocol is ", shown)
     if not said:
         raise OkiagariError("show interfaces: its answer doesn't say whether the interface is up or down")
-    return {"admin": "down" if said[1] == "administratively down" else "up", "addresses": [], "routes": []}
+    return device.link_entry("down" if said[1] == "administratively down" else "up")
 
 
 def link_lines(name: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Line]:

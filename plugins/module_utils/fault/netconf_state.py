@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from ..errors import OkiagariError
+from . import device
 from .owned import FRR_MARK as MARK
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def link_entry(config: Element, states: Iterable[Element], name: str) -> Entry:
         for each in state.iter(f"{{{_IF}}}interface"):
             if _text(each, _IF, "name") == name:
                 admin = _text(each, _IF, "admin-status") or admin
-    return {"admin": "up" if admin == "up" else "down", "enabled": enabled, "addresses": [], "routes": []}
+    return {**device.link_entry("up" if admin == "up" else "down"), "enabled": enabled}
 
 
 def link_ops(name: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
