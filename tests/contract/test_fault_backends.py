@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.journal import Record
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import Fault
 from ansible_collections.okiagari.testbed.plugins.modules import heal, link_fault
 from ansible_collections.okiagari.testbed.tests.unit.plugins.modules.run_module import run_module
 
@@ -23,10 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RIGS: dict[str, type[Rig]] = {"linux": LinuxRig, "vyos": VyosRig, "netconf": NetconfRig, "ios": XeRig, "iosxr": XrRig}
-RECEIPT = {
-    "id", "kind", "target", "params", "lease_s", "state", "asked", "installed", "before", "after", "measured",
-    "armed_at", "injected_at", "undone_at", "undone_by", "lease_ends_at", "error",
-}  # fmt: skip
+RECEIPT = set(Record(Fault("any", "link_down", {}, 1.0), "", "", 1).receipt())
 
 
 @pytest.fixture

@@ -78,7 +78,10 @@ class Proxy:
             raise OkiagariError(reason)
         record = Record(fault, claim, _NO_BOOT, 1 + max((each.sequence for each in records), default=0))
         record.before, record.want = {claim: have[claim]}, kind.want(fault.params, have)
+        # What the device can't be told is refused here, before anything stands.
         self.backend.render(record.before, record.want)
+        under_fault = {claim: {**have[claim], **record.want[claim]}}
+        record.undo = [list(op) for op in self.backend.render(under_fault, record.before)]
         return record
 
     def inject(self, fault: Fault) -> Record:
@@ -91,7 +94,6 @@ class Proxy:
             self._commit(record)
             try:
                 record.installed = self._await(record.want)
-                record.undo = [list(op) for op in self.backend.render(record.installed, record.before)]
             except OkiagariError as error:
                 record.error = f"not injected: {error}"
                 self._restore(record, "program")
