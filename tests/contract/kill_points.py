@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".collections"))
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.store import Store
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import Places
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
+from ansible_collections.okiagari.testbed.tests.contract.namespaced_target import alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,7 +183,8 @@ class World:
                 assert late <= LATE_S, f"{node.name}: {record.fault.id} ended {late:.2f} s after its lease"
                 if record.touched:
                     ended[record.undone_by or "reboot"] += 1
-            assert node.call("heal") == {"found": [], "healed": [], "left": []}
+            healed = node.call("heal")
+            assert healed == {"found": [], "healed": [], "left": []}, f"{node.name}: heal found {healed['found']}"
             shutil.rmtree(node.places.journal, ignore_errors=True)
         after = self.snapshots()
         assert after == before, f"not as before: {[name for name in before if before[name] != after[name]]}"
@@ -204,6 +206,7 @@ class Engine:
             "reports": str(world.folder / "reports"),
             "consent": str(world.folder / "consent"),
             "parallel": 32,
+            "power": {},
         }
         (home / "work.json").write_text(json.dumps(work))
         theirs, self.pipe = os.pipe()
@@ -276,7 +279,8 @@ def runners_die(world: World, _engine: Engine, _chance: random.Random) -> None:
     for node in world.nodes.values():
         for unit in (node.home / "run" / "units").glob("okiagari-drill-*"):
             with suppress(ProcessLookupError, ValueError, FileNotFoundError):
-                os.kill(int(unit.read_text()), signal.SIGKILL)
+                if alive(pid := int(unit.read_text()), node.home / "run"):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def network_is_cut(world: World, engine: Engine, chance: random.Random) -> None:

@@ -63,17 +63,20 @@ class ProcessTimers(Timers):
         if not path.exists():
             return
         pid = int(path.read_text())
-        if _alive(pid):
+        if alive(pid, self._folder.parent):
             os.kill(pid, signal.SIGTERM)
         for _try in range(500):
-            if not _alive(pid):
+            if not alive(pid, self._folder.parent):
                 break
             time.sleep(0.01)
         path.unlink()
 
     def units(self) -> list[str]:
-        found = [path for path in self._folder.iterdir() if path.suffix != ".fired" and _alive(int(path.read_text()))]
+        found = [path for path in self._folder.iterdir() if path.suffix != ".fired" and self._alive(path)]
         return sorted(path.name for path in found)
+
+    def _alive(self, path: Path) -> bool:
+        return alive(int(path.read_text()), self._folder.parent)
 
     def _spawn(self, path: Path, argv: list[str]) -> None:
         with (self._folder.parent / "units.log").open("ab") as log:
@@ -81,12 +84,14 @@ class ProcessTimers(Timers):
         path.write_text(str(process.pid))
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int, run: Path) -> bool:
+    """Say whether the process `pid` of the target with this run directory lives; numbers are used again."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+        ours = f"OKIAGARI_RUN={run}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"
+    return state != "Z" and ours
 
 
 def boot_id(run: Path) -> str:
