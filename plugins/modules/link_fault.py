@@ -228,6 +228,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import OkiagariError
+from ..module_utils.proxy import DEVICE_SPEC
 from ..module_utils.target.edge import LEASE_SPEC, FaultResource
 
 PARAMETERS: dict[str, Any] = {
@@ -256,6 +257,7 @@ SPEC: dict[str, Any] = {
     **PARAMETERS,
     "direction": {"type": "str", "choices": ["egress", "ingress", "both"], "default": "egress"},
     **LEASE_SPEC,
+    "device": DEVICE_SPEC,
 }
 
 

@@ -149,6 +149,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import OkiagariError
+from ..module_utils.proxy import DEVICE_SPEC
 from ..module_utils.target.edge import LEASE_SPEC, FaultResource
 
 _FORCED = ["override", "blackhole", "unreachable", "prohibit"]
@@ -164,6 +165,7 @@ SPEC: dict[str, Any] = {
     "fault": {"type": "str", "choices": FAULTS, "required": True},
     **PARAMETERS,
     **LEASE_SPEC,
+    "device": DEVICE_SPEC,
 }
 
 

@@ -15,7 +15,7 @@ from ..fault.kinds import find_kind
 from ..fault.linux import LinuxBackend
 from ..fault.model import Fault, parse_fault
 from ..fault.node import resources
-from ..proxy import DEVICE_SPEC, open_proxy
+from ..proxy import open_proxy
 from ..reconcile import Content, Outcome, reconcile
 from ..runner import ModuleRunner
 from .keeper import Keeper
@@ -38,7 +38,6 @@ LEASE_SPEC: dict[str, Any] = {
     "lease": {"type": "str"},
     "id": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "device": DEVICE_SPEC,
 }
 LAB_SPEC: dict[str, Any] = {"lab": {"type": "path"}}
 
@@ -65,7 +64,7 @@ class FaultResource:
 
     def __init__(self, module: Any, kind: str, params: Mapping[str, Any]) -> None:
         self._module = module
-        self._device = module.params["device"]
+        self._device = module.params.get("device")
         self._places = Places()
         self.keeper: Keeper | Proxy = (
             open_proxy(self._device)
