@@ -40,6 +40,7 @@ from ansible_collections.okiagari.testbed.tests.contract.namespaced_target impor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+COLLECTIONS = sys.path[0]
 ENGINE = "ansible_collections.okiagari.testbed.plugins.plugin_utils.drill"
 PROGRAM = Path(__file__).with_name("namespaced_target.py")
 LATE_S = 2.0
@@ -215,7 +216,7 @@ class Engine:
             self.process = subprocess.Popen(
                 [sys.executable, "-B", "-m", ENGINE, str(home / "work.json"), str(theirs)],
                 stdout=subprocess.PIPE, stderr=log, bufsize=0, pass_fds=(theirs,), start_new_session=True,
-                env={**os.environ, "PYTHONPATH": sys.path[0]},
+                env={**os.environ, "PYTHONPATH": COLLECTIONS},
             )  # fmt: skip
         os.close(theirs)
 

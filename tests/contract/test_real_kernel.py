@@ -184,7 +184,8 @@ def test_drill_runs_without_a_controller(targets: Any) -> None:
     assert mine["sent"][1:] == [0.01, 300]
     assert theirs["sent"][1:] == [0.01, 300]
     assert 0 < len(theirs["received"]) <= 210
-    assert all(arrived - sent >= 0 for _sequence, sent, arrived in theirs["received"])
+    # Either end knows the epoch's clock a little differently; the way is shorter than that.
+    assert all(arrived - sent > -0.001 for _sequence, sent, arrived in theirs["received"])
     # What goes the other way waits in the neighbour's ARP queue while the link is down, and may still arrive.
     arrivals = [arrived for _sequence, _sent, arrived in mine["received"]]
     assert max(later - earlier for earlier, later in pairwise(arrivals)) > 0.9

@@ -30,7 +30,7 @@ _PACKET_BYTES = 4096
 
 
 def web_address(value: object) -> str:
-    """Give the address of a page, such as `http://10.1.0.11:8080/health`, or https; raise `BadValue` for anything else."""
+    """Give the address of a page, of http or https; raise `BadValue` for anything else."""
     from urllib.parse import urlsplit
 
     url = text(value)

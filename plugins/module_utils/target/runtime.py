@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import probes
 from .streams import Streams
-from .system import Clock, write_safely
+from .system import Clock, epoch_of, write_safely
 from .timeline import Timeline
 from .writers import Writers
 
@@ -48,7 +48,7 @@ class Runtime:
         self._runner = runner
         self._clock = clock
         self._folder = folder
-        self._start = clock.monotonic() + program.t0 - clock.now()
+        self._start = program.t0 - epoch_of(clock)
         self._end = self._start + program.ends
         self._streams = Streams(program.streams, self._start, program.t0)
         self._writers = Writers(program.writers, program.drill, self._start, folder)

@@ -16,6 +16,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .system import Clock, epoch_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -82,7 +84,7 @@ class Writer:
         self._interval = 1.0 / float(spec["rate"])
         self._begin, self._end = start + float(spec["from"]), start + float(spec["until"])
         self._log = log
-        self._epoch = time.time() - time.monotonic()
+        self._epoch = epoch_of(Clock())
         self._file: int | None = None
         self._fresh = True
 
