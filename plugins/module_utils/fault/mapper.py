@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # An empty table is never copied: the device would have no disk at all.
-_COPY = 'table=$(dmsetup table "$1") && test -n "$table" && shift && printf "%s\\n" "$table" | dmsetup "$@"'
+_CREATE = (
+    'table=$(dmsetup table "$1") && test -n "$table" && '
+    'printf "%s\\n" "$table" | dmsetup create --noudevrules --noudevsync "$2"'
+)
+# The helper is the only one that knows the table, so it goes when the device has that again, and not before.
+_UNCOVER = (
+    'table=$(dmsetup table "$2") && test -n "$table" && printf "%s\\n" "$table" | dmsetup load "$1" && '
+    'dmsetup resume --nolockfs --noudevsync "$1" && test "$(dmsetup table "$1")" = "$table" && '
+    'dmsetup remove --retry --noudevsync "$2"'
+)
 _COVER = (
     'below=$(dmsetup info -c --noheadings --separator : -o major,minor "$2") && '
     'dmsetup load "$1" --table "$(printf "%s" "$3" | sed "s/BELOW/$below/")"'
@@ -80,8 +89,8 @@ class Device(Resource):
             return []
         helper = helper_of(device)
         if wanted is None:
-            return [*(_uncover(device) if have["fault"] else []), _remove(helper)]
-        begin = [] if have["helper"] else [_copy(device, "create", "--noudevrules", "--noudevsync", helper)]
+            return [_uncover(device) if have["fault"] else _remove(helper)]
+        begin = [] if have["helper"] else [("sh", "-c", _CREATE, "sh", device, helper)]
         return [*begin, ("sh", "-c", _COVER, "sh", device, helper, cover(have["table"], wanted)), _resume(device)]
 
     def leftovers(self) -> list[Leftover]:
@@ -89,7 +98,7 @@ class Device(Resource):
             return []
         devices = self._devices().values()
         return [
-            Leftover("device", helper, f"over {device}", (*_uncover(device), _remove(helper)))
+            Leftover("device", helper, f"over {device}", (_uncover(device),))
             for device in devices
             if (helper := helper_of(device)) in devices
         ]
@@ -157,12 +166,8 @@ def _numbers(table: Sequence[str], kind: str, *names: str) -> Entry | None:
     return {"type": kind, **dict(zip(names, map(int, numbers), strict=True))}
 
 
-def _copy(source: str, *to: str) -> Op:
-    return ("sh", "-c", _COPY, "sh", source, *to)
-
-
-def _uncover(device: str) -> list[Op]:
-    return [_copy(helper_of(device), "load", device), _resume(device)]
+def _uncover(device: str) -> Op:
+    return ("sh", "-c", _UNCOVER, "sh", device, helper_of(device))
 
 
 def _resume(device: str) -> Op:

@@ -94,8 +94,12 @@ class SimulatedNode:
                 return "\n".join(self._named()[name])
             case ["dmsetup", verb, *options]:
                 return self._mapper(verb, options[-1])
-            case ["sh", "-c", mapper._COPY, "sh", source, verb, *options]:
-                return self._copy(self._named()[source], verb, options[-1])
+            case ["sh", "-c", mapper._CREATE, "sh", name, helper]:
+                self.devices[253, len(self.devices)] = (helper, self._named()[name])
+                return ""
+            case ["sh", "-c", mapper._UNCOVER, "sh", name, helper]:
+                self.inactive[name] = self._named()[helper]
+                return self._mapper("resume", name) + self._mapper("remove", helper)
             case ["sh", "-c", mapper._COVER, "sh", name, helper, line]:
                 [(major, minor)] = [place for place, (each, _table) in self.devices.items() if each == helper]
                 self.inactive[name] = [line.replace("BELOW", f"{major}:{minor}")]
@@ -150,13 +154,6 @@ class SimulatedNode:
 
     def _named(self) -> dict[str, list[str]]:
         return dict(self.devices.values())
-
-    def _copy(self, table: list[str], verb: str, name: str) -> str:
-        if verb == "create":
-            self.devices[253, len(self.devices)] = (name, table)
-        else:
-            self.inactive[name] = table
-        return ""
 
     def _mapper(self, verb: str, name: str) -> str:
         [place] = [place for place, (each, _table) in self.devices.items() if each == name]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault import mapper
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.load import unit_of
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
@@ -51,10 +52,9 @@ def target(tmp_path: Path) -> SimulatedTarget:
          ["systemctl start web.service shop.service web.socket"]),
         (fault("service_freeze", service="shop"), ["systemctl freeze shop.service"], ["systemctl thaw shop.service"]),
         (fault("disk_slow", path="/srv", delay="50ms"),
-         ["dmsetup create --noudevrules --noudevsync okiagari-vg-srv of vg-srv",
+         ["dmsetup create okiagari-vg-srv of vg-srv",
           "dmsetup load vg-srv: 0 2000 delay BELOW 0 50", "dmsetup resume --nolockfs --noudevsync vg-srv"],
-         ["dmsetup load vg-srv of okiagari-vg-srv", "dmsetup resume --nolockfs --noudevsync vg-srv",
-          "dmsetup remove --retry --noudevsync okiagari-vg-srv"]),
+         ["dmsetup uncover vg-srv by okiagari-vg-srv"]),
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )  # fmt: skip
@@ -73,10 +73,13 @@ def written(target: SimulatedTarget) -> list[str]:
     found = []
     for argv in target.kernel.ran:
         if argv[0] == "sh" and argv[5:]:
-            _sh, _c, _script, _name, of, *words = argv
-            found.append(
-                f"dmsetup load {of}: {words[-1]}" if "BELOW" in argv[-1] else f"dmsetup {' '.join(words)} of {of}"
-            )
+            _sh, _c, script, _name, of, *words = argv
+            said = {
+                mapper._CREATE: f"dmsetup create {words[0]} of {of}",
+                mapper._COVER: f"dmsetup load {of}: {words[-1]}",
+                mapper._UNCOVER: f"dmsetup uncover {of} by {words[0]}",
+            }
+            found.append(said[script])
         elif CHANGING & {*argv[:2]}:
             found.append(" ".join(argv))
     target.kernel.ran.clear()
@@ -108,6 +111,19 @@ def test_what_carries_a_mark_is_healed_without_the_journal(
         target.keeper.inject(fault(kind, **params))
     assert claim in [each["name"] for each in target.keeper.heal(check=True)["found"]]
     assert target.keeper.heal()["left"] == []
+    assert target.kernel.state() == before
+
+
+@pytest.mark.parametrize("kind", ["disk_failing", "disk_slow"])
+def test_the_table_of_a_disk_stays_known_until_the_disk_has_it(target: SimulatedTarget, kind: str) -> None:
+    before = target.kernel.state()
+    target.keeper.inject(fault(kind, path="/srv", **({"delay": "50ms"} if kind == "disk_slow" else {})))
+    target.kernel.broken = lambda argv: argv[0] == "sh" and argv[2] == mapper._UNCOVER
+    [record] = target.keeper.undo(["x"], "lease")
+    assert record.live
+    assert LINEAR in dict(target.kernel.node.devices.values()).values()
+    target.kernel.broken = lambda _argv: False
+    target.keeper.undo(["x"], "lease")
     assert target.kernel.state() == before
 
 
