@@ -140,7 +140,8 @@ def test_a_disk_that_fails(lab: DefaultLab, disk: str) -> None:
     fault = inject(lab, "disk_failing", path=disk)
     assert b"Input/output error" in lab.ssh(NODE, read).stderr
     ended(lab, fault)
-    lab.say(NODE, read)
+    # What could not be written meanwhile is told once, to whoever reads first.
+    wait_for("the disk is read", lambda: lab.ssh(NODE, read).returncode == 0, 5)
     assert lab.say(NODE, "dmsetup table lab-disk") == table
 
 

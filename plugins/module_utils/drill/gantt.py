@@ -85,46 +85,46 @@ def _scale(left: int, cells: int, unit: float) -> Iterator[str]:
 
 
 def _bar(row: Iterable[Fault], cells: int, unit: float) -> str:
-    bar = [" "] * cells
+    drawn = [" "] * cells
     for fault in row:
         if fault.when:
-            _fill(bar, fault.at / unit, fault.latest / unit, _WAITS)
-            _fill(bar, fault.latest / unit, fault.ends / unit, _MAY_STAND)
+            _fill(drawn, fault.at / unit, fault.latest / unit, _WAITS)
+            _fill(drawn, fault.latest / unit, fault.ends / unit, _MAY_STAND)
         elif fault.steps:
-            _slope(bar, fault, unit)
+            _slope(drawn, fault, unit)
         else:
-            _solid(bar, fault.at / unit, fault.ends / unit)
-    return "".join(bar)
+            _solid(drawn, fault.at / unit, fault.ends / unit)
+    return "".join(drawn)
 
 
-def _solid(bar: list[str], start: float, end: float) -> None:
+def _solid(drawn: list[str], start: float, end: float) -> None:
     """Draw in halves of characters, at least one of them."""
-    first = min(_nearest(2 * start), 2 * len(bar) - 1)
+    first = min(_nearest(2 * start), 2 * len(drawn) - 1)
     last = max(first + 1, _nearest(2 * end))
-    for cell in range(first // 2, min(len(bar), math.ceil(last / 2))):
+    for cell in range(first // 2, min(len(drawn), math.ceil(last / 2))):
         halves = tuple(
-            first <= half < last or bar[cell] in taken for half, taken in ((2 * cell, "▌█"), (2 * cell + 1, "▐█"))
+            first <= half < last or drawn[cell] in taken for half, taken in ((2 * cell, "▌█"), (2 * cell + 1, "▐█"))
         )
-        bar[cell] = _HALVES[halves[0], halves[1]]
+        drawn[cell] = _HALVES[halves[0], halves[1]]
 
 
-def _fill(bar: list[str], start: float, end: float, letter: str) -> None:
-    for cell in range(min(len(bar) - 1, _nearest(start)), min(len(bar), _nearest(end))):
-        bar[cell] = letter
+def _fill(drawn: list[str], start: float, end: float, letter: str) -> None:
+    for cell in range(min(len(drawn) - 1, _nearest(start)), min(len(drawn), _nearest(end))):
+        drawn[cell] = letter
 
 
 def _nearest(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-def _slope(bar: list[str], fault: Fault, unit: float) -> None:
+def _slope(drawn: list[str], fault: Fault, unit: float) -> None:
     """Draw each step as high as it stands between the least and the most."""
     begins = [0.0, *(step.after for step in fault.steps), fault.lasts]
     falls = _falls(fault.params, fault.steps[-1].params)
     for number, (begin, end) in enumerate(pairwise(begins)):
         share = number / len(fault.steps)
         height = _HEIGHTS[round((len(_HEIGHTS) - 1) * (1 - share if falls else share))]
-        _fill(bar, (fault.at + begin) / unit, (fault.at + end) / unit, height)
+        _fill(drawn, (fault.at + begin) / unit, (fault.at + end) / unit, height)
 
 
 def _falls(first: Any, last: Any) -> bool:

@@ -41,7 +41,7 @@ REMARK = ("router bgp 65001", "neighbor 10.254.1.2 description changed meanwhile
 EFFECTS = (("kernel", "run"), ("timers", "arm"), ("timers", "disarm"), ("timers", "stop"), ("store", "save"))
 
 
-Step = tuple[str, "Asked", int | None, bool]
+Step = tuple[str, "Asked", int | None, bool]  # pylint: disable=unsupported-binary-operation
 
 
 class Killed(BaseException):
