@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -16,16 +17,17 @@ from ...module_utils.drill import expectations
 from ...module_utils.drill.blast import without_majority
 from ...module_utils.drill.check import Asked
 from ...module_utils.drill.compare import differences
-from ...module_utils.drill.model import READY_S, Drill, Phase
+from ...module_utils.drill.model import READY_S, Drill
 from ...module_utils.drill.places import Places
 from ...module_utils.drill.verdict import NOTHING
 from ...module_utils.errors import BadInput, Problem
 from ...module_utils.fault.kinds import KINDS
 from . import account
-from .asking import until_settled
+from .asking import Asking
 from .fleet import Answers, Fleet, Interrupted
 from .lock import BusyError
 from .run import Run
+from .wording import announcements, many
 
 if TYPE_CHECKING:
     from ...module_utils.drill.model import Probe
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _MOST_UNCERTAIN_S = 0.5
 _LEAD_S = 2.0
+# What a slow and busy target takes to arm one fault more.
+_FAULT_S = 0.5
 _POLL_S = 2.0
 _CALM_S = 1.0
 _RECOVER_POLL_S = 0.5
@@ -41,7 +45,6 @@ _QUICK_S = 5.0
 _SETTLE_S = 30.0
 _SETTLE_POLL_S = 1.0
 _ABORT_TRIES = 3
-_NOTICE_S = 3.0
 _LAST_ANSWER_S = 3.0
 _STALE_KEYS = ("leases", "qdiscs", "routes")
 
@@ -109,6 +112,7 @@ class Engine:
         self._patience = 0.0
         started = pace.now()
         self.state = Run(drill, testbed, f"{datetime.fromtimestamp(started, UTC):%Y%m%dT%H%M%SZ}", started)
+        self._asking = Asking(self.state, self._places, self._fleet, pace.now, self._wait)
 
     def abort(self, reason: str) -> None:
         """End the drill now: faults are undone, the state is compared, and the report is made."""
@@ -206,8 +210,8 @@ class Engine:
             self._halt("aborted", self.state.refused)
         most = max((len(radius.cut) for radius in self._plan.radii), default=0)
         targets = len({fault.maker for fault in self._drill.faults})
-        faults = _many(len(self._drill.faults), "fault")
-        return f"{faults} on {_many(targets, 'target')}, at most {_many(most, 'circuit')} cut at once"
+        faults = many(len(self._drill.faults), "fault")
+        return f"{faults} on {many(targets, 'target')}, at most {many(most, 'circuit')} cut at once"
 
     def _gather(self) -> str:
         hello = self._fleet.call("hello")
@@ -228,7 +232,7 @@ class Engine:
         if refused := without_majority(self._drill, self._plan.radii, self.state.testbed, members):
             self._halt("aborted", [str(problem) for problem in refused])
         worst = max((clock.uncertainty for clock in clocks.of.values()), default=0.0)
-        return f"{_many(len(hello.of), 'target')} reached, clocks known to {1000 * worst:.1f} ms"
+        return f"{many(len(hello.of), 'target')} reached, clocks known to {1000 * worst:.1f} ms"
 
     def _claim(self) -> None:
         """Have all targets for this run alone, for as long as it may take; a controller that dies holds up nobody."""
@@ -271,7 +275,7 @@ class Engine:
                     "infrastructure", [f"not steady for {_SETTLE_S:g} s, {place} still changes" for place in places]
                 )
             if moved:
-                self._say("gather", f"waiting for the testbed to settle ({_many(len(moved), 'change')})")
+                self._say("gather", f"waiting for the testbed to settle ({many(len(moved), 'change')})")
             earlier = taken.of
             self._pace.wait(_SETTLE_POLL_S, self._stop)
             self._mind_abort()
@@ -297,13 +301,14 @@ class Engine:
         return found
 
     def _before(self) -> str:
-        failed = self._ask("before") + self._remember()
+        failed = self._asking.ask("before") + self._asking.remember()
         if failed:
             self._halt("aborted", [f"before the faults: {text}" for text in failed])
-        return self._held("before")
+        return self._asking.held("before")
 
     def _arm(self) -> str:
-        lead = _LEAD_S + 2 * self._slowest_s
+        most = max(Counter(fault.maker for fault in self._drill.faults).values(), default=0)
+        lead = _LEAD_S + 2 * self._slowest_s + _FAULT_S * most
         if self._pace.now() + lead + self._drill.expected_s - READY_S > (self._claimed_until or 0.0):
             self._claim()
         start = self._pace.now()
@@ -323,11 +328,11 @@ class Engine:
             self._halt("infrastructure", answers.reasons)
         if now > t0:
             self._halt("infrastructure", [f"arming took {now - start:.1f} s, and T0 passed meanwhile"])
-        return f"{_many(len(self._armed), 'target')} armed in {now - start:.1f} s, T0 in {t0 - now:.1f} s"
+        return f"{many(len(self._armed), 'target')} armed in {now - start:.1f} s, T0 in {t0 - now:.1f} s"
 
     def _run(self) -> str:
         t0 = self.state.t0 or self._pace.now()
-        words = _announcements(self._drill)
+        words = announcements(self._drill)
         asked, peeked = t0, not self._drill.faults
         stops = [probe for probe in self._drill.of_phase("on_fault") if probe.stop]
         halfway = min((fault.latest + fault.lasts / 2 for fault in self._drill.faults), default=0.0)
@@ -444,7 +449,7 @@ class Engine:
     def _abort_targets(self, targets: Collection[str]) -> None:
         if not targets:
             return
-        self._say("recover", f"aborting on {_many(len(targets), 'target')}")
+        self._say("recover", f"aborting on {many(len(targets), 'target')}")
         asked = {target: request for target, request in self._of_run().items() if target in targets}
         answers = self._fleet.call("abort", asked, timeout=_QUICK_S, tries=_ABORT_TRIES, urgent=True)
         for reason in answers.reasons:
@@ -459,8 +464,8 @@ class Engine:
         ]
 
     def _after(self) -> str:
-        self.state.facts.failed += [f"after the faults: {text}" for text in self._ask("after")]
-        return self._held("after")
+        self.state.facts.failed += [f"after the faults: {text}" for text in self._asking.ask("after")]
+        return self._asking.held("after")
 
     def _compare(self) -> str:
         facts = self.state.facts
@@ -477,76 +482,6 @@ class Engine:
         facts.restored = not facts.left
         return "everything is as before" if facts.restored else "; ".join(facts.left)
 
-    def _ask(self, phase: Phase) -> list[str]:
-        """Ask all probes of a phase; give those that don't hold, in words."""
-        probes = self._drill.of_phase(phase)
-        found = until_settled(probes, self._ask_once, self._pace.now, self._wait)
-        outcomes = [expectations.repeated(probe, each) for probe, each in zip(probes, found, strict=True)]
-        self.state.outcomes += outcomes
-        return [f"{outcome['name']}: {outcome['detail']}" for outcome in outcomes if not outcome["ok"]]
-
     def _wait(self, seconds: float) -> None:
         self._pace.wait(seconds, self._stop)
         self._mind_abort()
-
-    def _ask_once(self, probes: Sequence[Probe]) -> list[dict[str, Any]]:
-        results, at = self._results(probes), self._pace.now()
-        return [
-            expectations.answered(
-                probe, probe.check, results.get(probe.id), at, account.context(self.state, self._places, probe)
-            )
-            for probe in probes
-            if isinstance(probe.check, Asked)
-        ]
-
-    def _results(self, probes: Sequence[Probe]) -> dict[str, dict[str, Any]]:
-        """Ask the targets, and give their answers by the probes' ids."""
-        requests: dict[str, dict[str, Any]] = {}
-        for probe in probes:
-            if isinstance(probe.check, Asked):
-                for node, question in probe.check.questions(probe.id, self.state.name):
-                    requests.setdefault(node, {"probes": []})["probes"].append(question)
-        answers = self._fleet.call("probe", requests, timeout=60.0)
-        return {result["id"]: result for answer in answers.of.values() for result in answer["results"]}
-
-    def _remember(self) -> list[str]:
-        """Ask what will be compared with; say in words what is not known."""
-        probes = [probe for probe in self._drill.probes if isinstance(probe.check, Asked) and probe.check.compares]
-        results = self._results(probes)
-        self.state.earlier = {name: result["value"] for name, result in results.items() if result["ok"]}
-        said = {name: result["detail"] for name, result in results.items()}
-        return [
-            f"{probe.name}: {said.get(probe.id, 'no answer')}" for probe in probes if probe.id not in self.state.earlier
-        ]
-
-    def _held(self, phase: Phase) -> str:
-        probes = [outcome for outcome in self.state.outcomes if outcome["phase"] == phase]
-        return f"{sum(outcome['ok'] for outcome in probes)} of {_many(len(probes), 'probe')} hold" if probes else ""
-
-
-def _announcements(drill: Drill) -> list[tuple[float, str]]:
-    """What to tell the user at which instant."""
-    spans = {
-        (fault.at, fault.ends, fault.kind, fault.circuit or fault.target) for fault in drill.faults if not fault.when
-    }
-    words = [(at, f"fault on: {kind} at {place}, for {ends - at:g} s") for at, ends, kind, place in spans]
-    words += [(ends, f"fault off: {kind} at {place}") for _at, ends, kind, place in spans]
-    words += [
-        (at - _NOTICE_S, f"{kind} at {place} in {_NOTICE_S:g} s") for at, _ends, kind, place in spans if at >= _NOTICE_S
-    ]
-    words += [
-        (fault.at, f"{fault.kind} at {fault.target} waits, {fault.when.within:g} s at most: {fault.when.text}")
-        for fault in drill.faults
-        if fault.when
-    ]
-    if drill.traffic:
-        words.append((0.0, f"{_many(len(drill.traffic), 'stream')} of traffic under way"))
-    if drill.writers:
-        words.append((0.0, f"{_many(len(drill.writers), 'writer')} at work"))
-    if drill.faults:
-        words.append((drill.last_end, f"watching the traffic for another {drill.watch_s:g} s"))
-    return sorted(words, key=lambda word: word[0])
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
