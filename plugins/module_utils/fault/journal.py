@@ -94,6 +94,14 @@ class Record:
         }
 
 
+def standing(records: Iterable[Record], fault: Fault) -> Record | None:
+    """Give the live record of this very fault; raise `OkiagariError` if another fault of the same id lives."""
+    record = next((each for each in records if each.live and each.fault.id == fault.id), None)
+    if record and (record.fault.kind, record.fault.params) != (fault.kind, fault.params):
+        raise OkiagariError(f"the fault {fault.id} stands with other parameters {record.fault.params}: undo it first")
+    return record
+
+
 def undo_order(records: Iterable[Record], ids: Iterable[str]) -> list[Record]:
     """Give the live records of `ids`, newest first, each preceded by every newer live one with the same claim."""
     live = [record for record in records if record.live]

@@ -8,11 +8,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..errors import BadValue
 from ..units import mebibytes, percent
 from ..values import whole
 from .kind import Kind
-from .parameters import directory
+from .parameters import above_zero, directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,18 +26,8 @@ WRITTEN_OVER = 64
 """How much room a load that writes to a disk takes, in MiB."""
 
 
-def _busy(value: object) -> float:
-    found = percent(value)
-    if found == 0:
-        raise BadValue("0 % is no load")
-    return found
-
-
-def _amount(value: object) -> int:
-    found = mebibytes(value)
-    if found == 0:
-        raise BadValue("less than 1 MiB is no load")
-    return found
+_busy = above_zero(percent, "0 % is no load")
+_amount = above_zero(mebibytes, "less than 1 MiB is no load")
 
 
 class _Load(Kind):

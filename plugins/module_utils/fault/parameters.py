@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import BadValue, shown
 from ..units import bits_per_second, percent, seconds
@@ -16,6 +16,8 @@ from ..values import file_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
 _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
@@ -71,12 +73,20 @@ def directory(value: object) -> str:
     return "/" if value == "/" else file_path(value.rstrip("/") if isinstance(value, str) else value)
 
 
-def share(value: object) -> float:
-    """Give a share in percent, above 0."""
-    found = percent(value)
-    if found == 0:
-        raise BadValue("0 % of the packets is no fault")
-    return found
+def above_zero(read: Callable[[object], T], refusal: str) -> Callable[[object], T]:
+    """Make a reader that is `read` but for 0, which is refused in these words."""
+
+    def reader(value: object) -> T:
+        found = read(value)
+        if found == 0:
+            raise BadValue(refusal)
+        return found
+
+    return reader
+
+
+share = above_zero(percent, "0 % of the packets is no fault")
+"""Reads a share in percent, above 0."""
 
 
 def delay(value: object) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OkiagariError
 from ..fault.device import InDoubt
-from ..fault.journal import Record, undo_order
+from ..fault.journal import Record, standing, undo_order
 from ..fault.kinds import find_kind
 
 if TYPE_CHECKING:
@@ -50,12 +50,7 @@ class Proxy:
 
     def standing(self, fault: Fault) -> Record | None:
         """Give the record of this very fault if it stands; raise if another of the same id does."""
-        record = next((each for each in self.records() if each.live and each.fault.id == fault.id), None)
-        if record and (record.fault.kind, record.fault.params) != (fault.kind, fault.params):
-            raise OkiagariError(
-                f"the fault {fault.id} stands with other parameters {record.fault.params}: undo it first"
-            )
-        return record
+        return standing(self.records(), fault)
 
     def examine(self, fault: Fault) -> Record:
         """Look at the device and give the record that an injection would begin with. Changes nothing.

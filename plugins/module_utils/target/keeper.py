@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, OkiagariError, Problem
 from ..fault.backend import Backend, Op, converge
-from ..fault.journal import Record, undo_order
+from ..fault.journal import Record, standing, undo_order
 from ..fault.kinds import find_kind
 from ..fault.lease import drill_unit, lease_unit
 from ..fault.owned import DRILL_PREFIX, LEASE_PREFIX
@@ -54,11 +54,7 @@ class Keeper:
 
     def standing(self, fault: Fault) -> Record | None:
         """Give the record of this very fault if it stands; raise if another of the same id does."""
-        record = next((each for each in self.records() if each.live and each.fault.id == fault.id), None)
-        if record and (record.fault.kind, record.fault.params) != (fault.kind, fault.params):
-            raise OkiagariError(
-                f"the fault {fault.id} stands with other parameters {record.fault.params}: undo it first"
-            )
+        record = standing(self.records(), fault)
         if record and record.state != "injected":
             raise OkiagariError(f"the fault {fault.id} is {record.state}: undo it first")
         return record
