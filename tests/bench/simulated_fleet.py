@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import socketserver
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -40,7 +38,7 @@ COMMAND_S = 0.005
 
 PYTHON = """#!/bin/bash
 exec 3<>/dev/tcp/127.0.0.1/{port}
-printf '%s %s\\n%s\\n' {name} "$5" "$(</dev/stdin)" >&3
+printf '%s\\n%s\\n' "$5" "$(</dev/stdin)" >&3
 exec cat <&3
 """
 
@@ -138,24 +136,23 @@ class ResidentTarget(Commands):
 
 
 def start(directory: Path, nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Start a target for each node, in as many processes as there are processors; give their inventory variables.
+    """Start a target for each node, each a process, as each has processors of its own; give their inventory variables.
 
     The processes end with this one.
     """
-    processes = os.cpu_count() or 1
     variables = {}
-    for number in range(processes):
+    for name in sorted(nodes):
         ours, theirs = multiprocessing.Pipe()
-        mine = {name: nodes[name]["interfaces"] for name in sorted(nodes)[number::processes]}
-        multiprocessing.Process(target=_serve, args=(directory, mine, theirs), daemon=True).start()
-        port = ours.recv()
-        variables.update({name: _stand_in(directory / name, name, port) for name in mine})
+        (directory / name).mkdir()
+        arguments = (directory / name, nodes[name]["interfaces"], theirs)
+        multiprocessing.Process(target=_serve, args=arguments, daemon=True).start()
+        variables[name] = _stand_in(directory / name, ours.recv())
     return variables
 
 
-def _stand_in(home: Path, name: str, port: int) -> dict[str, Any]:
+def _stand_in(home: Path, port: int) -> dict[str, Any]:
     python = home / "python"
-    python.write_text(PYTHON.format(port=port, name=name))
+    python.write_text(PYTHON.format(port=port))
     python.chmod(0o755)
     return {
         "ansible_connection": "local",
@@ -164,23 +161,19 @@ def _stand_in(home: Path, name: str, port: int) -> dict[str, Any]:
     }
 
 
-def _serve(directory: Path, interfaces: Mapping[str, Sequence[Mapping[str, Any]]], told: Any) -> None:
-    # A thread that has something to do shouldn't wait long for one that has more.
-    sys.setswitchinterval(0.0005)
-    targets = {}
-    for name in interfaces:
-        (directory / name).mkdir()
-        targets[name] = ResidentTarget(directory / name, interfaces[name])
+def _serve(home: Path, interfaces: Sequence[Mapping[str, Any]], told: Any) -> None:
+    # How a runner's threads end is no news.
+    threading.excepthook = lambda _raised: None
+    target = ResidentTarget(home, interfaces)
 
     class Call(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            name, command = self.rfile.readline().decode().split()
-            answer = targets[name].asked(command, json.loads(self.rfile.readline() or b"{}"))
+            command = self.rfile.readline().decode().strip()
+            answer = target.asked(command, json.loads(self.rfile.readline() or b"{}"))
             self.wfile.write(json.dumps(answer).encode())
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
-        request_queue_size = 512
 
     with Server(("127.0.0.1", 0), Call) as server:
         told.send(server.server_address[1])

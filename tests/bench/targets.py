@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A drill on 300 simulated targets: how long arming, striking and restoring all of them take.
+"""A drill on 100 and on 300 simulated targets: how long arming, striking and restoring all of them take.
 
 The engine, its fleet and its remotes are real, and so is what a target does, but for its kernel; a call is a shell on
 this machine instead of ssh. Prints a table, then the same as JSON. Needs no lab.
@@ -21,6 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".collections"))
 
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.places import Places
+from ansible_collections.okiagari.testbed.plugins.module_utils.drill.plan import plans
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import bundle, name_of
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
@@ -29,24 +31,28 @@ from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.remote impo
 from figures import Row, row, show
 from simulated_fleet import start
 
-SITES, HOSTS_A_SITE = 12, 24
+SITES = 12
+HOSTS_A_SITE = (7, 24)
+"""About 100 and about 300 targets: how punctual they are depends on how many share a processor."""
 AT_S, FOR_S = 2, 6
 MEMORY = Path("/dev/shm")
 """Each target writes to a disk of its own; here all share this one."""
 
 
 def main() -> int:
-    directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
-    try:
-        rows = measure(directory)
-    finally:
-        shutil.rmtree(directory)
+    rows = []
+    for hosts in HOSTS_A_SITE:
+        directory = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+        try:
+            rows += measure(directory, hosts)
+        finally:
+            shutil.rmtree(directory)
     show(rows)
     return 0
 
 
-def measure(directory: Path) -> list[Row]:
-    testbed = resolved(directory)
+def measure(directory: Path, hosts: int) -> list[Row]:
+    testbed = resolved(directory, hosts)
     targets = start(directory, testbed["nodes"])
     whole = run(directory, testbed, targets)
     aborted = run(directory, testbed, targets, abort_after=AT_S + 1)
@@ -62,14 +68,14 @@ def measure(directory: Path) -> list[Row]:
     ]
 
 
-def resolved(directory: Path) -> dict[str, Any]:
-    """Give a testbed of a bit more than 300 nodes."""
+def resolved(directory: Path, hosts: int) -> dict[str, Any]:
+    """Give a testbed with as many KVM hosts at each site."""
     description = {
         "plugin": "okiagari.testbed.testbed",
         "name": "many",
         "prefixes": {"management": "172.16.0.0/18", "segments": "172.24.0.0/16"},
         "core": {"core1": {"number": 1}, "core2": {"number": 2}},
-        "sites": {f"site{number}": {"number": number, "kvm_hosts": HOSTS_A_SITE} for number in range(1, SITES + 1)},
+        "sites": {f"site{number}": {"number": number, "kvm_hosts": hosts} for number in range(1, SITES + 1)},
         "circuits": [
             {"between": [f"site{site}", f"core{core}"], "delay": "2ms", "rate": "1gbit"}
             for site in range(1, SITES + 1)
@@ -100,7 +106,9 @@ def run(
         name: connect(name, variables, program, directory, number)
         for number, (name, variables) in enumerate(sorted(targets.items()))
     }
-    engine = Engine(parse(asked, testbed), testbed, remotes, RealPace(), tell, who="the benchmark")
+    drill = parse(asked, testbed)
+    plan = plans(drill, testbed, Places(testbed))
+    engine = Engine(drill, plan, testbed, remotes, RealPace(), tell, who="the benchmark")
     if abort_after is not None:
         threading.Thread(target=abort_later, args=(engine, abort_after), daemon=True).start()
     report = engine.run()
