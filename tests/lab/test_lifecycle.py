@@ -107,9 +107,13 @@ VICTIMS: dict[str, Callable[[str], bool]] = {
     "everything but one node": lambda node: node != "x",
     "everything": lambda node: True,
 }
+IN_CI = ("everything but one node",)
 
 
-@pytest.mark.parametrize("victims", VICTIMS.values(), ids=VICTIMS)
+@pytest.mark.parametrize(
+    "victims",
+    [pytest.param(each, id=name, marks=() if name in IN_CI else pytest.mark.soak) for name, each in VICTIMS.items()],
+)
 def test_what_was_killed_comes_back_and_goes(small_lab: SmallLab, victims: Callable[[str], bool]) -> None:
     def cut() -> None:
         for pid, node in small_lab.lab.space.processes().items():
@@ -123,7 +127,7 @@ def test_what_was_killed_comes_back_and_goes(small_lab: SmallLab, victims: Calla
     cut()
 
 
-@pytest.mark.parametrize("begun", ["keeper", "x"])
+@pytest.mark.parametrize("begun", [pytest.param("keeper", marks=pytest.mark.soak), "x"])
 def test_down_while_the_tasks_of_a_killed_start_go_on(small_lab: SmallLab, begun: str) -> None:
     process = subprocess.Popen(
         small_lab.command("lab_up"),
