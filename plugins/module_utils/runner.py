@@ -32,6 +32,13 @@ class Runner(Protocol):
         """Run `argv` for at most `timeout` seconds. Never raises because of what the command does."""
 
 
+class Waiting(Protocol):
+    """A command that has been started and waits for its input. It ends with whoever started it."""
+
+    def tell(self, text: str, timeout: float = 10.0) -> Completed:
+        """Give it all of its input, and wait for its end. Never raises because of what the command does."""
+
+
 class CommandFailed(OkiagariError):  # noqa: N818 -- as the rest of the tree
     """A command of the target failed; the text names the command and what it said."""
 

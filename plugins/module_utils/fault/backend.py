@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import OkiagariError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .model import State
 
@@ -54,6 +55,10 @@ class Backend(ABC):
     @abstractmethod
     def apply(self, ops: Sequence[Op]) -> None:
         """Carry out all `ops` in order, then raise `OkiagariError` for the first that failed."""
+
+    def ready(self, ops: Sequence[Op]) -> Callable[[], None]:
+        """Do of `apply` what can be done beforehand, and give the rest of it. What is never called changes nothing."""
+        return partial(self.apply, ops)
 
     @abstractmethod
     def leftovers(self) -> list[Leftover]:

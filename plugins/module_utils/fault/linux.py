@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
-from ..runner import CommandFailed, Runner, json_output, output, parsed_json, reason
+from ..runner import CommandFailed, Runner, Waiting, json_output, output, parsed_json, reason
 from . import classify, frr, libvirt_power, netem, node, routes
 from .backend import Backend, Leftover, Op
 from .owned import CIRCUIT_HANDLE, FAULT_HANDLE, METRICS, ROUTE_PROTOCOL, SCOPED_HANDLE
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _PATIENCE_S = 120.0
 _IMPAIRED_BAND = "2"
 _BANDS = ("prio", "bands", "2", "priomap", *("0",) * 16)
+
+_BATCHED = {"ip", "tc"}
+_PLAIN = re.compile(r"[\w.:/%@+-]+")
 
 # In a network namespace of its own, which vanishes with the command: the only sure way to know, and it touches nothing.
 _TRY = ("unshare", "--net", "sh", "-c", """
@@ -70,9 +73,15 @@ class LinuxBackend(Backend):
 
     name = "linux"
 
-    def __init__(self, runner: Runner, resources: Mapping[str, Resource] | None = None) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        resources: Mapping[str, Resource] | None = None,
+        start: Callable[[Sequence[str]], Waiting] | None = None,
+    ) -> None:
         self._runner = runner
         self._resources = resources or {}
+        self._start = start
         self._capabilities: frozenset[str] | None = None
 
     def capabilities(self) -> frozenset[str]:
@@ -133,6 +142,25 @@ class LinuxBackend(Backend):
                 failed = CommandFailed(f"{' '.join(op)}: {reason(done)}")
         if failed:
             raise failed
+
+    def ready(self, ops: Sequence[Op]) -> Callable[[], None]:
+        """Start `ip` or `tc`, which takes far longer than the change itself, and give what makes the change."""
+        tools = {op[0] for op in ops}
+        if self._start is None or len(tools) != 1 or not tools <= _BATCHED or not all(map(_can_wait, ops)):
+            return super().ready(ops)
+        argv = (*tools, "-force", "-batch", "-")
+        lines = [" ".join(op[1:]) for op in ops]
+        try:
+            waiting = self._start(argv)
+        except OSError:
+            return super().ready(ops)
+
+        def change() -> None:
+            done = waiting.tell("".join(f"{line}\n" for line in lines), _PATIENCE_S)
+            if done.rc:
+                raise CommandFailed(f"{argv[0]} {'; '.join(lines)}: {reason(done)}")
+
+        return change
 
     def measure(self, entry: str) -> dict[str, Any]:
         resource, _colon, name = entry.partition(":")
@@ -247,6 +275,11 @@ class LinuxBackend(Backend):
         if name in names or not names:
             raise failure
         return {"missing": names}
+
+
+def _can_wait(op: Op) -> bool:
+    """Whether a line of a batch says the same as this command: no options, and nothing that is quoted there."""
+    return not op[1].startswith("-") and all(_PLAIN.fullmatch(word) for word in op)
 
 
 def qdisc_entry(qdiscs: Sequence[Mapping[str, Any]], classes: Callable[[], Shown], filters: Callable[[], str]) -> Entry:

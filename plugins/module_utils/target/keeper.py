@@ -18,7 +18,7 @@ from .claims import Claim, Claims
 from .timers import Timers, need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..fault.model import Fault
     from .store import Store
@@ -41,7 +41,8 @@ class Keeper:
         self.claims = Claims(store.claim, clock, boot)
         self._boot = boot
         self._command = tuple(command)
-        self._ready: dict[str, list[Op]] = {}
+        self._injections: dict[str, Callable[[], None]] = {}
+        self._undos: dict[str, Callable[[], None]] = {}
 
     def records(self) -> list[Record]:
         """Give all records, oldest first. Those of an earlier boot are over: the kernel's state died with that boot."""
@@ -125,6 +126,7 @@ class Keeper:
             self._look(record, [other for other in records if other.live and other.touched])
             record.sequence = 1 + max(each.sequence for each in records)
             self._intend(record)
+            self._injections[fault_id] = self.backend.ready(self.backend.render(record.before, record.want))
 
     def strike(self, fault_ids: Iterable[str]) -> list[Record]:
         """Inject prepared faults, all changes before all read-backs. One that fails is undone and has an `error`."""
@@ -161,8 +163,9 @@ class Keeper:
         with self.store.lock():
             for fault_id in fault_ids:
                 record = self._live(fault_id)
-                self._ready[fault_id] = self._look_back(record)
+                ops = self._look_back(record)
                 self.store.save(record)
+                self._undos[fault_id] = self.backend.ready(ops)
 
     def renew(self, fault_id: str, lease: float) -> None:
         """Let the lease of a fault that lives end in `lease` seconds from now."""
@@ -356,7 +359,10 @@ class Keeper:
     def _strike(self, records: Sequence[Record]) -> None:
         for record in records:
             try:
-                self.backend.apply(self.backend.render(record.before, record.want))
+                if ready := self._injections.pop(record.fault.id, None):
+                    ready()
+                else:
+                    self.backend.apply(self.backend.render(record.before, record.want))
             except OkiagariError as error:
                 record.error = f"not injected: {error}"
             record.injected_at = self._time(record)
@@ -385,9 +391,10 @@ class Keeper:
         for record in records:
             # The kernel restores some things by itself at the same moment: what counts is the read-back below.
             with suppress(OkiagariError):
-                ops = self._ready.pop(record.fault.id, None)
-                if record.touched:
-                    self.backend.apply(self._look_back(record) if ops is None else ops)
+                if ready := self._undos.pop(record.fault.id, None):
+                    ready()
+                elif record.touched:
+                    self.backend.apply(self._look_back(record))
             ended[record.fault.id] = self._time(record)
         for record in records:
             try:
@@ -401,6 +408,7 @@ class Keeper:
 
     def _close(self, record: Record, by: str, at: float | None = None) -> None:
         record.undone_at, record.undone_by = self._time(record) if at is None else at, by
+        self._injections.pop(record.fault.id, None)
         self.store.save(record)
         if record.lease_unit:
             self.timers.disarm(record.lease_unit)

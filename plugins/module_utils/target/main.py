@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, OkiagariError
 from ..values import from_json
-from .system import Clock, Places, SubprocessRunner, be_punctual, boot_id, command, write_safely
+from .system import Clock, Places, SubprocessRunner, WaitingProcess, be_punctual, boot_id, command, write_safely
 
 # What only some commands need they import themselves: nothing is cached, so on a slow target each import is felt.
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ class Commands:
         from ..fault.linux import LinuxBackend
         from ..fault.node import resources
 
-        return LinuxBackend(self.runner, resources(self.runner, self.program, str(self.places.journal)))
+        start = WaitingProcess if isinstance(self.runner, SubprocessRunner) else None
+        return LinuxBackend(self.runner, resources(self.runner, self.program, str(self.places.journal)), start)
 
     @cached_property
     def keeper(self) -> Keeper:

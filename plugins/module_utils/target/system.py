@@ -38,6 +38,25 @@ class SubprocessRunner:
         return Completed(done.returncode, done.stdout, done.stderr)
 
 
+class WaitingProcess:
+    """A process that waits for its input, in the C locale. Without any, as when its parent dies, it does nothing."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+            errors="replace", env={**os.environ, "LC_ALL": "C"},
+        )  # fmt: skip
+
+    def tell(self, text: str, timeout: float = 10.0) -> Completed:
+        try:
+            out, err = self._process.communicate(text, timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            return Completed(124, "", f"no answer within {timeout:g} s")
+        return Completed(self._process.returncode, out, err)
+
+
 class Clock:
     """Time as the target has it: `now` since the epoch, `monotonic` for what a set clock mustn't disturb."""
 

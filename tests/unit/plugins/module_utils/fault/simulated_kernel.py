@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import ipaddress
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
@@ -367,9 +368,25 @@ class SimulatedKernel:
         self.filters.setdefault(name, []).extend([head, {**head, "options": {**what, **then}}])
 
 
+class SimulatedBatch:
+    """`ip` or `tc` with `-force -batch -`: each line a command, and a failure of any is the failure of all."""
+
+    def __init__(self, runner: Runner, argv: Sequence[str]) -> None:
+        self._runner = runner
+        tool, *options = argv
+        assert options == ["-force", "-batch", "-"]
+        self._tool = tool
+
+    def tell(self, text: str, timeout: float = 10.0) -> Completed:
+        done = [self._runner.run((self._tool, *line.split())) for line in text.splitlines()]
+        errors = [f"{each.err}\nCommand failed -:{number}" for number, each in enumerate(done, 1) if each.rc]
+        return Completed(1 if errors else 0, "", "\n".join(errors))
+
+
 def backend_of(runner: Runner) -> LinuxBackend:
     """Give the back-end over a simulated kernel."""
-    return LinuxBackend(runner, resources(runner, ("python3", "okiagari.pyz"), "/var/lib/okiagari/journal"))
+    others = resources(runner, ("python3", "okiagari.pyz"), "/var/lib/okiagari/journal")
+    return LinuxBackend(runner, others, partial(SimulatedBatch, runner))
 
 
 class HandClock(Clock):

@@ -210,6 +210,32 @@ def test_foreign_qdiscs_are_left_untouched(target: SimulatedTarget, qdisc: dict[
     assert target.kernel.state() == before
 
 
+@pytest.mark.parametrize("asked", [DOWN_A, LOSS_A, OVERRIDE, NARROW_B])
+def test_what_was_prepared_waits_in_a_started_command(target: SimulatedTarget, asked: Asked) -> None:
+    before = target.kernel.state()
+    target.keeper.arm("d", [(fault(asked), 30.0)])
+    target.keeper.prepare(fault(asked).id)
+    assert target.kernel.state() == before
+    target.kernel.ran.clear()
+    target.keeper.strike([fault(asked).id])
+    first, under_fault = target.kernel.ran[0], target.kernel.state()
+    assert first[:3] in [("ip", "link", "set"), ("ip", "route", "add"), ("tc", "qdisc", "add")]
+    target.keeper.prepare_undo([fault(asked).id])
+    assert target.kernel.state() == under_fault
+    target.kernel.ran.clear()
+    target.keeper.undo([fault(asked).id], "program")
+    assert target.kernel.ran[0][:3] in [("ip", "link", "set"), ("ip", "route", "del"), ("tc", "qdisc", "del")]
+    assert target.kernel.state() == before
+
+
+def test_an_injection_that_was_prepared_is_never_taken_for_the_undo(target: SimulatedTarget) -> None:
+    before = target.kernel.state()
+    target.keeper.arm("d", [(fault(LOSS_A), 30.0)])
+    target.keeper.prepare("loss-1")
+    target.keeper.undo(["loss-1"], "program")
+    assert target.kernel.state() == before
+
+
 @pytest.mark.parametrize("asked", [DOWN_A, LOSS_A])
 def test_an_interface_that_vanishes_before_the_injection_is_told(target: SimulatedTarget, asked: Any) -> None:
     target.keeper.arm("d", [(fault(asked), 30.0)])
