@@ -79,7 +79,7 @@ bench: setup ## measure against the figures to beat; what needs no lab first, wh
 soak: site ## 200 random kill points, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
 	python tests/contract/kill_points.py --rounds 200
 	pytest --durations 12 -m "lab and soak" tests/lab
-	python scripts/run_scenarios.py every_class overloaded_host site_dark
+	python scripts/run_scenarios.py every_class chain_of_events overloaded_host site_dark
 	ansible-playbook playbooks/storage.yml
 	python scripts/run_scenarios.py controller_killed nagoya_otemachi_loss
 	for drill in $(SCENARIO) hiroshima_isolated; do \

@@ -71,6 +71,7 @@ _BGP = """
     neighbor <ip> description <text 255>
     neighbor <ip> update-source <ip>
     neighbor <ip> shutdown
+    neighbor <ip> passive
     neighbor <ip> timers keepalive <number 1 65535>
     neighbor <ip> timers holdtime <number 4 65535>
     neighbor <ip> timers connect <number 1 65535>

@@ -104,11 +104,11 @@ def wan_lines(
         for neighbour in neighbours:
             lines += _bfd(f"protocols bfd peer {neighbour.address}", timers)
             scopes.append(f"protocols bfd peer {neighbour.address}")
-        lines += _bgp(bgp, node["loopback"], neighbours, networks, timers, None)
+        lines += _bgp(bgp, node["asn"], node["loopback"], neighbours, networks, timers, None)
     else:
         lines += _bfd(f"protocols bfd profile {_WAN_PROFILE}", timers)
         lines.append(f"set {bgp} system-as {node['asn']}")
-        lines += _bgp(bgp, node["loopback"], neighbours, networks, timers, _WAN_PROFILE)
+        lines += _bgp(bgp, node["asn"], node["loopback"], neighbours, networks, timers, _WAN_PROFILE)
         scopes.append(f"protocols bfd profile {_WAN_PROFILE}")
     scopes += [bgp] if own_bgp else [f"{bgp} neighbor {neighbour.address}" for neighbour in neighbours]
     if plan.routed:
@@ -122,7 +122,7 @@ def wan_lines(
             if each.peer_address is not None and each.peer_asn is not None
         ]
         lines.append(f"set {inside} system-as {routed.asn}")
-        lines += _bgp(inside, routed.router_id, peers, routed.networks, segment_timers, _SEGMENT_PROFILE)
+        lines += _bgp(inside, routed.asn, routed.router_id, peers, routed.networks, segment_timers, _SEGMENT_PROFILE)
         scopes.append(inside)
     return Rendering(lines, scopes)
 
@@ -234,6 +234,7 @@ def _addresses(node: Mapping[str, Any], interfaces: Iterable[Mapping[str, Any]],
 
 def _bgp(
     bgp: str,
+    own_asn: int,
     router_id: str,
     neighbours: Iterable[_Neighbour],
     networks: Iterable[str],
@@ -254,6 +255,9 @@ def _bgp(
         yield f"set {neighbour} timers keepalive {timers.keepalive_s}"
         yield f"set {neighbour} timers holdtime {timers.hold_s}"
         yield f"set {neighbour} timers connect 1"
+        if asn < own_asn:
+            # One end calls, the other waits: both at once collide, again and again, when a circuit is back.
+            yield f"set {neighbour} passive"
         # Without an address family there is a session, but no route.
         yield f"set {neighbour} address-family ipv4-unicast"
 

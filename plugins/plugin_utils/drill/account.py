@@ -286,7 +286,7 @@ def _measured(
     share = statistics.loss_percent(direction, window) or 0.0
     words = [f"{1000 * longest.seconds:.0f} ms of silence" if longest.seconds else "no silence", f"{share:.2g} % lost"]
     if base is not None and then is not None:
-        words.append(f"delay {base:.1f} ms before, {then:.1f} ms under the fault")
+        words.append(f"delay {then - base:+.1f} ms against before")
     return {
         "outage_ms": round(1000 * longest.seconds, 1),
         "loss_percent": round(share, 2),
