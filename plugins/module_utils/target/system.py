@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..runner import Completed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _PRECISE = 0.003
 _RANK = 10
@@ -119,6 +119,18 @@ def be_ordinary() -> None:
     """Let this thread go behind all that is punctual: what keeps a processor busy mustn't make a fault late."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextlib.contextmanager
+def ordinarily() -> Iterator[None]:
+    """Let this thread, and what it starts, go behind all that is punctual for a while."""
+    policy, rank = os.sched_getscheduler(0), os.sched_getparam(0)
+    be_ordinary()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, policy, rank)
 
 
 def boot_id() -> str:

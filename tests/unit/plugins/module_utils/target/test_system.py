@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 EACH_LINE = 'while read -r line; do echo "$line" >>"$0"; done'
 
 
+def test_for_a_while_all_else_goes_first() -> None:
+    code = f"""
+import os, sys
+sys.path[:0] = {sys.path!r}
+from {system.__name__} import be_punctual, ordinarily
+be_punctual()
+before = os.sched_getscheduler(0), os.sched_getparam(0)
+with ordinarily():
+    within = os.sched_getscheduler(0)
+print(within == os.SCHED_OTHER, (os.sched_getscheduler(0), os.sched_getparam(0)) == before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
+
+
 def test_a_started_command_does_nothing_before_it_is_told(tmp_path: Path) -> None:
     done = tmp_path / "done"
     waiting = WaitingProcess(("sh", "-c", EACH_LINE, str(done)))
