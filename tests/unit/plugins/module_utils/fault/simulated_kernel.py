@@ -337,7 +337,8 @@ class SimulatedKernel:
             self.filters.pop(name, None)
             return
         if action == "change":
-            self._check(there is not None and there["handle"] == rest[0], "Error: Specified qdisc not found.")
+            if there is None or there["handle"] != rest[0]:
+                raise ValueError("Error: Specified qdisc not found.")
             # It keeps what it isn't told of, but for loss: an absent model is none.
             told = netem_options(rest[2:])
             kept = {key: value for key, value in there["options"].items() if not key.startswith("loss-")}
