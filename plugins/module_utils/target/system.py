@@ -27,34 +27,32 @@ class SubprocessRunner:
 
     def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
         try:
-            done = subprocess.run(
-                list(argv), input=input if input is not None else "", capture_output=True, encoding="utf-8",
-                errors="replace", timeout=timeout, check=False, env={**os.environ, "LC_ALL": "C"},
-            )  # fmt: skip
+            return WaitingProcess(argv).tell(input or "", timeout)
         except OSError as error:
             return Completed(127, "", f"{argv[0]}: {error.strerror}")
-        except subprocess.TimeoutExpired:
-            return Completed(124, "", f"{argv[0]}: no answer within {timeout:g} s")
-        return Completed(done.returncode, done.stdout, done.stderr)
 
 
 class WaitingProcess:
     """A process that waits for its input, in the C locale. Without any, as when its parent dies, it does nothing."""
 
     def __init__(self, argv: Sequence[str]) -> None:
+        self._name = argv[0]
         self._process = subprocess.Popen(
             list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
             errors="replace", env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
 
     def tell(self, text: str, timeout: float = 10.0) -> Completed:
-        try:
-            out, err = self._process.communicate(text, timeout)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-            return Completed(124, "", f"no answer within {timeout:g} s")
-        return Completed(self._process.returncode, out, err)
+        with self._process as process:
+            try:
+                out, err = process.communicate(text, timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return Completed(124, "", f"{self._name}: no answer within {timeout:g} s")
+            except BaseException:
+                process.kill()
+                raise
+        return Completed(process.returncode, out, err)
 
 
 class Clock:

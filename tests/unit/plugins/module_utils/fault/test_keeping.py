@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux import LinuxBackend
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.examples import (
     BLACKHOLE,
@@ -32,9 +33,13 @@ from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.
     Asked,
     fault,
 )
-from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import (
+    SimulatedBatch,
+    SimulatedTarget,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 VTYSH = "vtysh -c configure terminal -c"
@@ -212,15 +217,25 @@ def test_foreign_qdiscs_are_left_untouched(target: SimulatedTarget, qdisc: dict[
 
 @pytest.mark.parametrize("asked", [DOWN_A, LOSS_A, OVERRIDE, NARROW_B])
 def test_what_was_prepared_waits_in_a_started_command(target: SimulatedTarget, asked: Asked) -> None:
+    started: list[tuple[str, ...]] = []
+
+    def start(argv: Sequence[str]) -> SimulatedBatch:
+        started.append(tuple(argv))
+        return SimulatedBatch(target.kernel, argv)
+
+    target.keeper.backend = LinuxBackend(target.kernel, start=start)
     before = target.kernel.state()
     target.keeper.arm("d", [(fault(asked), 30.0)])
+    assert started == []
     target.keeper.prepare(fault(asked).id)
+    assert started in [[("ip", "-force", "-batch", "-")], [("tc", "-force", "-batch", "-")]]
     assert target.kernel.state() == before
     target.kernel.ran.clear()
     target.keeper.strike([fault(asked).id])
     first, under_fault = target.kernel.ran[0], target.kernel.state()
     assert first[:3] in [("ip", "link", "set"), ("ip", "route", "add"), ("tc", "qdisc", "add")]
     target.keeper.prepare_undo([fault(asked).id])
+    assert len(started) == 2
     assert target.kernel.state() == under_fault
     target.kernel.ran.clear()
     target.keeper.undo([fault(asked).id], "program")

@@ -109,6 +109,20 @@ def test_routing_is_that_of_the_description() -> None:
     assert "protocols bgp" in wan_lines(LAB, plan(LAB, [])["osaka"], CORE, own_bgp=True).scopes
 
 
+def test_of_the_two_ends_of_a_session_one_calls() -> None:
+    plans = plan(LAB, [])
+    asn = {name: node["asn"] for name, node in LAB["nodes"].items() if "asn" in node}
+    passive = 0
+    for name, ports in (("osaka", CORE), ("hiroshima-r1", PORTS)):
+        lines = wan_lines(LAB, plans[name], ports).lines
+        own = [line.split()[4:] for line in lines if line.startswith("set protocols bgp neighbor ")]
+        peers = {words[0]: int(words[2]) for words in own if words[1] == "remote-as"}
+        waits = {words[0] for words in own if words[1:] == ["passive"]}
+        assert waits == {address for address, peer in peers.items() if peer < asn[name]}
+        passive += len(waits)
+    assert passive
+
+
 def test_a_lan_may_have_other_addresses() -> None:
     scopes = wan_lines(LAB, plan(LAB, [])["hiroshima-r1"], PORTS).scopes
     assert "interfaces ethernet eth1 address" in scopes
