@@ -90,8 +90,9 @@ options:
         stand where chance has it (C(one_of)); C(parallel) has several faults with a common time.
       - C(route_override) sends what the C(node) has for C(to), a site, node or prefix, by way of the neighbour C(via).
         C(route_blackhole) drops it.
-      - C(power_cut) and C(pause) take a C(node), or its guest C(machine), its power, or freeze it; C(site_down) takes
-        a whole C(site) its power. What gives a node its power is in its variable C(okiagari_power).
+      - C(power_cut), C(reboot) and C(pause) take a C(node), or its guest C(machine), its power, at once or in order, or
+        freeze it; C(site_down) takes a whole C(site) its power. What gives a node its power is in its variable
+        C(okiagari_power).
     type: list
     elements: dict
     default: []

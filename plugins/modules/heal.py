@@ -25,7 +25,7 @@ options:
   lab:
     description:
       - The directory of a lab on the machine that the module runs on. Then it is about the power of the lab's nodes,
-        as the faults C(power_cut) and C(pause) take it, and not about the machine itself.
+        as the faults C(power_cut), C(reboot) and C(pause) take it, and not about the machine itself.
     type: path
 attributes:
   check_mode:

@@ -44,7 +44,8 @@ up:
   type: bool
 nodes:
   description:
-    - Each node with its state (V(stopped), V(starting), V(running) or V(paused)), provider, process and console.
+    - Each node with its state (V(stopped), V(stopping), V(starting), V(running) or V(paused)), provider, process and
+      console.
   returned: always
   type: dict
 processes:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The power of a lab's nodes: the real program, processes and namespace; each node is simulated by a sleep."""
+"""The power of a lab's nodes: the real program, processes and namespace; each node is simulated by a process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,11 +24,21 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.target.pack impor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 NODES = ("a-r1", "a-kvm1", "x")
-SIMULATED = {"command": ["sh", "-c", "echo okiagari-ready; exec sleep 600"], "environment": {}}
-KINDS = {"power_cut": "stopped", "pause": "paused"}
+# It hears its power button, and doesn't obey.
+NODE = """
+import pathlib, socket, sys
+console = pathlib.Path(sys.argv[1], "mconsole")
+console.parent.mkdir(exist_ok=True)
+console.unlink(missing_ok=True)
+button = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+button.bind(str(console))
+print("okiagari-ready", flush=True)
+while True:
+    button.recv(4096)
+"""
+KINDS = {"power_cut": "stopped", "pause": "paused", "reboot": "stopping"}
 
 
 class SimulatedLab:
@@ -37,8 +49,11 @@ class SimulatedLab:
         self.space = LabSpace(directory)
         self.space.create()
         for name in NODES:
-            (directory / "nodes" / name).mkdir(parents=True)
-            LabNode(self.space, name).switch_on(SIMULATED)
+            node = LabNode(self.space, name)
+            node.directory.mkdir(parents=True)
+            command = [sys.executable, "-I", "-S", "-c", NODE, str(node.directory / name)]
+            node.switch_on({"provider": "uml", "command": command, "environment": {}})
+            wait_for(lambda node=node: node.ready)
         self.program = install(places_of(directory))
 
     def argv(self, command: str) -> list[str]:
@@ -72,14 +87,16 @@ class SimulatedLab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[SimulatedLab]:
+def lab() -> Iterator[SimulatedLab]:
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("needs root and util-linux, to make a network namespace")
-    lab = SimulatedLab(tmp_path / "lab")
-    try:
-        yield lab
-    finally:
-        lab.space.destroy()
+    # A socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder:
+        lab = SimulatedLab(Path(folder) / "lab")
+        try:
+            yield lab
+        finally:
+            lab.space.destroy()
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -155,14 +172,14 @@ def test_heal_needs_only_the_journal(lab: SimulatedLab) -> None:
     healed = lab.call("heal")
     assert [each["what"] for each in healed["healed"]] == ["fault", "fault"]
     assert healed["left"] == []
-    assert [lab.state(name) for name in NODES] == ["running"] * 3
+    wait_for(lambda: [lab.state(name) for name in NODES] == ["running"] * 3)
 
 
 def test_an_abort_gives_the_power_back_at_once(lab: SimulatedLab) -> None:
     lab.arm("power_cut", "a-r1", 600)
     wait_for(lambda: lab.state("a-r1") == "stopped")
     assert lab.call("abort", {"drill": "d"})["faults"][0]["undone_by"] == "abort"
-    assert lab.state("a-r1") == "running"
+    wait_for(lambda: lab.state("a-r1") == "running")
     assert lab.units() == []
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 DARK = str(PROJECT / "tests" / "lab" / "drills" / "dark.yml")
-FAULTS = {"power_cut": "stopped", "pause": "paused"}
+FAULTS = {"power_cut": "stopped", "pause": "paused", "reboot": "stopped"}
 
 
 def arguments(fault: str, lasts: str, reports: Path) -> list[str]:

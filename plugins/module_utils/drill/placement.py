@@ -288,6 +288,7 @@ _FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed
     "route_loop": (("between", "to"), _route_loop),
     "relay_down": (("node",), _relay_down),
     "power_cut": (("node", "machine"), _power_fault("power_cut")),
+    "reboot": (("node", "machine"), _power_fault("reboot")),
     "pause": (("node", "machine"), _power_fault("pause")),
     "site_down": (("site",), _site_down),
 }

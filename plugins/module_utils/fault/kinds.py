@@ -14,7 +14,7 @@ from .link_kinds import LinkDown, Mtu
 from .load_kinds import CpuPressure, DiskFull, DiskPressure, MemoryPressure
 from .netem_kinds import Corrupt, Delay, Duplicate, Loss, Rate, Reorder, Several
 from .node_kinds import ClockStep, ServiceFreeze, ServiceStop
-from .power_kinds import Pause, PowerCut
+from .power_kinds import Pause, PowerCut, Reboot
 from .route_kinds import RouteBlackhole, RouteOverride, RouteProhibit, RouteUnreachable
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _ALL: tuple[type[Kind], ...] = (
     LocalPreference,
     PrefixWithdrawn,
     PowerCut,
+    Reboot,
     Pause,
     CpuPressure,
     MemoryPressure,

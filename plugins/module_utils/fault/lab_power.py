@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..lab.space import LabSpace
     from .model import State
 
-_POWER = {"running": "on", "starting": "on", "paused": "paused", "stopped": "off"}
+_POWER = {"running": "on", "starting": "on", "paused": "paused", "stopping": "stopping", "stopped": "off"}
 
 
 class LabPower(Backend):
@@ -42,9 +42,7 @@ class LabPower(Backend):
 
     def _power(self, name: str) -> dict[str, object]:
         node = LabNode(self._space, name)
-        if name in self._dying:
-            node.cut()
-            self._dying.remove(name)
+        self._bury(node)
         state = node.state()
         if state == "absent":
             return {"missing": nodes_of(self._space)}
@@ -69,10 +67,18 @@ class LabPower(Backend):
         if step == "cut":
             node.kill()
             self._dying.add(node.name)
+        elif step == "shut":
+            node.shut()
         elif step == "start":
+            self._bury(node)
             node.switch_on(node.last_start())
         else:
             node.pause(stop=step == "pause")
+
+    def _bury(self, node: LabNode) -> None:
+        if node.name in self._dying:
+            node.cut()
+            self._dying.remove(node.name)
 
     def leftovers(self) -> list[Leftover]:
         """A node without power carries no mark: only the journal knows whether that is ours."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..runner import CommandFailed, output
+from .owned import GUEST_MARK
 from .power import power_ops
 
 if TYPE_CHECKING:
@@ -23,16 +24,25 @@ _VIRSH = ("virsh", "--quiet")
 _POWER = {
     "running": "on",
     "idle": "on",
-    "in shutdown": "on",
+    "in shutdown": "stopping",
     "paused": "paused",
     "shut off": "off",
     "crashed": "off",
 }
-_STEPS = {"cut": "destroy", "start": "start", "pause": "suspend", "resume": "resume"}
+_STEPS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "cut": (("destroy",),),
+    "shut": (("metadata", "--uri", GUEST_MARK, "--config", "--key", "okiagari", "--set", "<stopping/>"), ("shutdown",)),
+    "start": (("metadata", "--uri", GUEST_MARK, "--config", "--remove"), ("start",)),
+    "pause": (("suspend",),),
+    "resume": (("resume",),),
+}
 
 
 def guest(runner: Runner, name: str) -> dict[str, Any]:
-    """Give the state of one guest. One that would be forgotten when it stops counts as missing."""
+    """Give the state of one guest. One that would be forgotten when it stops counts as missing.
+
+    libvirt doesn't tell which of the running ones were asked to shut down: those of ours carry a mark.
+    """
     there = output(runner, (*_VIRSH, "list", "--all", "--persistent", "--name")).split()
     if name not in there:
         return {"missing": there}
@@ -40,9 +50,13 @@ def guest(runner: Runner, name: str) -> dict[str, Any]:
     said = output(runner, argv).strip()
     if said not in _POWER:
         raise CommandFailed(f"{' '.join(argv)}: its output can't be understood: {said}")
-    return {"power": _POWER[said]}
+    power = _POWER[said]
+    if power == "on" and runner.run((*_VIRSH, "metadata", name, "--uri", GUEST_MARK, "--config")).rc == 0:
+        power = "stopping"
+    return {"power": power}
 
 
 def guest_ops(name: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
     """Give the commands that lead to the wanted power."""
-    return [(*_VIRSH, _STEPS[step], name) for step, _name in power_ops(name, have, want)]
+    verbs = [verb for step, _name in power_ops(name, have, want) for verb in _STEPS[step]]
+    return [(*_VIRSH, verb, name, *options) for verb, *options in verbs]

@@ -14,6 +14,7 @@ LEASE_PREFIX = "okiagari-lease-"
 DRILL_PREFIX = "okiagari-drill-"
 LOAD_PREFIX = "okiagari-load-"
 DEVICE_PREFIX = "okiagari-"
+GUEST_MARK = "urn:okiagari:fault"
 
 # Daemons number their routes too (187 is IS-IS to some) and install them with metric 20 or more. A fault's route always
 # carries the lowest metric of its family, so that it wins over theirs and is never mistaken for one of theirs.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds that concern a whole machine, and that only what runs it can make and end: no power, and frozen."""
+"""The kinds that concern a whole machine, and that only what runs it can make and end: off, rebooted, frozen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PowerKind(Kind):
-    """A kind that claims a machine's power, which is `on`, `paused` or `off`."""
+    """A kind that claims a machine's power, which is `on`, `paused`, `off`, or `stopping` on its way to that."""
 
     capability = "power"
     parameters: ClassVar = {"machine": machine}
@@ -50,6 +50,20 @@ class PowerCut(PowerKind):
 
     name = "power_cut"
     power = "off"
+
+    @classmethod
+    def ends_programs(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        return True
+
+
+class Reboot(PowerKind):
+    """The machine is told to shut down in order, so that its services say goodbye; in the end it boots.
+
+    One that isn't down by then loses its power first.
+    """
+
+    name = "reboot"
+    power = "stopping"
 
     @classmethod
     def ends_programs(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003

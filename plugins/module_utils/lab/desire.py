@@ -58,12 +58,14 @@ class NodeDesire:
             self._lab.space.kill_node(name)
         elif self._state == "stopped":
             self._lab.pause(name, stop=False)
-            self._lab.stop(name, self._chosen(found["provider"]), self._timeout)
+            self._lab.stop(name, self._timeout)
         elif self._state == "paused":
             self._lab.pause(name, stop=True)
         elif found["state"] in _ALIVE:
             self._lab.pause(name, stop=False)
         else:
+            if found["state"] == "stopping":
+                self._lab.stop(name, self._timeout)
             self._lab.start(self._node, self._chosen(found["provider"] or self._provider))
         self.wait()
 

@@ -154,9 +154,9 @@ class Lab:
                 raise OkiagariError(f"{name} died while starting: see its console, {console}")
             time.sleep(0.2)
 
-    def stop(self, name: str, provider: Provider, timeout: float) -> None:
+    def stop(self, name: str, timeout: float) -> None:
         """Shut a node down in order; `OkiagariError` when it doesn't within `timeout` seconds."""
-        provider.power_button(self.node_directory(name))
+        self.node(name).shut()
         deadline = time.monotonic() + timeout
         while self.space.node_processes(name):
             if time.monotonic() > deadline:

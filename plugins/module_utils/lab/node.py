@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..values import Shape, mismatch
+from .button import press
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ class LabNode:
         self.name = name
         self.directory = space.directory / "nodes" / name
         self._space = space
+        self._shut = self.directory / "shut"
 
     @property
     def record(self) -> dict[str, Any]:
@@ -52,12 +54,14 @@ class LabNode:
             return False
 
     def state(self, pids: Sequence[int] | None = None) -> str:
-        """Give absent, stopped, starting, running or paused; `pids` are its processes, if they are known already."""
+        """Give absent, stopped, stopping, starting, running or paused; `pids` are its processes, if known already."""
         pids = self._space.node_processes(self.name) if pids is None else pids
         if not pids:
             return "stopped" if self.record else "absent"
         if _stopped(pids[0]):
             return "paused"
+        if self._shut.exists():
+            return "stopping"
         return "running" if self.ready else "starting"
 
     def last_start(self) -> dict[str, Any]:
@@ -74,6 +78,7 @@ class LabNode:
         console = self.directory / "console.log"
         if console.exists():
             console.replace(self.directory / "console.previous.log")
+        self._shut.unlink(missing_ok=True)
         self._space.spawn(record["command"], self.name, console, extra=record["environment"])
 
     def kill(self) -> None:
@@ -83,6 +88,15 @@ class LabNode:
     def cut(self) -> bool:
         """Cut its power, and wait until nothing of it is left. Say whether anything was."""
         return self._space.kill_node(self.name)
+
+    def shut(self) -> None:
+        """Ask it to shut down in order, without waiting for that. Raises `OkiagariError` when it can't be asked."""
+        self._shut.touch(mode=0o600)
+        try:
+            press(self.record.get("provider", ""), self.directory)
+        except OkiagariError:
+            self._shut.unlink(missing_ok=True)
+            raise
 
     def pause(self, stop: bool) -> None:
         """Freeze it, or let it go on."""

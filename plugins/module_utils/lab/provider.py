@@ -45,10 +45,6 @@ class Provider(abc.ABC):
     def command(self, node: NodePlan, directory: Path) -> list[str]:
         """Give the command line of the running node. The console goes to its standard output."""
 
-    @abc.abstractmethod
-    def power_button(self, directory: Path) -> None:
-        """Ask the node to shut down in order. Raise `OkiagariError` when it can't be asked."""
-
 
 def choose(wanted: str, providers: Sequence[Provider]) -> Provider:
     """Give the provider called `wanted`, or with `auto` the first one that this machine can run.

@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
-import socket
 import subprocess
 from typing import TYPE_CHECKING
 
-from ..errors import OkiagariError
 from .provider import Provider
 
 if TYPE_CHECKING:
@@ -74,21 +71,6 @@ class Qemu(Provider):
             f"unix:{directory / 'qmp'},server=on,wait=off",
             *network,
         ]
-
-    def power_button(self, directory: Path) -> None:
-        """Press the ACPI power button through QMP."""
-        try:
-            with socket.socket(socket.AF_UNIX) as monitor:
-                monitor.settimeout(5)
-                monitor.connect(str(directory / "qmp"))
-                lines = monitor.makefile("rw", encoding="utf-8")
-                lines.readline()
-                for command in ("qmp_capabilities", "system_powerdown"):
-                    lines.write(json.dumps({"execute": command}) + "\n")
-                    lines.flush()
-                    lines.readline()
-        except OSError as error:
-            raise OkiagariError(f"{directory.name} can't be asked to shut down ({error}): use state=killed") from error
 
 
 def kvm_boots(image: Path) -> bool:

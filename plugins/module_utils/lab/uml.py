@@ -11,11 +11,8 @@ from __future__ import annotations
 import platform
 import shlex
 import shutil
-import socket
-import struct
 from typing import TYPE_CHECKING
 
-from ..errors import OkiagariError
 from .provider import Provider
 
 if TYPE_CHECKING:
@@ -24,9 +21,6 @@ if TYPE_CHECKING:
 
     from .plan import NodePlan, Tap
 
-_MCONSOLE_MAGIC = 0xCAFEBABE
-_MCONSOLE_VERSION = 2
-_MCONSOLE_DATA = 512
 # The first two disks are the root and the seed.
 _FURTHER_DISKS = 2
 _DISK_LETTERS = "abcdefgh"
@@ -95,22 +89,6 @@ class Uml(Provider):
             "quiet",
             *vectors,
         ]
-
-    def power_button(self, directory: Path) -> None:
-        """Press Ctrl-Alt-Del through the management console; the image maps it to an orderly power-off."""
-        command = b"cad"
-        request = struct.pack("=III", _MCONSOLE_MAGIC, _MCONSOLE_VERSION, len(command)) + command.ljust(
-            _MCONSOLE_DATA, b"\0"
-        )
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as console:
-            console.settimeout(5)
-            try:
-                console.connect(str(directory / directory.name / "mconsole"))
-                console.send(request)
-            except OSError as error:
-                raise OkiagariError(
-                    f"{directory.name} can't be asked to shut down ({error}): use state=killed"
-                ) from error
 
 
 def _vector(tap: Tap) -> str:

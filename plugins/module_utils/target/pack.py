@@ -25,7 +25,7 @@ MODULES = (
     "fault/link_kinds", "fault/linux", "fault/load", "fault/load_kinds", "fault/mapper", "fault/match", "fault/model",
     "fault/netem", "fault/netem_kinds", "fault/node", "fault/node_kinds", "fault/owned", "fault/parameters",
     "fault/power", "fault/power_kinds", "fault/resource", "fault/route_kinds", "fault/routes", "fault/service",
-    "lab/node", "lab/space",
+    "lab/button", "lab/node", "lab/space",
     "target/claims", "target/connection_probes", "target/dns", "target/events", "target/execute",
     "target/host_probes", "target/icmp", "target/keeper", "target/lab_host", "target/lab_timers", "target/load",
     "target/main", "target/pack", "target/probe", "target/probes", "target/program", "target/reach_probes",

@@ -64,6 +64,12 @@ def test_a_pause_ends_no_program(lab: dict[str, Any]) -> None:
     assert (fault.silences, fault.ends_programs) == (True, False)
 
 
+def test_a_reboot_ends_programs(lab: dict[str, Any]) -> None:
+    fault = drill(lab, {"fault": "reboot", "node": "naist-r1"}).faults[0]
+    assert (fault.maker, fault.params) == (LAB, {"machine": "naist-r1"})
+    assert (fault.silences, fault.ends_programs) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

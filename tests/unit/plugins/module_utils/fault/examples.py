@@ -46,15 +46,16 @@ STOPPED: Asked = ("service_stop", {"service": "web"})
 FROZEN: Asked = ("service_freeze", {"service": "web"})
 CUT_WEB: Asked = ("power_cut", {"machine": "web"})
 PAUSE_WEB: Asked = ("pause", {"machine": "web"})
+REBOOT_WEB: Asked = ("reboot", {"machine": "web"})
 FAULTS: list[Asked] = [
     DOWN_A, LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B, LATE_A, TAGGED_B, DNS_A,
     SHUT_A, UNWATCHED_S, LESS_B, WITHDRAWN, DOWN_B, NARROW_ABOVE_B, CORRUPT_A, TWICE_B, REORDER_A, FORBIDDEN,
-    CPU, MEMORY, WRITING, FULL, SLOW, FAILING, LATE, STOPPED, FROZEN, CUT_WEB, PAUSE_WEB,
+    CPU, MEMORY, WRITING, FULL, SLOW, FAILING, LATE, STOPPED, FROZEN, CUT_WEB, PAUSE_WEB, REBOOT_WEB,
 ]  # fmt: skip
 # What these change can carry no mark: only the journal knows of it.
 UNMARKED = (
     "link_down", "mtu", "bfd_off", "prefix_withdrawn", "clock_step", "service_stop", "service_freeze",
-    "power_cut", "pause",
+    "power_cut", "pause", "reboot",
 )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ _NETEM: dict[str, tuple[str, dict[str, float]]] = {
     "reorder": ("reorder", {"reorder": 0, "correlation": 0}),
     "rate": ("rate", {"rate": 0}),
 }
-_VERBS = {"destroy": "shut off", "start": "running", "suspend": "paused", "resume": "running"}
+_VERBS = {"destroy": "shut off", "start": "running", "suspend": "paused", "resume": "running", "shutdown": "running"}
 _KEY_NUMBERS = ("vlan_id", "cvlan_id", "dst_port", "src_port")
 
 
@@ -147,6 +147,7 @@ class SimulatedKernel:
         self.able = {"netem", "flower", "bgp"}
         self.frr = frr.parse(RUNNING)
         self.guests = {"web": "running", "old": "shut off"}
+        self.marked_guests: set[str] = set()
         self.ran: list[tuple[str, ...]] = []
         self.broken: Callable[[tuple[str, ...]], bool] = lambda _argv: False
         self.node = SimulatedNode()
@@ -155,7 +156,8 @@ class SimulatedKernel:
         """Give all that a test compares."""
         routes = sorted(self.routes, key=lambda route: json.dumps(route, sort_keys=True))
         frr_lines, node = sorted(self.frr), self.node.state()
-        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes, frr_lines, self.guests, node))
+        guests = self.guests, sorted(self.marked_guests)
+        return copy.deepcopy((self.links, self.qdiscs, self.filters, routes, frr_lines, guests, node))
 
     def add_link(self, name: str, *addresses: str) -> None:
         self.links[name] = {"up": True, "mtu": 1500, "addresses": list(addresses)}
@@ -172,11 +174,11 @@ class SimulatedKernel:
             return Completed(0 if "bgp" in self.able else 1, "", "")
         if words[0] == "vtysh":
             return Completed(0, self._vtysh(words[2::2]), "")
-        if words[0] == "virsh":
-            return Completed(0, self._virsh(*words[2:]), "")
         if words[0] == "unshare":
             return Completed(1, "\n".join(self.able), "")
         try:
+            if words[0] == "virsh":
+                return Completed(0, self._virsh(*words[2:]), "")
             result = self._run([word for word in words if word not in ("-j", "-N", "-d", "-s", "-6")])
         except ValueError as error:
             return Completed(1, "", str(error))
@@ -226,7 +228,18 @@ class SimulatedKernel:
             return "\n".join(self.guests)
         if verb == "domstate":
             return self.guests[names[0]]
+        if verb == "metadata":
+            return self._mark(*names)
         self.guests[names[0]] = _VERBS[verb]
+        return ""
+
+    def _mark(self, name: str, *options: str) -> str:
+        if "--set" in options:
+            self.marked_guests.add(name)
+        elif "--remove" in options:
+            self.marked_guests.discard(name)
+        else:
+            self._check(name in self.marked_guests, "error: metadata not found")
         return ""
 
     def _vtysh(self, said: Sequence[str]) -> str:

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_VERBS = {"destroy": "shut off", "start": "running", "suspend": "paused", "resume": "running"}
+_VERBS = {"destroy": "shut off", "start": "running", "suspend": "paused", "resume": "running", "shutdown": "running"}
 
 
 class SimulatedLibvirt:
-    """A KVM host with guests; each `virsh` that changes something is kept."""
+    """A KVM host with guests; each `virsh` that changes something is kept. A guest takes its time to shut down."""
 
     def __init__(self, **guests: str) -> None:
         self.guests = guests
         self.transient: set[str] = set()
+        self.marked: set[str] = set()
         self.done: list[str] = []
         self.runs = True
 
@@ -47,14 +48,25 @@ class SimulatedLibvirt:
             return Completed(0, "\n".join(sorted(self.guests.keys() - self.transient)) + "\n\n", "")
         if verb == "domstate":
             return Completed(0, f"{self.guests[names[0]]}\n\n", "")
+        if verb == "metadata":
+            return self._metadata(*names)
         self.done.append(f"{verb} {names[0]}")
         self.guests[names[0]] = _VERBS[verb]
+        return Completed(0, "", "")
+
+    def _metadata(self, name: str, *options: str) -> Completed:
+        if "--set" in options:
+            self.marked.add(name)
+        elif "--remove" in options:
+            self.marked.discard(name)
+        elif name not in self.marked:
+            return Completed(1, "", "error: metadata not found: Requested metadata element is not present")
         return Completed(0, "", "")
 
 
 @pytest.fixture
 def host() -> SimulatedLibvirt:
-    return SimulatedLibvirt(web="running", db="paused", old="shut off", odd="pmsuspended")
+    return SimulatedLibvirt(web="running", db="paused", old="shut off", odd="pmsuspended", late="in shutdown")
 
 
 @pytest.fixture
@@ -76,6 +88,12 @@ def fault(kind: str, name: str) -> Fault:
         ("off", "paused", ["start", "pause"]),
         ("off", "on", ["start"]),
         ("paused", "on", ["resume"]),
+        ("on", "stopping", ["shut"]),
+        ("paused", "stopping", ["resume", "shut"]),
+        ("stopping", "off", ["cut"]),
+        ("stopping", "paused", ["cut", "start", "pause"]),
+        ("stopping", "on", ["cut", "start"]),
+        ("off", "stopping", []),
         ("on", "on", []),
         ("off", "off", []),
     ],
@@ -93,6 +111,7 @@ def test_a_machine_that_is_gone_stays_gone() -> None:
     [
         ("power_cut", {"power": "off"}, ["destroy web", "start web"]),
         ("pause", {"power": "paused"}, ["suspend web", "resume web"]),
+        ("reboot", {"power": "stopping"}, ["shutdown web", "destroy web", "start web"]),
     ],
 )
 def test_a_guest_loses_its_power_and_gets_it_back(
@@ -103,6 +122,15 @@ def test_a_guest_loses_its_power_and_gets_it_back(
     undone = keeper.undo([kind], "module")[0]
     assert (undone.state, undone.after) == ("undone", {"power:web": {"power": "on"}})
     assert host.done == commands
+    assert host.marked == set()
+
+
+def test_a_guest_that_has_shut_down_only_boots(keeper: Keeper, host: SimulatedLibvirt) -> None:
+    keeper.inject(fault("reboot", "web"))
+    host.guests["web"] = "shut off"
+    assert keeper.undo(["reboot"], "module")[0].after == {"power:web": {"power": "on"}}
+    assert host.done == ["shutdown web", "start web"]
+    assert host.marked == set()
 
 
 def test_a_guest_that_was_started_meanwhile_is_left_as_it_is(keeper: Keeper, host: SimulatedLibvirt) -> None:
@@ -118,10 +146,11 @@ def test_a_guest_that_was_started_meanwhile_is_left_as_it_is(keeper: Keeper, hos
         ("wep", "there is no machine wep on this target; did you mean web?"),
         ("db", "db is paused already, and not by Okiagari"),
         ("old", "old is off already, and not by Okiagari"),
+        ("late", "late is stopping already, and not by Okiagari"),
         ("odd", "its output can't be understood: pmsuspended"),
     ],
 )
-@pytest.mark.parametrize("kind", ["power_cut", "pause"])
+@pytest.mark.parametrize("kind", ["power_cut", "pause", "reboot"])
 def test_refused(keeper: Keeper, host: SimulatedLibvirt, kind: str, name: str, message: str) -> None:
     with pytest.raises(OkiagariError, match=message.replace("?", r"\?")):
         keeper.inject(fault(kind, name))

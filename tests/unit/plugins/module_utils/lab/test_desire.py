@@ -48,8 +48,8 @@ class FakeLab(Lab):
     def start(self, node: NodePlan, provider: Provider) -> None:
         self._do(f"start {provider.name}", "starting")
 
-    def stop(self, name: str, provider: Provider, timeout: float) -> None:
-        self._do(f"stop {provider.name}", "stopped")
+    def stop(self, name: str, timeout: float) -> None:
+        self._do("stop", "stopped")
 
     def pause(self, name: str, stop: bool) -> None:
         self._do("freeze" if stop else "thaw", "paused" if stop else "running")
@@ -88,16 +88,19 @@ def bring(
         ("starting", "started", ["wait 9"], False),
         ("running", "started", ["wait 9"], False),
         ("paused", "started", ["thaw", "wait 9"], True),
+        ("stopping", "started", ["stop", "start uml", "wait 9"], True),
         ("absent", "stopped", [], False),
         ("stopped", "stopped", [], False),
-        ("starting", "stopped", ["thaw", "stop uml"], True),
-        ("running", "stopped", ["thaw", "stop uml"], True),
-        ("paused", "stopped", ["thaw", "stop uml"], True),
+        ("starting", "stopped", ["thaw", "stop"], True),
+        ("running", "stopped", ["thaw", "stop"], True),
+        ("paused", "stopped", ["thaw", "stop"], True),
+        ("stopping", "stopped", ["thaw", "stop"], True),
         ("absent", "killed", [], False),
         ("stopped", "killed", [], False),
         ("starting", "killed", ["kill"], True),
         ("running", "killed", ["kill"], True),
         ("paused", "killed", ["kill"], True),
+        ("stopping", "killed", ["kill"], True),
         ("starting", "paused", ["freeze"], True),
         ("running", "paused", ["freeze"], True),
         ("paused", "paused", [], False),

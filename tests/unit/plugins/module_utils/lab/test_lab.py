@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, NodePlan, plan_lab
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, NodePlan, button, plan_lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import lab as lab_module
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.lab import Lab
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.node import LabNode, states_of
@@ -55,9 +55,6 @@ class Shell(Provider):
     def command(self, node: NodePlan, directory: Path) -> list[str]:
         return [str(directory / "starter")]
 
-    def power_button(self, directory: Path) -> None:
-        (directory / "power").unlink()
-
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
@@ -68,6 +65,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(lab.space, "keeper", lambda: 4711)
     monkeypatch.setattr(lab.space, "anchor", lambda: 4711)
     monkeypatch.setattr(lab.space, "create", lambda: 4711)
+    monkeypatch.setitem(button.BUTTONS, "shell", lambda directory: (directory / "power").unlink())
     batches: list[str] = []
 
     def run(argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
@@ -235,16 +233,30 @@ def test_the_seed_has_the_labs_keys_for_root_alone(lab: Lab) -> None:
 
 
 def test_orderly_shutdown(lab: Lab) -> None:
-    provider = start(lab, 'echo okiagari-ready; while [ -e "${0%/*}/power" ]; do sleep 0.05; done')
+    start(lab, 'echo okiagari-ready; while [ -e "${0%/*}/power" ]; do sleep 0.05; done')
     lab.wait_ready("a-r1", 5)
-    lab.stop("a-r1", provider, 5)
+    lab.stop("a-r1", 5)
     assert state(lab) == "stopped"
 
 
 def test_a_node_that_does_not_obey(lab: Lab) -> None:
-    provider = start(lab)
+    start(lab)
     with pytest.raises(OkiagariError, match="a-r1 doesn't shut down within 0 s: use state=killed"):
-        lab.stop("a-r1", provider, 0.3)
+        lab.stop("a-r1", 0.3)
+    assert state(lab) == "stopping"
+    node = lab.node("a-r1")
+    node.cut()
+    assert state(lab) == "stopped"
+    node.switch_on(node.last_start())
+    wait_for(lab, "running")
+
+
+def test_a_node_that_could_not_be_asked_is_not_stopping(lab: Lab) -> None:
+    start(lab)
+    (lab.node_directory("a-r1") / "power").unlink()
+    with pytest.raises(OkiagariError, match="a-r1 can't be asked to shut down"):
+        lab.stop("a-r1", 5)
+    wait_for(lab, "running")
 
 
 def test_a_node_that_dies_while_it_starts(lab: Lab) -> None:

@@ -30,9 +30,6 @@ def provider(called: str, *lacks: str) -> Provider:
         def command(self, node: NodePlan, directory: Path) -> list[str]:
             raise NotImplementedError
 
-        def power_button(self, directory: Path) -> None:
-            raise NotImplementedError
-
     return Fake(Path("image"))
 
 

@@ -4,15 +4,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import socket
-import threading
 from pathlib import Path
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, NodePlan, Tap, qemu
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.qemu import Qemu, kvm_boots
 
@@ -94,31 +90,3 @@ def test_kvm_is_believed_when_a_kernel_speaks(
 def test_no_emulator_no_kvm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert not kvm_boots(Path("image"))
-
-
-def test_the_power_button_is_pressed_through_qmp(tmp_path: Path) -> None:
-    heard = []
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "qmp"))
-        server.listen()
-        server.settimeout(5)
-
-        def answer() -> None:
-            with server.accept()[0] as connection, connection.makefile("rw", encoding="utf-8") as lines:
-                lines.write('{"QMP": {}}\n')
-                lines.flush()
-                for line in lines:
-                    heard.append(json.loads(line)["execute"])
-                    lines.write('{"return": {}}\n')
-                    lines.flush()
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        Qemu(Path("image"), "tcg").power_button(tmp_path)
-        thread.join()
-    assert heard == ["qmp_capabilities", "system_powerdown"]
-
-
-def test_a_node_that_does_not_listen(tmp_path: Path) -> None:
-    with pytest.raises(OkiagariError, match=r"can't be asked to shut down \(.*No such file.*\): use state=killed"):
-        Qemu(Path("image"), "tcg").power_button(tmp_path)

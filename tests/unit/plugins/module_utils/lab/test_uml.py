@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 import platform
-import socket
-import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab import Disk, NodePlan, Tap
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.uml import Uml
+
+if TYPE_CHECKING:
+    import pytest
 
 NODE = NodePlan(
     name="a-r1",
@@ -91,19 +91,3 @@ def test_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         "User-Mode Linux needs an x86_64 machine, this one is riscv64",
         "nsenter is missing: install util-linux",
     ]
-
-
-def test_the_power_button_is_ctrl_alt_del(tmp_path: Path) -> None:
-    (tmp_path / "n" / "n").mkdir(parents=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as console:
-        console.bind(str(tmp_path / "n" / "n" / "mconsole"))
-        console.settimeout(5)
-        Uml(Path("image")).power_button(tmp_path / "n")
-        request = console.recv(4096)
-    assert struct.unpack("=III", request[:12]) == (0xCAFEBABE, 2, 3)
-    assert request[12:].rstrip(b"\0") == b"cad"
-
-
-def test_a_deaf_node(tmp_path: Path) -> None:
-    with pytest.raises(OkiagariError, match=r"can't be asked to shut down \(.*No such file.*\): use state=killed"):
-        Uml(Path("image")).power_button(tmp_path)

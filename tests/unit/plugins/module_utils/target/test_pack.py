@@ -37,7 +37,7 @@ def test_every_module_of_the_core_is_in_it() -> None:
     files = {f"{folder}/{path.stem}" for folder in ("fault", "target") for path in (HERE / folder).glob("*.py")}
     assert set(pack.MODULES) == {
         *(files - devices - {"fault/__init__", "target/__init__", "target/edge"}),
-        "errors", "runner", "suggest", "units", "values", "lab/node", "lab/space",
+        "errors", "runner", "suggest", "units", "values", "lab/button", "lab/node", "lab/space",
     }  # fmt: skip
 
 
