@@ -54,7 +54,7 @@ class FakeLab(Lab):
     def wait_ready(self, name: str, timeout: float) -> None:
         self.records[name]["state"] = "running"
 
-    def stop(self, name: str, provider: Provider, timeout: float) -> None:
+    def stop(self, name: str, timeout: float) -> None:
         self.records[name]["state"] = "stopped"
 
     def pause(self, name: str, stop: bool) -> None:
