@@ -84,8 +84,9 @@ options:
   timeline:
     description:
       - The faults, each with C(at), C(for), C(fault) and the place where it stands.
-      - C(link_down) and C(loss) stand on a C(circuit), at both ends or only at the end C(from); or on the C(interface)
-        of a C(node). C(loss) has a C(percent), and strikes what leaves that end.
+      - C(link_down) and C(loss) stand on a C(circuit), at both ends or only at the end C(from); on all circuits of a
+        C(site), at its end; or on the C(interface) of a C(node). C(loss) has a C(percent), and strikes what leaves that
+        end.
       - A fault may come again (C(every) and C(times), or C(flap)), change (C(ramp)), wait for an event (C(when)), or
         stand where chance has it (C(one_of)); C(parallel) has several faults with a common time.
       - C(route_override) sends what the C(node) has for C(to), a site, node or prefix, by way of the neighbour C(via).

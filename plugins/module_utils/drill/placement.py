@@ -46,7 +46,7 @@ class Placed:
         return self.by is not None or "machine" not in self.params
 
 
-_ON_INTERFACE = ("circuit", "from", "node", "interface")
+_ON_INTERFACE = ("circuit", "from", "site", "node", "interface")
 _ON_ROUTE = ("node", "to")
 _ON_NODE = (
     "cpu_pressure", "memory_pressure", "disk_pressure", "disk_full", "disk_slow", "disk_failing",
@@ -106,6 +106,8 @@ def _parsed(kind: str, entry: Reader, params: Mapping[str, Any]) -> dict[str, An
 
 
 def _shares(kind: str, entry: Reader, places: Places, params: dict[str, Any]) -> list[Placed]:
+    if entry.has("site"):
+        return _on_site(kind, entry, places, params)
     if entry.has("circuit"):
         for key in ("node", "interface"):
             if entry.has(key):
@@ -118,7 +120,7 @@ def _shares(kind: str, entry: Reader, places: Places, params: dict[str, Any]) ->
     if entry.has("from"):
         entry.problem("from", "chooses the end of a circuit, and no circuit is given")
     if not entry.has("node") and not entry.has("interface"):
-        entry.problem("circuit", "is missing; or name a node and its interface")
+        entry.problem("circuit", "is missing; or name a site, or a node and its interface")
         return []
     node = entry.need("node", places.node)
     if node is None:
@@ -128,6 +130,18 @@ def _shares(kind: str, entry: Reader, places: Places, params: dict[str, Any]) ->
     if chosen is None:
         return []
     return [Placed(kind, node, {"interface": chosen, **params}, interfaces[chosen].get("circuit"))]
+
+
+def _on_site(kind: str, entry: Reader, places: Places, params: dict[str, Any]) -> list[Placed]:
+    """Every circuit of a site, at the site's end."""
+    for key in ("circuit", "from", "node", "interface"):
+        if entry.has(key):
+            entry.problem(key, "is not for a fault on all circuits of a site")
+    site = entry.need("site", places.site)
+    if site is None:
+        return []
+    shares = [share for circuit in places.circuits for share in _on_circuit(kind, circuit, places, params)]
+    return [share for share in shares if share.target in places.sites[site]["nodes"]]
 
 
 def _on_circuit(kind: str, circuit: str, places: Places, params: dict[str, Any]) -> list[Placed]:

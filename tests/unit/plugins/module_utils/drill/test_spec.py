@@ -173,7 +173,12 @@ def test_every_problem_is_told_at_once(lab: dict[str, Any]) -> None:
     ("entry", "message"),
     [
         ({"fault": "link_down", "circuit": "hiroshima-kanzawa"}, "did you mean hiroshima-kanazawa?"),
-        ({"fault": "link_down"}, "circuit: is missing; or name a node and its interface"),
+        ({"fault": "link_down"}, "circuit: is missing; or name a site, or a node and its interface"),
+        ({"fault": "link_down", "site": "hiroshimo"}, "there is no site hiroshimo; did you mean hiroshima?"),
+        (
+            {"fault": "loss", "percent": 5, "site": "naist", "from": "naist"},
+            "is not for a fault on all circuits of a site",
+        ),
         ({"fault": "link_down", "circuit": "hiroshima-kanazawa", "from": "osaka"}, "does not end at osaka"),
         ({"fault": "link_down", "circuit": "hiroshima-kanazawa", "node": "osaka"}, "is not for a fault on a circuit"),
         ({"fault": "link_down", "from": "osaka", "node": "osaka", "interface": "w-otemachi"}, "no circuit is given"),
@@ -197,6 +202,17 @@ def test_places_that_are_not_there(
     found = problems(arguments, lab)
     assert len(found) == 1
     assert message in found[0]
+
+
+def test_all_circuits_of_a_site(lab: dict[str, Any], arguments: dict[str, Any]) -> None:
+    arguments["timeline"] = [{"at": 0, "for": 60, "fault": "link_down", "site": "hiroshima"}]
+    arguments["probes"] = []
+    faults = parse(arguments, lab).faults
+    assert [(fault.target, fault.circuit, fault.params) for fault in faults] == [
+        ("hiroshima-r1", "hiroshima-osaka", {"interface": "w-osaka"}),
+        ("hiroshima-r1", "hiroshima-otemachi", {"interface": "w-otemachi"}),
+        ("hiroshima-r1", "hiroshima-kanazawa", {"interface": "w-kanazawa-r1"}),
+    ]
 
 
 @pytest.mark.parametrize(
