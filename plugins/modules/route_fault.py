@@ -23,10 +23,20 @@ options:
       - V(override) sends packets to another next hop. The others drop them, V(blackhole) without an answer,
         V(unreachable) telling their senders that the host is unreachable, V(prohibit) that it is forbidden.
       - V(bgp_shutdown) shuts the session to O(neighbor), V(bfd_off) leaves it without BFD, V(local_preference) gives
-        its routes O(preference). V(prefix_withdrawn) takes back a prefix that the target itself announces.
+        its routes O(preference). V(metric) and V(as_path) tell it O(metric), or a path that is longer by O(prepend).
+        V(prefix_withdrawn) takes back a prefix that the target itself announces.
     type: str
     choices:
-      [override, blackhole, unreachable, prohibit, bgp_shutdown, bfd_off, local_preference, prefix_withdrawn]
+      - override
+      - blackhole
+      - unreachable
+      - prohibit
+      - bgp_shutdown
+      - bfd_off
+      - local_preference
+      - metric
+      - as_path
+      - prefix_withdrawn
     required: true
   prefix:
     description:
@@ -40,6 +50,12 @@ options:
     type: str
   preference:
     description: The local preference with O(fault=local_preference); 100 is common.
+    type: int
+  metric:
+    description: The metric (MED) that the neighbour is told with O(fault=metric).
+    type: int
+  prepend:
+    description: How often the target's own AS is put before each path with O(fault=as_path), 1 to 10 times.
     type: int
   vrf:
     description: The VRF that the session or the prefix is in, if it isn't the default one.
@@ -153,12 +169,14 @@ from ..module_utils.proxy import DEVICE_SPEC
 from ..module_utils.target.edge import LEASE_SPEC, FaultResource
 
 _FORCED = ["override", "blackhole", "unreachable", "prohibit"]
-FAULTS = [*_FORCED, "bgp_shutdown", "bfd_off", "local_preference", "prefix_withdrawn"]
+FAULTS = [*_FORCED, "bgp_shutdown", "bfd_off", "local_preference", "metric", "as_path", "prefix_withdrawn"]
 PARAMETERS: dict[str, Any] = {
     "prefix": {"type": "str"},
     "via": {"type": "str"},
     "neighbor": {"type": "str"},
     "preference": {"type": "int"},
+    "metric": {"type": "int"},
+    "prepend": {"type": "int"},
     "vrf": {"type": "str"},
 }
 SPEC: dict[str, Any] = {

@@ -101,6 +101,24 @@ def test_another_preference(lab: DefaultLab, neighbor: str) -> None:
     undo(lab, fault)
 
 
+@pytest.mark.parametrize(("kind", "params"), [("metric", {"metric": 200}), ("as_path", {"prepend": 3})])
+def test_what_the_neighbour_is_told(lab: DefaultLab, neighbor: str, kind: str, params: dict[str, int]) -> None:
+    lan = lab.testbed["sites"]["hiroshima"]["lan"]
+    asn = lab.testbed["nodes"][ROUTER]["asn"]
+    told = {"metric": ("metric", 200), "as_path": ("aspath", " ".join([str(asn)] * 4))}[kind]
+
+    def heard() -> Any:
+        ours = address_of(lab, ROUTER, PEER)
+        [path] = [path for path in routes(lab, PEER, lan) if path["nexthops"][0]["ip"] == ours]
+        return {"metric": path.get("metric"), "aspath": path["aspath"]["string"]}[told[0]]
+
+    before = heard()
+    fault = inject(lab, kind, neighbor=neighbor, **params)
+    wait_for("the neighbour hears it", lambda: heard() == told[1], 20)
+    undo(lab, fault)
+    wait_for("the neighbour hears what it heard before", lambda: heard() == before, 20)
+
+
 def test_a_prefix_that_is_withdrawn(lab: DefaultLab, neighbor: str) -> None:
     lan = lab.testbed["sites"]["hiroshima"]["lan"]
     fault = inject(lab, "prefix_withdrawn", prefix=lan)

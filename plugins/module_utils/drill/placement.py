@@ -297,6 +297,8 @@ _FAULTS: dict[str, tuple[tuple[str, ...], Callable[[Reader, Places], list[Placed
     "bgp_shutdown": (_ON_SESSION, _session_fault("bgp_shutdown")),
     "bfd_off": (_ON_SESSION, _bfd_off),
     "local_preference": ((*_ON_SESSION, "preference"), _session_fault("local_preference")),
+    "metric": ((*_ON_SESSION, "metric"), _session_fault("metric")),
+    "as_path": ((*_ON_SESSION, "prepend"), _session_fault("as_path")),
     "prefix_withdrawn": ((*_ON_ROUTE, "vrf"), _route_fault("prefix_withdrawn")),
     **{kind: (("node", *_own(kind)), _node_fault(kind)) for kind in _ON_NODE},
     "route_loop": (("between", "to"), _route_loop),

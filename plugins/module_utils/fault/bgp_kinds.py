@@ -1,13 +1,14 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds that concern BGP: a session shut, its BFD off, another preference, a prefix that is no longer announced.
+"""The kinds that concern BGP: a session shut, its BFD off, routes preferred otherwise, a prefix no longer announced.
 
 Sessions are those of FRR's running configuration, named by the neighbour's address and, but for the default, the VRF.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..suggest import nearest
@@ -112,17 +113,21 @@ class BfdOff(_Bgp):
         return line.split()[:3] == ["neighbor", params["neighbor"], "bfd"]
 
 
-class LocalPreference(_Bgp):
-    """Routes from the neighbour have this local preference (100 is common): its way is taken more, or less, gladly."""
+class _Policy(_Bgp):
+    """A kind that sets something of the routes that come `in` from the neighbour or go `out` to it."""
 
-    name = "local_preference"
     resource = "session"
-    parameters: ClassVar = {"neighbor": address, "preference": whole(0, 2**32 - 1)}
+    direction: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def setting(cls, params: Mapping[str, Any], asn: str) -> str:
+        """Give what the route-map sets, in FRR's words, on a router of the AS `asn`."""
 
     @classmethod
     def foreign(cls, params: Mapping[str, Any], lines: list[str]) -> str | None:
         maps = [line for line in lines if line.startswith(f"neighbor {params['neighbor']} route-map ")]
-        taken = next((line for line in maps if line.endswith(" in")), None)
+        taken = next((line for line in maps if line.endswith(f" {cls.direction}")), None)
         return f"'{taken}' is there already, and a session has one: left untouched" if taken else None
 
     @classmethod
@@ -133,10 +138,46 @@ class LocalPreference(_Bgp):
         family = f"address-family ipv{6 if ':' in params['neighbor'] else 4} unicast"
         added = [
             [begin],
-            [begin, f"set local-preference {params['preference']}"],
-            [entry["router"], family, f"neighbor {params['neighbor']} route-map {name} in"],
+            [begin, f"set {cls.setting(params, entry['router'].split()[2])}"],
+            [entry["router"], family, f"neighbor {params['neighbor']} route-map {name} {cls.direction}"],
         ]
         return {cls.claim(params): {"lines": [*entry["lines"], *added]}}
+
+
+class LocalPreference(_Policy):
+    """Routes from the neighbour have this local preference (100 is common): its way is taken more, or less, gladly."""
+
+    name = "local_preference"
+    parameters: ClassVar = {"neighbor": address, "preference": whole(0, 2**32 - 1)}
+    direction = "in"
+
+    @classmethod
+    def setting(cls, params: Mapping[str, Any], asn: str) -> str:  # noqa: ARG003
+        return f"local-preference {params['preference']}"
+
+
+class Metric(_Policy):
+    """The neighbour is told this metric (MED) with every route; it compares those that it has from one AS."""
+
+    name = "metric"
+    parameters: ClassVar = {"neighbor": address, "metric": whole(0, 2**32 - 1)}
+    direction = "out"
+
+    @classmethod
+    def setting(cls, params: Mapping[str, Any], asn: str) -> str:  # noqa: ARG003
+        return f"metric {params['metric']}"
+
+
+class AsPath(_Policy):
+    """The neighbour is told a path that is longer by `prepend` times this router's AS: it takes shorter ways first."""
+
+    name = "as_path"
+    parameters: ClassVar = {"neighbor": address, "prepend": whole(1, 10)}
+    direction = "out"
+
+    @classmethod
+    def setting(cls, params: Mapping[str, Any], asn: str) -> str:
+        return " ".join(["as-path prepend", *[asn] * params["prepend"]])
 
 
 class PrefixWithdrawn(_Bgp):

@@ -72,7 +72,7 @@ def of_neighbor(lines: Iterable[Line], block: str | None, neighbor: str) -> list
 def _changeable(words: Sequence[str], neighbor: str) -> bool:
     if words[:2] != ["neighbor", neighbor]:
         return False
-    return words[2:3] in (["shutdown"], ["bfd"]) or (words[2:3] == ["route-map"] and words[4:] == ["in"])
+    return words[2:3] in (["shutdown"], ["bfd"]) or (words[2:3] == ["route-map"] and words[4:] in (["in"], ["out"]))
 
 
 def networks(lines: Iterable[Line], block: str | None) -> list[str]:

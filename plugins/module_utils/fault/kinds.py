@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..values import choice
-from .bgp_kinds import BfdOff, BgpShutdown, LocalPreference, PrefixWithdrawn
+from .bgp_kinds import AsPath, BfdOff, BgpShutdown, LocalPreference, Metric, PrefixWithdrawn
 from .disk_kinds import DiskFailing, DiskSlow
 from .link_kinds import LinkDown, Mtu
 from .load_kinds import CpuPressure, DiskFull, DiskPressure, MemoryPressure
@@ -37,6 +37,8 @@ _ALL: tuple[type[Kind], ...] = (
     BgpShutdown,
     BfdOff,
     LocalPreference,
+    Metric,
+    AsPath,
     PrefixWithdrawn,
     PowerCut,
     Reboot,

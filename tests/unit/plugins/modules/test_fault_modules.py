@@ -50,6 +50,8 @@ CASES: list[tuple[Any, dict[str, Any]]] = [
     (route_fault, {"fault": "bgp_shutdown", "neighbor": "10.254.0.0"}),
     (route_fault, {"fault": "bfd_off", "neighbor": "10.254.0.0", "vrf": "storage"}),
     (route_fault, {"fault": "local_preference", "neighbor": "10.254.1.2", "preference": 50}),
+    (route_fault, {"fault": "metric", "neighbor": "10.254.1.2", "metric": 200}),
+    (route_fault, {"fault": "as_path", "neighbor": "10.254.1.2", "prepend": 3}),
     (route_fault, {"fault": "prefix_withdrawn", "prefix": "10.1.0.0/24"}),
     (node_fault, {"fault": "cpu_pressure", "workers": 2}),
     (node_fault, {"fault": "memory_pressure", "take": "500mib"}),

@@ -28,6 +28,8 @@ DNS_A: Asked = ("impairment", {
 SHUT_A: Asked = ("bgp_shutdown", {"neighbor": "10.254.0.0"})
 UNWATCHED_S: Asked = ("bfd_off", {"neighbor": "10.254.0.0", "vrf": "storage"})
 LESS_B: Asked = ("local_preference", {"neighbor": "10.254.1.2", "preference": 50})
+DEARER_B: Asked = ("metric", {"neighbor": "10.254.1.2", "metric": 200})
+LONGER_B: Asked = ("as_path", {"neighbor": "10.254.1.2", "prepend": 2})
 WITHDRAWN: Asked = ("prefix_withdrawn", {"prefix": "10.1.0.0/24"})
 DOWN_B: Asked = ("link_down", {"interface": "w-b"})
 NARROW_ABOVE_B: Asked = ("mtu", {"interface": "s101.w-b", "mtu": 1300})
@@ -49,8 +51,8 @@ PAUSE_WEB: Asked = ("pause", {"machine": "web"})
 REBOOT_WEB: Asked = ("reboot", {"machine": "web"})
 FAULTS: list[Asked] = [
     DOWN_A, LOSS_A, LOSS_B, OVERRIDE, OVERRIDE6, BLACKHOLE, UNREACHABLE, NARROW_B, LATE_A, TAGGED_B, DNS_A,
-    SHUT_A, UNWATCHED_S, LESS_B, WITHDRAWN, DOWN_B, NARROW_ABOVE_B, CORRUPT_A, TWICE_B, REORDER_A, FORBIDDEN,
-    CPU, MEMORY, WRITING, FULL, SLOW, FAILING, LATE, STOPPED, FROZEN, CUT_WEB, PAUSE_WEB, REBOOT_WEB,
+    SHUT_A, UNWATCHED_S, LESS_B, DEARER_B, LONGER_B, WITHDRAWN, DOWN_B, NARROW_ABOVE_B, CORRUPT_A, TWICE_B, REORDER_A,
+    FORBIDDEN, CPU, MEMORY, WRITING, FULL, SLOW, FAILING, LATE, STOPPED, FROZEN, CUT_WEB, PAUSE_WEB, REBOOT_WEB,
 ]  # fmt: skip
 # What these change can carry no mark: only the journal knows of it.
 UNMARKED = (

@@ -13,12 +13,14 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux impor
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.examples import (
     BLACKHOLE,
+    DEARER_B,
     DNS_A,
     DOWN_A,
     DOWN_B,
     FAULTS,
     LATE_A,
     LESS_B,
+    LONGER_B,
     LOSS_A,
     LOSS_B,
     NARROW_ABOVE_B,
@@ -97,6 +99,16 @@ def target(tmp_path: Path) -> SimulatedTarget:
           "-c neighbor 10.254.1.2 route-map okiagari-fault-10.254.1.2 in")],
          [(f"{VTYSH} router bgp 65001 -c address-family ipv4 unicast "
           f"-c no neighbor 10.254.1.2 route-map okiagari-fault-10.254.1.2 in -c no {MAP}")]),
+        (DEARER_B,
+         [(f"{VTYSH} {MAP} -c {MAP} -c set metric 200 -c router bgp 65001 -c address-family ipv4 unicast "
+          "-c neighbor 10.254.1.2 route-map okiagari-fault-10.254.1.2 out")],
+         [(f"{VTYSH} router bgp 65001 -c address-family ipv4 unicast "
+          f"-c no neighbor 10.254.1.2 route-map okiagari-fault-10.254.1.2 out -c no {MAP}")]),
+        (LONGER_B,
+         [(f"{VTYSH} {MAP} -c {MAP} -c set as-path prepend 65001 65001 -c router bgp 65001 "
+          "-c address-family ipv4 unicast -c neighbor 10.254.1.2 route-map okiagari-fault-10.254.1.2 out")],
+         [(f"{VTYSH} router bgp 65001 -c address-family ipv4 unicast "
+          f"-c no neighbor 10.254.1.2 route-map okiagari-fault-10.254.1.2 out -c no {MAP}")]),
         (WITHDRAWN, [f"{VTYSH} router bgp 65001 -c address-family ipv4 unicast -c no network 10.1.0.0/24"],
          [f"{VTYSH} router bgp 65001 -c address-family ipv4 unicast -c network 10.1.0.0/24"]),
     ],
@@ -323,6 +335,11 @@ def test_what_bgp_does_not_have_is_told(target: SimulatedTarget, asked: Asked, t
             ("address-family ipv4 unicast", "neighbor 10.254.1.2 route-map mine in"),
             LESS_B,
             "'neighbor 10.254.1.2 route-map mine in' is there already",
+        ),
+        (
+            ("address-family ipv4 unicast", "neighbor 10.254.1.2 route-map mine out"),
+            LONGER_B,
+            "'neighbor 10.254.1.2 route-map mine out' is there already",
         ),
         (("neighbor 10.254.0.0 shutdown message okiagari-fault",), SHUT_A, "run the heal_all playbook first"),
     ],
