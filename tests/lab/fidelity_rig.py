@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 NEAR, FAR = "okiagari-near", "okiagari-far"
 INTERFACE = "f-near"
 ADDRESS = ("10.199.0.2", 18699)
+MTU = 9000
 DEVICES = f"""
-link set {INTERFACE} up
+link set {INTERFACE} up mtu {MTU}
 addr add 10.199.0.NUMBER/24 dev {INTERFACE}
 link add link {INTERFACE} name s101 up type vlan protocol 802.1ad id 101
 link add link s101 name c100 up type vlan id 100
@@ -41,6 +42,9 @@ addr add 10.202.0.NUMBER/24 dev s101
 HEADERS = 14 + 20 + 8
 PAYLOAD = 1200
 """Bytes. A wrong bit in the sender's Ethernet address is the only one that nobody notices; so packets are long."""
+RATE_PACKETS = 100
+"""About so many packets a second come through a limited rate, whatever it is: a node has little time for each."""
+CHUNKS = 10
 _CLONE_NEWNET = 0x40000000
 
 PROBES = {
@@ -61,7 +65,7 @@ ASKED: dict[str, list[dict[str, Any]]] = {
     "loss": [{"percent": share} for share in (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 80)],
     "corrupt": [{"percent": share} for share in (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 80)],
     "duplicate": [{"percent": share} for share in (0.1, 0.5, 1, 2, 5, 10, 20, 30, 50, 80)],
-    "reorder": [{"percent": share, "delay": "20ms"} for share in (0.5, 1, 2, 5, 10, 15, 20, 25, 30, 50)],
+    "reorder": [{"percent": share, "delay": "100ms"} for share in (0.5, 1, 2, 5, 10, 15, 20, 25, 30, 50)],
     "rate": [{"rate": f"{kbit}kbit"} for kbit in (64, 128, 256, 512, 1000, 2000, 3000, 5000, 7000, 10000)],
 }
 
@@ -113,7 +117,7 @@ class Receiver(threading.Thread):
     def run(self) -> None:
         while not self.stopped:
             try:
-                data = self._socket.recv(2048)
+                data = self._socket.recv(MTU)
             except TimeoutError:
                 continue
             now = time.monotonic()
@@ -147,17 +151,18 @@ def _socket_in(namespace: str) -> socket.socket:
     return made
 
 
-def run(kind: str) -> Receiver:
+def run(kind: str, asked: dict[str, Any]) -> Receiver:
     """Send what the kind is measured with, and give what came."""
     receiver = Receiver()
     receiver.start()
     sender = _socket_in(NEAR)
     if kind == "rate":
+        size = min(round(1000 * quantity(kind, asked) / 8 / RATE_PACKETS), MTU) - HEADERS
         end, number = time.monotonic() + 3.0, 0
         while time.monotonic() < end:
-            sender.sendto(struct.pack("!Qd", number, time.monotonic()) + bytes(984), ADDRESS)
+            sender.sendto(struct.pack("!Qd", number, time.monotonic()) + bytes(size - 16), ADDRESS)
             number += 1
-            time.sleep(0 if number % 20 else 0.001)
+            time.sleep(0.5 / RATE_PACKETS)
     else:
         count, rate = PROBES[kind]
         start = time.monotonic()
@@ -193,9 +198,10 @@ def value_of(kind: str, receiver: Receiver, base_ms: float) -> float:
         return statistics.median(late) - base_ms
     if kind == "jitter":
         # The middle half of a normal distribution is 1.349 of its deviations wide. A node that gets no processor for a
-        # moment makes some packets late, which would count a lot in the deviation itself.
-        low, _median, high = statistics.quantiles(late, n=4)
-        return (high - low) / 1.349
+        # while makes the packets of some chunks late, which would count a lot in the deviation of all.
+        each = len(late) // CHUNKS
+        quartiles = (statistics.quantiles(late[each * place : each * (place + 1)], n=4) for place in range(CHUNKS))
+        return statistics.median((high - low) / 1.349 for low, _median, high in quartiles)
     if kind == "rate":
         return 8 * receiver.bytes / (receiver.last - receiver.first) / 1000
     count = PROBES[kind][0]
@@ -204,7 +210,7 @@ def value_of(kind: str, receiver: Receiver, base_ms: float) -> float:
         return 100 * (1 - len(set(whole)) / count)
     if kind == "duplicate":
         return 100 * (len(whole) - len(set(whole))) / count
-    early = sum(1 for late_ms in late if late_ms < base_ms + 10)
+    early = sum(1 for late_ms in late if late_ms < base_ms + 50)
     return 100 * early / count
 
 
@@ -254,11 +260,11 @@ def standing(kind: str, asked: dict[str, Any]) -> Iterator[None]:
 
 
 def measure(kinds: list[str]) -> None:
-    base = statistics.median(1000 * (received - sent) for _number, sent, received, _whole in run("delay").seen)
+    base = statistics.median(1000 * (received - sent) for _number, sent, received, _whole in run("delay", {}).seen)
     for kind in kinds:
         for asked in ASKED[kind]:
             with standing("delay" if kind == "jitter" else kind, asked):
-                found = value_of(kind, run(kind), base)
+                found = value_of(kind, run(kind, asked), base)
             line = {"kind": kind, "asked": quantity(kind, asked), "measured": round(found, 4), "params": asked}
             print(json.dumps(line), flush=True)
 

@@ -36,8 +36,8 @@ def tolerance(kind: str, asked: float) -> float:
         return 0.03 * asked
     count = fidelity_rig.PROBES[kind][0]
     if kind == "jitter":
-        # What the quartiles of a normal distribution tell of its deviation, and half a millisecond for the node itself.
-        return 0.5 + SURE * 1.17 * asked / math.sqrt(count)
+        # What the median of the chunks' quartiles tells of the deviation, and half a millisecond for the node itself.
+        return 0.5 + SURE * 1.25 * 1.17 * asked / math.sqrt(count)
     share = asked / 100
     return 100 * (SURE * math.sqrt(share * (1 - share) / count) + 1 / count)
 
