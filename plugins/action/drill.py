@@ -16,10 +16,11 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.drill.permission import undertaking
-from ..module_utils.drill.places import Places, Power
+from ..module_utils.drill.places import Device, Places, Power
 from ..module_utils.drill.plan import plan_text, plans, timeline_text
 from ..module_utils.drill.spec import MOST_SEED, parse
-from ..module_utils.errors import BadInput, OkiagariError
+from ..module_utils.errors import BadInput, OkiagariError, Problem
+from ..module_utils.proxy.described import VARIABLE, Described, described
 from ..module_utils.target.lab_host import FOLDER
 from ..module_utils.values import Shape, mismatch
 from ..plugin_utils.drill.gate import Gate
@@ -67,8 +68,13 @@ class ActionModule(ActionBase):
             raise OkiagariError("there is no variable testbed: use the inventory plugin okiagari.testbed.testbed")
         hostvars = task_vars.get("hostvars") or {}
         power, powering = _power(testbed, hostvars)
+        devices = _devices(testbed, hostvars)
+        named = {
+            node: Device(each.os, each.named(interface["name"] for interface in testbed["nodes"][node]["interfaces"]))
+            for node, each in devices.items()
+        }
         arguments["seed"] = _seed(arguments, task_vars)
-        drill = parse(arguments, testbed, power)
+        drill = parse(arguments, testbed, power, named)
         reports = in_project(self._loader.get_basedir(), arguments.get("reports") or "reports")
         plan = plans(drill, testbed, Places(testbed))
         folder = str(task_vars.get("testbed_consent") or "")
@@ -90,8 +96,10 @@ class ActionModule(ActionBase):
             "drill": arguments,
             "testbed": testbed,
             "power": {node: asdict(each) for node, each in power.items()},
+            "devices": {node: asdict(each) for node, each in named.items()},
             "targets": {
                 **_targets(testbed, hostvars),
+                **{node: {VARIABLE: each.options} for node, each in devices.items()},
                 **{by: powering[by] for by in sorted({fault.by for fault in drill.faults if fault.by})},
             },
             "reports": str(reports),
@@ -140,6 +148,25 @@ def _power(
             "okiagari_lab": given["lab"],
         }
     return power, powering
+
+
+def _devices(testbed: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[str, Described]:
+    """The nodes on which no program can run, by their variables."""
+    found: dict[str, Described] = {}
+    problems: list[Problem] = []
+    for node, entry in testbed["nodes"].items():
+        if node not in hostvars:
+            continue
+        known = {key: _plain(hostvars[node].get(key)) for key in (VARIABLE, "vyos", "ansible_host")}
+        try:
+            device = described(node, {**known, "testbed_node": entry})
+        except BadInput as error:
+            problems += error.problems
+        else:
+            found |= {node: device} if device else {}
+    if problems:
+        raise BadInput(problems)
+    return found
 
 
 def _told(result: dict[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import OkiagariError
-from ..module_utils.proxy import DEVICE_SPEC, Proxy, open_proxy
+from ..module_utils.proxy import DEVICE_SPEC, open_proxy
 from ..module_utils.reconcile import Content, reconcile
 from ..module_utils.target.edge import LAB_SPEC, keeper_to_end
 
@@ -113,7 +113,7 @@ def main() -> None:
             report: Report = keeper.heal(check=True)
 
             def read() -> Content:
-                claim = None if isinstance(keeper, Proxy) else keeper.claims.holder()
+                claim = keeper.claims.holder()
                 claimed = {claim.drill: f"has the target ({claim.who})"} if claim else {}
                 return {**claimed, **{each["name"]: each["detail"] for each in report["left"]}}
 

@@ -116,7 +116,7 @@ def edge_of(fault: Fault, testbed: Mapping[str, Any]) -> str | None:
     if fault.circuit:
         return fault.circuit
     interfaces = testbed["nodes"][fault.target]["interfaces"]
-    found = next((item for item in interfaces if item["name"] == fault.params.get("interface")), None)
+    found = next((item for item in interfaces if item["name"] == fault.interface), None)
     return str(found["segment"]) if found and found["kind"] == "lan" else None
 
 

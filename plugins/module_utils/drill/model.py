@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .check import Check
+    from .places import Device
 
 Phase = Literal["before", "on_fault", "continuous", "recover_within", "after"]
 
@@ -80,7 +81,7 @@ class Fault:
 
     With `when` it comes at that event instead, which is waited for from `at` on. `steps` are in the order of time.
     `by` is what makes and ends it where the target itself can't (None: it does). `silences`: the target answers nobody
-    meanwhile; `ends_programs`: nor does what ran on it go on afterwards.
+    meanwhile; `ends_programs`: nor does what ran on it go on afterwards. `interface`: as the testbed calls it.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Fault:
     ends_programs: bool = False
     steps: tuple[Step, ...] = ()
     when: When | None = None
+    interface: str | None = None
 
     @property
     def latest(self) -> float:
@@ -162,7 +164,8 @@ class Probe:
 class Drill:
     """A whole drill. `watch_s`: how long traffic is watched after the last fault has ended. `budget`: limits in ms.
 
-    `choices` says what the `seed` chose, each by its place in the timeline.
+    `choices` says what the `seed` chose, each by its place in the timeline. `devices` are the nodes of the testbed on
+    which no program can run.
     """
 
     name: str
@@ -179,6 +182,7 @@ class Drill:
     budget: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     choices: tuple[tuple[str, str], ...] = ()
+    devices: Mapping[str, Device] = field(default_factory=dict)
 
     @cached_property
     def last_end(self) -> float:

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placed:
-    """A fault's share on one target, of the kind `kind`. `by`: what makes it, if the target itself can't."""
+    """A fault's share on one target, of the kind `kind`. `by`: what makes it, if the target itself can't.
+
+    `interface` is what the testbed calls the one that it stands on; the target may call it otherwise.
+    """
 
     kind: str
     target: str
     params: dict[str, Any]
     circuit: str | None = None
     by: str | None = None
+    interface: str | None = None
 
     @property
     def silences(self) -> bool:
@@ -112,11 +116,11 @@ def _shares(kind: str, entry: Reader, places: Places, params: dict[str, Any]) ->
         for key in ("node", "interface"):
             if entry.has(key):
                 entry.problem(key, "is not for a fault on a circuit; one end of it is chosen by from")
-        circuit = entry.need("circuit", places.circuit)
-        if circuit is None:
+        named = entry.need("circuit", places.circuit)
+        if named is None:
             return []
-        only = entry.maybe("from", lambda value: places.end(circuit, value))
-        return [share for share in _on_circuit(kind, circuit, places, params) if only in (None, share.target)]
+        only = entry.maybe("from", lambda value: places.end(named, value))
+        return _on_circuit(kind, named, entry, places, params, only)
     if entry.has("from"):
         entry.problem("from", "chooses the end of a circuit, and no circuit is given")
     if not entry.has("node") and not entry.has("interface"):
@@ -129,7 +133,9 @@ def _shares(kind: str, entry: Reader, places: Places, params: dict[str, Any]) ->
     chosen = entry.need("interface", lambda value: places.interface(node, value))
     if chosen is None:
         return []
-    return [Placed(kind, node, {"interface": chosen, **params}, interfaces[chosen].get("circuit"))]
+    port = _port(node, chosen, "interface", entry, places)
+    circuit = interfaces[chosen].get("circuit")
+    return [Placed(kind, node, {"interface": port, **params}, circuit, interface=chosen)] if port else []
 
 
 def _on_site(kind: str, entry: Reader, places: Places, params: dict[str, Any]) -> list[Placed]:
@@ -138,17 +144,34 @@ def _on_site(kind: str, entry: Reader, places: Places, params: dict[str, Any]) -
         if entry.has(key):
             entry.problem(key, "is not for a fault on all circuits of a site")
     site = entry.need("site", places.site)
-    if site is None:
-        return []
-    shares = [share for circuit in places.circuits for share in _on_circuit(kind, circuit, places, params)]
-    return [share for share in shares if share.target in places.sites[site]["nodes"]]
-
-
-def _on_circuit(kind: str, circuit: str, places: Places, params: dict[str, Any]) -> list[Placed]:
+    inside = [] if site is None else places.sites[site]["nodes"]
     return [
-        Placed(kind, node, {"interface": interface, **params}, circuit)
-        for node, interface in places.ends(circuit).items()
+        share
+        for circuit in places.circuits
+        for node in places.ends(circuit)
+        if node in inside
+        for share in _on_circuit(kind, circuit, entry, places, params, node)
     ]
+
+
+def _on_circuit(
+    kind: str, circuit: str, entry: Reader, places: Places, params: dict[str, Any], only: str | None = None
+) -> list[Placed]:
+    """Give the shares of a circuit's ends, or that of the only one."""
+    found = []
+    for node, interface in places.ends(circuit).items():
+        port = _port(node, interface, "circuit", entry, places) if only in (None, node) else None
+        if port:
+            found.append(Placed(kind, node, {"interface": port, **params}, circuit, interface=interface))
+    return found
+
+
+def _port(node: str, interface: str, key: str, entry: Reader, places: Places) -> str | None:
+    try:
+        return places.port(node, interface)
+    except BadValue as error:
+        entry.problem(key, error.message, error.suggestion)
+        return None
 
 
 def _beyond_base(entry: Reader, places: Places, shares: list[Placed]) -> list[Placed]:
@@ -253,7 +276,7 @@ def _relay_down(entry: Reader, places: Places) -> list[Placed]:
     circuits = [name for name in places.circuits if node in places.ends(name)]
     if node is not None and not circuits:
         entry.problem("node", f"no circuit ends at {node}")
-    return [share for name in circuits for share in _on_circuit("link_down", name, places, {})]
+    return [share for name in circuits for share in _on_circuit("link_down", name, entry, places, {})]
 
 
 def _power_fault(kind: str) -> Callable[[Reader, Places], list[Placed]]:

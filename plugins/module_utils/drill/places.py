@@ -26,14 +26,32 @@ class Power:
     machine: str
 
 
+@dataclass(frozen=True)
+class Device:
+    """A node on which nothing of Okiagari can run: its `os`, and what it calls the node's interfaces."""
+
+    os: str
+    ports: Mapping[str, str]
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        return tuple(self.ports.values())
+
+
 class Places:
     """Answers about one resolved testbed. Every method raises `BadValue` for a word that it doesn't know.
 
-    `power` says what gives the nodes their power, as far as that is known.
+    `power` says what gives the nodes their power, as far as that is known, and `devices` which of them are devices.
     """
 
-    def __init__(self, testbed: Mapping[str, Any], power: Mapping[str, Power] | None = None) -> None:
+    def __init__(
+        self,
+        testbed: Mapping[str, Any],
+        power: Mapping[str, Power] | None = None,
+        devices: Mapping[str, Device] | None = None,
+    ) -> None:
         self._power = power or {}
+        self.devices = devices or {}
         self.nodes: Mapping[str, Any] = testbed["nodes"]
         self.circuits: Mapping[str, Any] = testbed["circuits"]
         self.sites: Mapping[str, Any] = testbed["sites"]
@@ -66,6 +84,18 @@ class Places:
     def interface(self, node: str, value: object) -> str:
         names = [interface["name"] for interface in self.nodes[node]["interfaces"]]
         return choice(names, f"interface of {node}")(value)
+
+    def port(self, node: str, interface: str) -> str:
+        """What the node itself calls its interface."""
+        device = self.devices.get(node)
+        if device is None:
+            return interface
+        if interface not in device.ports:
+            raise BadValue(
+                f"it is not known what {node}, a device ({device.os}), calls its interface {interface}: say so in its "
+                f"variable okiagari_device, as in ports: {{{interface}: eth1}}, or name it in the testbed's description"
+            )
+        return device.ports[interface]
 
     def ends(self, circuit: str) -> dict[str, str]:
         """The circuit's two nodes, each with its interface."""

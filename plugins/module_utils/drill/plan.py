@@ -13,6 +13,7 @@ from ..errors import BadInput, Problem
 from .blast import Radius, radii, refusals
 from .compile import programs
 from .conflicts import conflicts
+from .devices import unfit
 from .gantt import gantt
 from .silence import impossible
 
@@ -34,10 +35,13 @@ class Plan:
 def plans(drill: Drill, testbed: Mapping[str, Any], places: Places) -> Plan:
     """Compile the drill without a clock.
 
-    Raises `BadInput` for conflicts, for what its own faults make impossible, and for unexpected isolation.
+    Raises `BadInput` for conflicts, for what devices can't, for what its own faults make impossible, and for unexpected
+    isolation.
     """
     found = radii(drill, testbed)
-    problems = [*conflicts(drill.faults), *impossible(drill), *refusals(drill, found)]
+    # A device has one fault at a time, on whatever.
+    claiming = [fault for fault in drill.faults if fault.by or fault.target not in drill.devices]
+    problems = [*conflicts(claiming), *unfit(drill), *impossible(drill), *refusals(drill, found)]
     if problems:
         raise BadInput(problems)
     return Plan(programs(drill, drill.name, places, 0.0, {}), tuple(found))

@@ -14,7 +14,7 @@ from ..units import duration
 from ..values import file_path, flag, text, whole
 from . import budget
 from .model import Drill, Traffic, Writer
-from .places import Places, Power
+from .places import Device, Places, Power
 from .probes import read_probes
 from .reader import Reader, name, one_or_more, refuse_twins
 from .timeline import read_timeline
@@ -42,8 +42,15 @@ KEYS = (
 MOST_SEED = 999_999_999
 
 
-def parse(arguments: object, testbed: Mapping[str, Any], power: Mapping[str, Power] | None = None) -> Drill:
-    """Give the drill that the arguments of the task describe, in the resolved testbed, with what gives nodes `power`.
+def parse(
+    arguments: object,
+    testbed: Mapping[str, Any],
+    power: Mapping[str, Power] | None = None,
+    devices: Mapping[str, Device] | None = None,
+) -> Drill:
+    """Give the drill that the arguments of the task describe, in the resolved testbed.
+
+    `power` is what gives nodes theirs, and `devices` are those on which no program can run.
 
     The keys `reports` and `testbed` are for the task itself. Whether the drill may run there is for `conflicts` and
     `blast`. Raises `BadInput` with everything that is wrong with it.
@@ -51,7 +58,7 @@ def parse(arguments: object, testbed: Mapping[str, Any], power: Mapping[str, Pow
     problems: list[Problem] = []
     top = Reader(arguments, "", KEYS, problems)
     top.maybe("reports", text)
-    places = Places(testbed, power)
+    places = Places(testbed, power, devices)
     drill_name = top.need("name", name) or "drill"
     traffic = _traffic(top, places, problems)
     writers = _writers(top, places, problems)
@@ -73,6 +80,7 @@ def parse(arguments: object, testbed: Mapping[str, Any], power: Mapping[str, Pow
         budget=budget.read(top),
         seed=seed,
         choices=tuple(timeline.choices),
+        devices=places.devices,
     )
     if problems:
         raise BadInput(problems)

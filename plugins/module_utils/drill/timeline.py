@@ -120,7 +120,7 @@ def _faults(
         number = f"-{targets[share.target]}" if targets[share.target] > 1 else ""
         yield Fault(
             f"{name}-{share.target}{number}{again}", share.kind, share.target, share.params, at, lasts, share.circuit,
-            share.by, share.silences, share.ends_programs, steps, events.get(share.target),
+            share.by, share.silences, share.ends_programs, steps, events.get(share.target), share.interface,
         )  # fmt: skip
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import OkiagariError
 from .backend import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .backend import Op
 
@@ -27,6 +28,9 @@ class Device(Backend):
 
     Nothing is ever saved, so a restart of the device ends a fault too. A device keeps one such change at a time.
     """
+
+    stages: ClassVar[bool] = False
+    """Whether part of a change can be made beforehand. Until it is made the session is for nothing else."""
 
     @abstractmethod
     def lease(self, seconds: float) -> float:
@@ -42,6 +46,14 @@ class Device(Backend):
     @abstractmethod
     def revert(self, ops: Sequence[Op]) -> None:
         """End the change of `commit` now; `ops` is what leads back. Raises `OkiagariError`."""
+
+    def ready_commit(self, ops: Sequence[Op], lease: float) -> Callable[[], None]:
+        """Do of `commit` what can be done beforehand, and give the rest of it. What is never called changes nothing."""
+        return partial(self.commit, ops, lease)
+
+    def ready_revert(self, ops: Sequence[Op]) -> Callable[[], None]:
+        """Do the same of `revert`."""
+        return partial(self.revert, ops)
 
 
 def link_entry(admin: str) -> dict[str, Any]:

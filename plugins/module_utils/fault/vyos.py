@@ -39,6 +39,7 @@ class VyosDevice(Device):
     """A VyOS router, through a session that is open."""
 
     name = "vyos"
+    stages = True
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -83,13 +84,24 @@ class VyosDevice(Device):
         return self._minutes(seconds) * self._session.minute
 
     def commit(self, ops: Sequence[Op], lease: float) -> None:
-        try:
-            self._session.trial(self._changes(ops), self._minutes(lease))
-        except ChannelLost as error:
-            raise InDoubt(str(error)) from error
+        self.ready_commit(ops, lease)()
+
+    def ready_commit(self, ops: Sequence[Op], lease: float) -> Callable[[], None]:
+        ready = self._session.ready_trial(self._changes(ops), self._minutes(lease))
+
+        def commit() -> None:
+            try:
+                ready()
+            except ChannelLost as error:
+                raise InDoubt(str(error)) from error
+
+        return commit
 
     def revert(self, ops: Sequence[Op]) -> None:
         self._session.settle(self._changes(ops))
+
+    def ready_revert(self, ops: Sequence[Op]) -> Callable[[], None]:
+        return self._session.ready_settle(self._changes(ops))
 
     def apply(self, ops: Sequence[Op]) -> None:
         self._session.settle(self._changes(ops))

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from .devices import DEVICE_SPEC, open_proxy
+from .devices import DEVICE_SPEC, open_proxy, places_of
 from .keeper import Proxy
+from .maker import DeviceMaker
 
-__all__ = ["DEVICE_SPEC", "Proxy", "open_proxy"]
+__all__ = ["DEVICE_SPEC", "DeviceMaker", "Proxy", "open_proxy", "places_of"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices that are reached from here: how a module is told of one, and the proxy that keeps its faults."""
+"""Devices that are reached from here: how a module is told of one, and what makes its faults."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..target.store import Store
-from ..target.system import Clock, Places
-from .keeper import Proxy
+from ..target.system import Clock, Places, boot_id
+from .lasting import Lasting
+from .maker import DeviceMaker
+from .runners import Runners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,15 +38,30 @@ DEVICE_SPEC: dict[str, Any] = {
 }
 
 
-def open_proxy(options: Mapping[str, Any]) -> Proxy:
-    """Log in to the device that `options` describes, and give its proxy. Raises `OkiagariError`."""
-    login = {key: value for key, value in options.items() if key != "os" and value is not None}
-    folder = _state() / "devices" / re.sub(r"[^A-Za-z0-9.-]", "_", f"{options['host']}-{options['port'] or ''}")
-    return Proxy(_OPENERS[options["os"]](login), Store(Places(str(folder), str(folder))), Clock())
+def open_proxy(options: Mapping[str, Any], told: str = "") -> DeviceMaker:
+    """Give the maker of the faults of the device that `options` describes; it logs in when that is needed.
+
+    What a drill's runner has to be told is `told`.
+    """
+    places = places_of(options)
+    runners = Runners(places.run / "runners", told)
+    return DeviceMaker(Lasting(options["os"], lambda: _login(options)), Store(places), runners, Clock(), boot_id())
+
+
+def places_of(options: Mapping[str, Any]) -> Places:
+    """Give where the journal of a device is: as on a target, and for who isn't root at home."""
+    name = re.sub(r"[^A-Za-z0-9.-]", "_", f"{options['host']}-{options.get('port') or ''}")
+    folder = str(_state() / "devices" / name)
+    return Places(folder, folder)
+
+
+def _login(options: Mapping[str, Any]) -> Device:
+    """Raises `OkiagariError`."""
+    known = {key: value for key, value in options.items() if key != "os" and value is not None}
+    return _OPENERS[options["os"]](known)
 
 
 def _state() -> Path:
-    """Give where the journals are: as on a target, and for who isn't root at home."""
     if os.geteuid() == 0 or "OKIAGARI_STATE" in os.environ:
         return Places().state
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "okiagari"

@@ -52,31 +52,22 @@ class Proxy:
         """Give the record of this very fault if it stands; raise if another of the same id does."""
         return standing(self.records(), fault)
 
-    def examine(self, fault: Fault) -> Record:
+    def examine(self, fault: Fault, drill: str | None = None) -> Record:
         """Look at the device and give the record that an injection would begin with. Changes nothing.
+
+        The other faults of the same `drill` come at other times.
 
         Raises `OkiagariError` if the fault can't be injected: missing capability, foreign state, other fault.
         """
         kind = find_kind(fault.kind)
         records = self.records()
-        if other := next((each for each in records if each.live), None):
-            raise OkiagariError(
-                f"the fault {other.fault.id} stands on this device, which can take back one change at a time: "
-                "undo it first, or wait for the end of its lease"
-            )
+        self._mind_others([each for each in records if drill is None or each.drill != drill])
         for capability in ("lease", *kind.needs(fault.params)):
             self.backend.require(capability)
         self.backend.lease(fault.lease_s)
-        claim = kind.claim(fault.params)
-        have = self.backend.gather((claim, *kind.reads(fault.params)))
-        if reason := kind.refuse(fault.params, have):
-            raise OkiagariError(reason)
-        record = Record(fault, claim, _NO_BOOT, 1 + max((each.sequence for each in records), default=0))
-        record.before, record.want = {claim: have[claim]}, kind.want(fault.params, have)
-        # What the device can't be told is refused here, before anything stands.
-        self.backend.render(record.before, record.want)
-        under_fault = {claim: {**have[claim], **record.want[claim]}}
-        record.undo = [list(op) for op in self.backend.render(under_fault, record.before)]
+        sequence = 1 + max((each.sequence for each in records), default=0)
+        record = Record(fault, kind.claim(fault.params), _NO_BOOT, sequence, drill=drill)
+        self._look(record)
         return record
 
     def inject(self, fault: Fault) -> Record:
@@ -86,14 +77,7 @@ class Proxy:
             if record:
                 return record
             record = self.examine(fault)
-            self._commit(record)
-            try:
-                record.installed = self._await(record.want)
-            except OkiagariError as error:
-                record.error = f"not injected: {error}"
-                self._restore(record, "program")
-                raise OkiagariError(f"{fault.id}: {record.error}") from error
-            self.store.save(record)
+            self._strike(record)
             self.store.forget(self.store.load())
             return record
 
@@ -124,6 +108,38 @@ class Proxy:
         found += [(leftover.what, leftover.name, leftover.detail) for leftover in self.backend.leftovers()]
         return [{"what": what, "name": name, "detail": detail} for what, name, detail in found]
 
+    def _mind_others(self, records: Iterable[Record]) -> None:
+        """Raise `OkiagariError` for a fault that stands, or is going to."""
+        if other := next((each for each in records if each.live), None):
+            how = "stands on" if other.touched else "is armed for"
+            raise OkiagariError(
+                f"the fault {other.fault.id} {how} this device, which can take back one change at a time: "
+                "undo it first, or wait for the end of its lease"
+            )
+
+    def _look(self, record: Record) -> None:
+        """Read what the fault would begin with. Raises `OkiagariError` if it can't be injected into that."""
+        kind, params, claim = find_kind(record.fault.kind), record.fault.params, record.claim
+        have = self.backend.gather((claim, *kind.reads(params)))
+        if reason := kind.refuse(params, have):
+            raise OkiagariError(reason)
+        record.before, record.want = {claim: have[claim]}, kind.want(params, have)
+        # What the device can't be told is refused here, before anything stands.
+        self.backend.render(record.before, record.want)
+        under_fault = {claim: {**have[claim], **record.want[claim]}}
+        record.undo = [list(op) for op in self.backend.render(under_fault, record.before)]
+
+    def _strike(self, record: Record) -> None:
+        """Make the change and read it back. Raises `OkiagariError`, which is then in the record too."""
+        self._commit(record)
+        try:
+            record.installed = self._await(record.want)
+        except OkiagariError as error:
+            record.error = f"not injected: {error}"
+            self._restore(record, "program")
+            raise OkiagariError(f"{record.fault.id}: {record.error}") from error
+        self.store.save(record)
+
     def _commit(self, record: Record) -> None:
         lease = self.backend.lease(record.fault.lease_s)
         record.state, record.touched = "injected", True
@@ -131,7 +147,7 @@ class Proxy:
         record.lease_ends_at = record.armed_at + lease
         self.store.save(record)
         try:
-            self.backend.commit(self.backend.render(record.before, record.want), lease)
+            self._make(record, lease)
         except InDoubt as error:
             record.error = f"it is not known whether it was injected: {error}"
         except OkiagariError as error:
@@ -144,6 +160,13 @@ class Proxy:
         if record.error:
             raise OkiagariError(f"{record.fault.id}: {record.error}")
 
+    def _make(self, record: Record, lease: float) -> None:
+        self.backend.commit(self.backend.render(record.before, record.want), lease)
+
+    def _take_back(self, record: Record) -> None:
+        record.measured = self.backend.measure(record.claim)
+        self.backend.revert(self._way_back(record))
+
     def _see_untouched(self, record: Record) -> None:
         """A device that refuses a change may have made part of it."""
         try:
@@ -153,6 +176,11 @@ class Proxy:
 
     def _settle(self, record: Record) -> None:
         """Close the record of a fault that is gone: the device ended it with its lease, or by a restart before."""
+        if not record.touched:
+            if self.clock.now() > (record.lease_ends_at or 0.0):
+                record.state, record.error = "failed", "not injected: its drill's runner was gone"
+                self._close(record, "lease")
+            return
         have = self.backend.gather(record.before)
         now, ends = self.clock.now(), record.lease_ends_at or 0.0
         # The device counts from some moment while it was being asked.
@@ -164,23 +192,28 @@ class Proxy:
             record.error = "its lease has ended, and the device has not taken it back: undo it"
 
     def _undo(self, ids: Iterable[str], by: str) -> list[Record]:
-        records = undo_order(self.records(), ids)
+        records = undo_order(self._known(), ids)
         for record in records:
             record.error = None
             self._restore(record, by)
         return records
 
+    def _known(self) -> list[Record]:
+        return self.records()
+
     def _restore(self, record: Record, by: str) -> None:
+        ended = None
         try:
-            record.measured = self.backend.measure(record.claim)
-            self.backend.revert(self._way_back(record))
-            record.after = self._await(record.before)
+            if record.touched:
+                self._take_back(record)
+                ended = self.clock.now()
+                record.after = self._await(record.before)
         except OkiagariError as error:
             record.state, record.error = "failed", f"not undone, it stands until the device ends its lease: {error}"
             self.store.save(record)
             return
         record.state = "failed" if record.error else "undone"
-        self._close(record, by)
+        self._close(record, by, ended)
 
     def _way_back(self, record: Record) -> list[Op]:
         return self.backend.render(self.backend.gather(record.before), record.before)

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import BadInput, Problem
+from ..vyos.lines import PORT
 from .plan import PROJECT_VLANS
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from .plan import Bridge, Routed, RouterPlan
 
-_PORT = re.compile(r"(?:eth|lan)[0-9]+|(?:eno|ens|enp|enx).+|bond[0-9]+")
 _DESCRIPTION = 255
 _WAN_PROFILE = "circuit"
 _SEGMENT_PROFILE = "segment"
@@ -144,7 +144,7 @@ class _Ports:
         wanted = list(dict.fromkeys(names))
         self._ports = {name: ports.get(name, name) for name in wanted}
         for name, port in self._ports.items():
-            if not _PORT.fullmatch(port):
+            if not PORT.fullmatch(port):
                 message = (
                     f"VyOS has no interface {port}; say which one it is, as in ports: {{{name}: eth1}}, "
                     "or name it in the testbed's description"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ..fault.journal import Record
     from ..proxy import Proxy
+    from .maker import Maker
 
 LEASE_SPEC: dict[str, Any] = {
     "lease": {"type": "str"},
@@ -51,7 +52,7 @@ def keeper_of(module: Any, places: Places, program: Path) -> Keeper:
     return Keeper(backend, Store(places), timers, Clock(), boot_id(), called)
 
 
-def keeper_to_end(module: Any) -> Keeper:
+def keeper_to_end(module: Any) -> Maker:
     """Give the keeper of a module that only ends things: on its target, or with `lab` about the power of its nodes."""
     places = Places()
     if module.params["lab"]:

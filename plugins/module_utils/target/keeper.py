@@ -12,9 +12,9 @@ from ..errors import BadInput, OkiagariError, Problem
 from ..fault.backend import Backend, Op, converge
 from ..fault.journal import Record, standing, undo_order
 from ..fault.kinds import find_kind
-from ..fault.lease import drill_unit, lease_unit
+from ..fault.lease import lease_unit
 from ..fault.owned import DRILL_PREFIX, LEASE_PREFIX
-from .claims import Claim, Claims
+from .maker import Maker
 from .timers import Timers, need
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .system import Clock
 
 
-class Keeper:
+class Keeper(Maker):
     """Keeps the order that makes faults safe: look and refuse, lease, journal, inject, read back.
 
     `command` is how this very program is called on the target; leases run it with `expire ID UNIT`.
@@ -34,12 +34,7 @@ class Keeper:
     def __init__(
         self, backend: Backend, store: Store, timers: Timers, clock: Clock, boot: str, command: Sequence[str]
     ) -> None:
-        self.backend = backend
-        self.store = store
-        self.timers = timers
-        self.clock = clock
-        self.claims = Claims(store.claim, clock, boot)
-        self._boot = boot
+        super().__init__(backend, store, timers, clock, boot)
         self._command = tuple(command)
         self._injections: dict[str, Callable[[], None]] = {}
         self._undos: dict[str, Callable[[], None]] = {}
@@ -190,53 +185,6 @@ class Keeper:
         with self.store.lock():
             due = [record.fault.id for record in self.records() if record.lease_unit == unit]
             return self._undo([fault_id] if fault_id in due else [], "lease")
-
-    def of_drill(self, drill: str) -> list[Record]:
-        """Give the records of one drill."""
-        return [record for record in self.records() if record.drill == drill]
-
-    def claim(self, drill: str, who: str, seconds: float) -> tuple[bool, Claim]:
-        """Take the target for a drill's run, or have it for longer; say whether that is granted, and who has it.
-
-        It isn't while another run has it, or while something of another drill runs here.
-        """
-        with self.store.lock():
-            holder = self.claims.holder()
-            if holder and (holder.drill, holder.who) != (drill, who):
-                return False, holder
-            others = [other for other in self._running() if other != drill]
-            if others:
-                return False, Claim(others[0], "", self._boot, self.clock.monotonic())
-            return True, self.claims.take(drill, who, seconds)
-
-    def release(self, drill: str, who: str) -> None:
-        """Let go of the target, if it is this run that has it."""
-        with self.store.lock():
-            holder = self.claims.holder()
-            if holder and (holder.drill, holder.who) == (drill, who):
-                self.claims.drop()
-
-    def drills(self) -> list[str]:
-        """Give the drills that are here: those that run, and the one that has the target unless it was ended."""
-        holder = self.claims.holder()
-        waiting = {holder.drill} if holder and not self.store.stopped(holder.drill) else set()
-        return sorted({*self._running(), *waiting})
-
-    def _running(self) -> list[str]:
-        """Give the drills with a runner, and those of which a fault is armed or stands."""
-        runners = [unit.removeprefix(DRILL_PREFIX) for unit in self.timers.units() if unit.startswith(DRILL_PREFIX)]
-        return sorted({*runners, *(record.drill for record in self.records() if record.live and record.drill)})
-
-    def abort(self, drill: str, by: str) -> None:
-        """End a drill now, and for good. Its claim stays: its controller still has to compare, and lets go then.
-
-        Its faults go first: a runner may take seconds to end, and what is undone it can't inject any more.
-        """
-        self.store.stop(drill, by)
-        try:
-            self.undo([record.fault.id for record in self.of_drill(drill)], "abort")
-        finally:
-            self.timers.stop(drill_unit(drill))
 
     def heal(self, check: bool = False) -> dict[str, list[dict[str, str]]]:
         """Find everything of this collection, with the journal and without; unless `check`, remove all of it.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..fault.backend import Backend
-    from .keeper import Keeper
+    from .maker import Maker
     from .timers import Timers
 
 FOLDER = "power"
@@ -38,7 +38,7 @@ def places_of(lab: Path) -> Places:
     return Places(folder, folder)
 
 
-def keeper_of_lab(lab: Path, program: Path) -> Keeper:
+def keeper_of_lab(lab: Path, program: Path) -> Maker:
     """Give the keeper of the power of a lab's nodes. `program` is where the target program lies.
 
     Raises `OkiagariError` if there is no such lab.

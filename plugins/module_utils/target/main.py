@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..fault.backend import Backend
     from ..runner import Runner
-    from .keeper import Keeper
+    from .maker import Maker
     from .timers import Timers
 
 Answer = dict[str, Any]
@@ -61,7 +61,7 @@ class Commands:
         return LinuxBackend(self.runner, resources(self.runner, self.program, str(self.places.journal)), start)
 
     @cached_property
-    def keeper(self) -> Keeper:
+    def keeper(self) -> Maker:
         from .keeper import Keeper
         from .store import Store
 
@@ -301,8 +301,13 @@ def main() -> int:
 
 def answer(commands: Commands, argv: Sequence[str], read: Callable[[], str]) -> int:
     """Run one command and print its answer; `read` gives the standard input, and is only called where there is one."""
+    return tell(lambda: _dispatch(commands, argv, read))
+
+
+def tell(ask: Callable[[], Answer]) -> int:
+    """Print what `ask` answers, or why it doesn't; give the exit code."""
     try:
-        result = _dispatch(commands, argv, read)
+        result = ask()
     except OkiagariError as error:
         result, code = {"error": str(error)}, 1
     except OSError as error:

@@ -28,10 +28,10 @@ MODULES = (
     "lab/button", "lab/node", "lab/space",
     "target/claims", "target/connection_probes", "target/dns", "target/events", "target/execute",
     "target/host_probes", "target/icmp", "target/keeper", "target/lab_host", "target/lab_timers", "target/load",
-    "target/main", "target/pack", "target/probe", "target/probes", "target/program", "target/reach_probes",
-    "target/routing_probes", "target/runtime", "target/snapshot", "target/storage", "target/storage_probes",
-    "target/store", "target/streams", "target/system", "target/throughput_probes", "target/timeline", "target/timers",
-    "target/writers",
+    "target/main", "target/maker", "target/pack", "target/probe", "target/probes", "target/program",
+    "target/reach_probes", "target/routing_probes", "target/runtime", "target/snapshot", "target/storage",
+    "target/storage_probes", "target/store", "target/streams", "target/system", "target/throughput_probes",
+    "target/timeline", "target/timers", "target/writers",
 )  # fmt: skip
 
 _START = "import sys\n\nfrom okiagari.target.main import main\n\nsys.exit(main())\n"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..runner import Runner
-    from .keeper import Keeper
+    from .maker import Maker
     from .program import Program
     from .snapshot import Snapshot
 
@@ -38,7 +38,7 @@ class Runtime:
     def __init__(
         self,
         program: Program,
-        keeper: Keeper,
+        keeper: Maker,
         runner: Runner,
         clock: Clock,
         folder: Path,

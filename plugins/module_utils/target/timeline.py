@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..runner import Runner
-    from .keeper import Keeper
+    from .maker import Maker
     from .program import Planned, Program
     from .snapshot import Snapshot
     from .system import Clock
 
-# Seconds: how long before its instant a change is prepared, how late it may come, how long restoration is watched.
-_AHEAD = 1.0
+# Seconds: how late a change may come, how long restoration is watched.
 _TOO_LATE = 1.0
 _WATCH = 30.0
 _POLL = 0.1
@@ -49,7 +48,7 @@ class Timeline:
     def __init__(
         self,
         program: Program,
-        keeper: Keeper,
+        keeper: Maker,
         look: Callable[[], Snapshot],
         runner: Runner,
         clock: Clock,
@@ -82,7 +81,7 @@ class Timeline:
         while self._agenda:
             offset, action = self._agenda[0][:2]
             instant = self._start + offset
-            ready = instant - (_AHEAD if action in (_UNDO, _INJECT) else 0.0)
+            ready = instant - (self._keeper.ahead_s if action in (_UNDO, _INJECT) else 0.0)
             if self._idle(ready):
                 continue
             self._clock.wait_until(ready)
@@ -202,7 +201,9 @@ class Timeline:
             return began
         for record in struck:
             if record.error:
-                self._standing.discard(record.fault.id)
+                # What may stand all the same is to be undone in time.
+                if not record.live:
+                    self._standing.discard(record.fault.id)
                 self._tell("failed", record.fault.id, record.error)
             else:
                 detail = f"{record.fault.kind} on {record.claim}"

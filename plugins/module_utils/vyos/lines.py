@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Path = tuple[str, ...]
 
+PORT = re.compile(r"(?:eth|lan)[0-9]+|(?:eno|ens|enp|enx).+|bond[0-9]+")
+"""What VyOS calls an interface that leads somewhere."""
+
 _SAFE = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 # A terminal takes `?` for a question and a tab for a wish to complete, in quotes too; VyOS keeps no quote in a value.
 _IMPOSSIBLE = re.compile(r"[\x00-\x1f\x7f'\"?\\`]")

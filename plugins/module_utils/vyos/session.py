@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from ..errors import BadInput, OkiagariError, Problem
@@ -155,23 +156,48 @@ class Session:
 
     def trial(self, changes: Changes, minutes: int) -> None:
         """Make a change that nobody is going to confirm, so that the router takes it back after `minutes`."""
+        self.ready_trial(changes, minutes)()
+
+    def ready_trial(self, changes: Changes, minutes: int) -> Callable[[], None]:
+        """Type what `trial` changes, and give what commits it. Until then nothing else can be asked."""
         if self.waiting():
             raise self._waits()
-        with self._editing() as editing:
-            self._type(changes)
-            self._commit_confirm(minutes)
-            editing.committed()
+
+        return self._typed(changes, lambda _changed: self._commit_confirm(minutes))
 
     def settle(self, changes: Changes) -> None:
         """Make a change for good, and let no other wait for its confirmation any more."""
+        self.ready_settle(changes)()
+
+    def ready_settle(self, changes: Changes) -> Callable[[], None]:
+        """Type what `settle` changes, and give what commits it. Until then nothing else can be asked."""
         waiting = self.waiting()
-        with self._editing() as editing:
-            self._type(changes)
-            if not self._compare().startswith(NO_CHANGE):
+
+        def commit(changed: bool) -> None:
+            if changed:
                 self._commit()
-            editing.committed()
             if waiting:
                 self._confirm()
+
+        return self._typed(changes, commit, look=True)
+
+    def _typed(self, changes: Changes, commit: Callable[[bool], None], look: bool = False) -> Callable[[], None]:
+        """Type a change; give what commits it and leaves the configuration mode, which is left if the typing fails.
+
+        `commit` is told whether there is a change at all, if that is to be looked at.
+        """
+        with ExitStack() as entered:
+            editing = entered.enter_context(self._editing())
+            self._type(changes)
+            changed = not look or not self._compare().startswith(NO_CHANGE)
+            mode = entered.pop_all()
+
+        def go() -> None:
+            with mode:
+                commit(changed)
+                editing.committed()
+
+        return go
 
     def preview(self, changes: Changes) -> str:
         """Give the router's own comparison for `changes`, and leave the router as it is."""

@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...module_utils.drill.devices import watched
 from ...module_utils.drill.permission import undertaking
-from ...module_utils.drill.places import Places, Power
+from ...module_utils.drill.places import Device, Places, Power
 from ...module_utils.drill.plan import plans
 from ...module_utils.drill.spec import parse
 from ...module_utils.drill.verdict import EXIT_CODES
@@ -36,11 +37,13 @@ from .account import iso
 from .engine import Engine, RealPace
 from .gate import Gate
 from .lock import Lock
-from .remote import Program, Remote, connect
+from .remote import DeviceRemote, Program, Remote, connect
 from .watch import stop_file, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ...module_utils.drill.model import Drill
 
 
 def main(arguments: list[str]) -> int:
@@ -59,12 +62,14 @@ def main(arguments: list[str]) -> int:
 
 def _guarded(work: Mapping[str, Any], pipe: int, scratch: Path) -> dict[str, Any]:
     reports, pace = Path(work["reports"]), RealPace()
-    drill = parse(work["drill"], work["testbed"], {node: Power(**each) for node, each in work["power"].items()})
+    power = {node: Power(**each) for node, each in work["power"].items()}
+    devices = {node: Device(**each) for node, each in work["devices"].items()}
+    drill = parse(work["drill"], work["testbed"], power, devices)
     plan = plans(drill, work["testbed"], Places(work["testbed"]))
     gate = Gate(undertaking(drill, plan, work["testbed"]), work["testbed"], work["consent"], reports)
     user, host = history.user(), socket.gethostname()
     who = f"{user}@{host}, process {os.getpid()}"
-    remotes = _remotes(work["targets"], scratch)
+    remotes = _remotes(work["targets"], scratch, drill)
     engine = Engine(drill, plan, work["testbed"], remotes, pace, _progress, work["parallel"], gate, who)
     started, until = engine.state.started, engine.state.started + drill.expected_s
     run = {"drill": drill.name, "run": engine.state.id, "user": user, "host": host, "sites": gate.asked.sites}
@@ -107,13 +112,16 @@ def _killed(left: Mapping[str, Any], now: float) -> dict[str, Any]:
     return {**known, "started": left.get("since"), "ended": ended, "verdict": None, "armed": True}
 
 
-def _remotes(targets: Mapping[str, Mapping[str, Any]], scratch: Path) -> dict[str, Remote]:
+def _remotes(targets: Mapping[str, Mapping[str, Any]], scratch: Path, drill: Drill) -> dict[str, Remote]:
     content = bundle()
     program = Program(content, name_of(content))
-    return {
-        name: connect(name, variables, program, scratch, number)
-        for number, (name, variables) in enumerate(sorted(targets.items()))
-    }
+    found: dict[str, Remote] = {}
+    for number, (name, variables) in enumerate(sorted(targets.items())):
+        if name in drill.devices:
+            found[name] = DeviceRemote(name, variables["okiagari_device"], watched(drill, name))
+        else:
+            found[name] = connect(name, variables, program, scratch, number)
+    return found
 
 
 def _watch(engine: Engine, pipe: int, stopped_by: Path) -> None:

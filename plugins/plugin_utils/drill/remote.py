@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import shlex
 import subprocess
+import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -16,17 +18,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ...module_utils import proxy
 from ...module_utils.drill.statistics import Clock
 from ...module_utils.errors import OkiagariError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 DIRECTORY = "/run/okiagari"
 _ABSENT = 90
 _SSH_FAILED = 255
 _CLOCK_SAMPLES = 8
 _CLOCK_PATIENCE_S = 10.0
+_DEVICE_PATIENCE_S = 60.0
+_MAKER = proxy.__name__
 
 Answer = dict[str, Any]
 
@@ -189,6 +194,24 @@ class LabRemote(LocalRemote):
         if not self._lab.is_dir():
             raise UnreachableError(f"{self.name}: there is no lab in {self._lab}: run playbooks/lab_up.yml")
         super()._ship(timeout)
+
+
+class DeviceRemote(LocalRemote):
+    """A device, whose program runs on this machine with this very Python and collection.
+
+    `device` says how it is reached, `watched` which of its state entries a snapshot holds.
+    """
+
+    def __init__(self, name: str, device: Mapping[str, Any], watched: Sequence[str]) -> None:
+        super().__init__(name, {}, Program(b"", ""))
+        self._about_it = {"device": dict(device), "watched": list(watched)}
+
+    def call(self, command: str, payload: Mapping[str, Any] | None = None, timeout: float = 20.0) -> Answer:
+        path = os.pathsep.join(filter(None, sys.path))
+        script = f"PYTHONPATH={shlex.quote(path)} exec {shlex.quote(sys.executable)} -B -m {_MAKER} {command}"
+        body = json.dumps({**self._about_it, "request": dict(payload or {})}).encode()
+        # To break off a login or a change in the middle helps nobody.
+        return self._read(command, *self._run(script, body, max(timeout, _DEVICE_PATIENCE_S)))
 
 
 class SshRemote(ShellRemote):

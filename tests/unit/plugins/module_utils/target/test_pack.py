@@ -25,6 +25,7 @@ def test_same_bytes_every_time() -> None:
 def test_every_module_of_the_core_is_in_it() -> None:
     """But for the back-ends of devices, which are reached from elsewhere."""
     devices = {
+        "fault/able",
         "fault/device",
         "fault/netconf",
         "fault/ios",
