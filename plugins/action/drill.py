@@ -20,7 +20,7 @@ from ..module_utils.drill.places import Device, Places, Power
 from ..module_utils.drill.plan import plan_text, plans, timeline_text
 from ..module_utils.drill.spec import MOST_SEED, parse
 from ..module_utils.errors import BadInput, OkiagariError, Problem
-from ..module_utils.proxy.described import VARIABLE, Described, described
+from ..module_utils.proxy.described import KEYS, VARIABLE, Described, described
 from ..module_utils.target.lab_host import FOLDER
 from ..module_utils.values import Shape, mismatch
 from ..plugin_utils.drill.gate import Gate
@@ -157,7 +157,7 @@ def _devices(testbed: Mapping[str, Any], hostvars: Mapping[str, Any]) -> dict[st
     for node, entry in testbed["nodes"].items():
         if node not in hostvars:
             continue
-        known = {key: _plain(hostvars[node].get(key)) for key in (VARIABLE, "vyos", "ansible_host")}
+        known = {key: _plain(hostvars[node].get(key)) for key in KEYS}
         try:
             device = described(node, {**known, "testbed_node": entry})
         except BadInput as error:

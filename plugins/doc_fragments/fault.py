@@ -26,6 +26,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  on_controller:
+    description:
+      - Without this, a task whose connection is C(local), as when it is delegated to localhost, is refused unless it
+        names a device or undoes a fault, because it would strike the controller itself.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode and say what it would do, without changing the target.

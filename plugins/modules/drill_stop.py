@@ -18,6 +18,8 @@ description:
   - The controller of the drill notices, ends the drill on its other targets, compares, and reports C(aborted).
   - Faults that belong to no drill stay; M(okiagari.testbed.heal) removes these too.
   - Fails if a fault could not be undone.
+  - With O(device) it has to run where the drill was started, because the device's part of the drill runs there.
+extends_documentation_fragment: okiagari.testbed.device
 options:
   by:
     description: Who ends them; the drill's report says so.
@@ -70,12 +72,17 @@ drills:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import OkiagariError
+from ..module_utils.proxy import DEVICE_SPEC
 from ..module_utils.reconcile import Content, reconcile
 from ..module_utils.target.edge import LAB_SPEC, keeper_to_end
 
 
 def main() -> None:
-    module = AnsibleModule({"by": {"type": "str", "default": "drill_stop"}, **LAB_SPEC}, supports_check_mode=True)
+    module = AnsibleModule(
+        {"by": {"type": "str", "default": "drill_stop"}, **LAB_SPEC, "device": DEVICE_SPEC},
+        mutually_exclusive=[("lab", "device")],
+        supports_check_mode=True,
+    )
     try:
         keeper = keeper_to_end(module)
         found = keeper.drills()
@@ -89,6 +96,7 @@ def main() -> None:
 
         outcome = reconcile("absent", module.check_mode, read=read, want=dict, create=dict, remove=end)
         left = [] if module.check_mode else keeper.drills()
+        keeper.backend.close()
     except OkiagariError as error:
         module.fail_json(msg=str(error))
     result = {"changed": outcome.changed, "diff": outcome.diff(), "drills": found}

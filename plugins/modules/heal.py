@@ -95,7 +95,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import OkiagariError
-from ..module_utils.proxy import DEVICE_SPEC, open_proxy
+from ..module_utils.proxy import DEVICE_SPEC
 from ..module_utils.reconcile import Content, reconcile
 from ..module_utils.target.edge import LAB_SPEC, keeper_to_end
 
@@ -106,9 +106,8 @@ def main() -> None:
     module = AnsibleModule(
         {**LAB_SPEC, "device": DEVICE_SPEC}, mutually_exclusive=[("lab", "device")], supports_check_mode=True
     )
-    device = module.params["device"]
     try:
-        keeper = open_proxy(device) if device else keeper_to_end(module)
+        keeper = keeper_to_end(module)
         with closing(keeper.backend):
             report: Report = keeper.heal(check=True)
 

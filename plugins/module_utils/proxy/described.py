@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 VARIABLE = "okiagari_device"
+KEYS = (VARIABLE, "vyos", "ansible_host", "testbed_node")
+"""The variables of a node that it is told by."""
+
 _OPTIONS: dict[str, dict[str, Any]] = DEVICE_SPEC["options"]
 _PORTS = "ports"
 

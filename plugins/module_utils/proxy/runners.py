@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 10.0
 _KEPT_S = 86400.0
+_NUMBERED = 'echo $$ >"$0"; exec "$@"'
 
 
 class Runners(Timers):
@@ -51,16 +52,12 @@ class Runners(Timers):
         with _opened(self._folder / unit, os.O_RDWR | os.O_CREAT) as file:
             if _held(file):
                 raise OkiagariError(f"{unit} is already running")
-            with self._folder.with_suffix(".log").open("ab") as log:
-                process = subprocess.Popen(
-                    list(command), stdin=subprocess.PIPE, stdout=log, stderr=log, cwd="/", start_new_session=True,
-                    pass_fds=(file,),
-                )  # fmt: skip
             os.ftruncate(file, 0)
-            os.pwrite(file, str(process.pid).encode(), 0)
-            if process.stdin:
-                with suppress(BrokenPipeError), process.stdin:
-                    process.stdin.write(self._told.encode())
+            with self._folder.with_suffix(".log").open("ab") as log:
+                subprocess.run(
+                    ["setsid", "--fork", "sh", "-c", _NUMBERED, str(self._folder / unit), *command],
+                    input=self._told.encode(), stdout=log, stderr=log, cwd="/", pass_fds=(file,), check=True,
+                )  # fmt: skip
 
     def stop(self, unit: str) -> None:
         deadline = time.monotonic() + _PATIENCE_S

@@ -39,6 +39,8 @@ LEASE_SPEC: dict[str, Any] = {
     "lease": {"type": "str"},
     "id": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    # For the task's action plugin, which has seen to it.
+    "on_controller": {"type": "bool", "default": False},
 }
 LAB_SPEC: dict[str, Any] = {"lab": {"type": "path"}}
 
@@ -53,7 +55,9 @@ def keeper_of(module: Any, places: Places, program: Path) -> Keeper:
 
 
 def keeper_to_end(module: Any) -> Maker:
-    """Give the keeper of a module that only ends things: on its target, or with `lab` about the power of its nodes."""
+    """Give the keeper of a module that only ends things: of its target, its `device`, or the power of its `lab`."""
+    if module.params["device"]:
+        return open_proxy(module.params["device"])
     places = Places()
     if module.params["lab"]:
         return keeper_of_lab(Path(module.params["lab"]), places.run)

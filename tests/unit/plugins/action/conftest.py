@@ -55,6 +55,11 @@ class Project:
             variables["okiagari_power"] = power
         self.write_inventory()
 
+    def is_device(self, node: str, **variables: object) -> None:
+        """Say in the inventory that a node is a device."""
+        self._hosts[node] = {"ansible_host": "127.0.0.1", **variables}
+        self.write_inventory()
+
     def _target(self, name: str) -> dict[str, Any]:
         home = self.path / "targets" / name
         home.mkdir(parents=True)

@@ -103,6 +103,45 @@ def test_a_lab_that_is_not_up_is_told_before_anything_is_armed(project: Any) -> 
     assert not list(project.path.glob("targets/*/program.json"))
 
 
+XR = {"os": "iosxr", "user": "ops", "port": 1, "ports": {"w-hiroshima-r1": "HundredGigE0/0/0/1"}}
+
+
+def test_a_device_is_known_by_the_inventory(project: Any) -> None:
+    project.is_device("kanazawa-r1", okiagari_device=XR)
+    code, out = project.run("--check")
+    assert code == 0, out
+    assert '+++ kanazawa-r1\n+ 1 s for 1 s: link_down {"interface": "HundredGigE0/0/0/1"}' in out
+
+
+def test_what_a_device_can_not_have_is_told_in_check_mode_too(project: Any) -> None:
+    project.testbed["nodes"]["kanazawa-r1"]["platform"] = "vyos"
+    project.is_device("kanazawa-r1", vyos={"ports": {"w-hiroshima-r1": "eth1"}})
+    project.drill["timeline"] = [
+        {"at": 1, "for": 5, "fault": "link_down", "circuit": "hiroshima-kanazawa"},
+        {"at": 3, "for": 5, "fault": "route_blackhole", "node": "kanazawa-r1", "to": "10.9.0.0/16"},
+        {"at": 30, "for": 5, "fault": "mtu", "mtu": 1400, "node": "kanazawa-r1", "interface": "w-hiroshima-r1"},
+    ]
+    code, out = project.run("--check")
+    assert code == 2, out
+    assert "kanazawa-r1 is a device, which can take back one change at a time" in out
+    assert "kanazawa-r1 is a device (vyos), and can't have mtu: it lacks the capability 'mtu'" in out
+    project.is_device("kanazawa-r1", okiagari_device={**XR, "os": "iosx"})
+    code, out = project.run("--check")
+    assert code == 2, out
+    assert "okiagari_device.os of kanazawa-r1: iosx is not one of" in out
+
+
+def test_a_device_that_does_not_answer_is_told_before_anything_is_armed(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OKIAGARI_STATE", str(project.path / "state"))
+    project.is_device("kanazawa-r1", okiagari_device=XR)
+    code, out = project.run()
+    assert code == 4, out
+    assert "kanazawa-r1: " in project.report()["reason"][0]
+    assert not list(project.path.glob("targets/*/program.json"))
+
+
 def test_check_mode_contacts_nobody(project: Any) -> None:
     code, out = project.run("--check")
     assert code == 0, out
