@@ -1,0 +1,127 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a participant wants done. It does none of it: the agent does, in the order given, and tells what came of it.
+
+`Persist` is done when it is on disk (written, fsynced); what stands behind it in the list waits for that. Nothing else
+has to be waited for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .messages import Message
+    from .record import Record
+
+
+@dataclass(frozen=True)
+class Persist:
+    """Put the record on disk, both copies, each fsynced before the next is touched."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send a message to the agent `to`; that it arrives, once or in order, is not relied upon."""
+
+    to: str
+    message: Message
+
+
+@dataclass(frozen=True)
+class Read:
+    """Ask the store for a `View`, linearizable; then `Participant.saw`."""
+
+
+@dataclass(frozen=True)
+class Acquire:
+    """Take the service in the store, which is one transaction after a grant of the lease with this id and TTL.
+
+    It compares `create_revision(holder) == 0` and `mod_revision(last) == after`; then puts `holder` (with the lease)
+    and `last` (without), both with the term and the host. If it succeeds, `Participant.acquired`, with the revision of
+    the answer's header for a token, which is then the `create_revision` of `holder`; if not, `Participant.refused`. A
+    lease that was granted for less than `ttl_s` is a refusal. With no answer nothing is told.
+    """
+
+    lease: int
+    term: int
+    after: int
+    ttl_s: float
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class KeepAlive:
+    """Renew the lease, and then see by a transaction that `create_revision(holder) == token`.
+
+    If both succeed, `Participant.kept` with this `sent_at`; if the store says that one of them isn't so,
+    `Participant.lost`. With no answer nothing is told. The second step is why the answer of a store's member that
+    leads no more counts for nothing.
+    """
+
+    lease: int
+    token: int
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Release:
+    """Give the service back: where `create_revision(holder) == token`, delete `holder`; then revoke the lease.
+
+    With `clean`, the same transaction puts `released` with the token: no instance of the service runs any more, here
+    or anywhere, so that a successor need not wait.
+    """
+
+    lease: int
+    token: int
+    clean: bool
+
+
+@dataclass(frozen=True)
+class Abandon:
+    """Revoke a lease of which it isn't known whether anything was acquired with it."""
+
+    lease: int
+
+
+@dataclass(frozen=True)
+class StartService:
+    """Have the supervisor start the service with this fencing token, and kill it at the deadline.
+
+    Where the supervisor finds that it is too late, the service is dead: `Participant.stopped`.
+    """
+
+    token: int
+    lease: int
+    term: int
+    deadline: float
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Move the supervisor's deadline."""
+
+    token: int
+    deadline: float
+
+
+@dataclass(frozen=True)
+class StopService:
+    """Have the supervisor stop the service, whatever its token; it tells `Participant.stopped` when it is dead."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Something that people want to read in the log pool."""
+
+    event: str
+    text: str
+
+
+Action = Persist | Send | Read | Acquire | KeepAlive | Release | Abandon | StartService | Feed | StopService | Tell

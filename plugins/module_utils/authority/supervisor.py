@@ -1,0 +1,77 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The supervisor of one service: small, a process of its own, and the only one that starts the service.
+
+It has to be fed. When it isn't, because the agent hangs, is stopped or is dead, it kills the service at the deadline.
+It starts nothing whose deadline is over, so an agent that hung between its decision and its request starts nothing
+late. The service must not outlive it (one control group, or PR_SET_PDEATHSIG).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+
+class Do(enum.Enum):
+    """What the supervisor's process is to do to the service."""
+
+    LAUNCH = "launch"
+    TERMINATE = "terminate"
+    KILL = "kill"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a new agent asks the supervisor for: by what the running service is authorised."""
+
+    lease: int
+    token: int
+    term: int
+    deadline: float
+
+
+class Supervisor:
+    """Times are absolute, by the clock that the agent has too: a request that comes late is late."""
+
+    def __init__(self) -> None:
+        self._held: Held | None = None
+        self._stopping = False
+        self._newest = 0
+
+    @property
+    def wake_at(self) -> float:
+        return self._held.deadline if self._held else float("inf")
+
+    def held(self, now: float) -> Held | None:
+        """Give what the service runs by; None where it doesn't run, or is being stopped."""
+        return self._held if self._held and not self._stopping and now < self._held.deadline else None
+
+    def start(self, now: float, *, token: int, lease: int, term: int, deadline: float) -> Do | None:
+        """Start the service, unless it runs, the token isn't newer than that of the last time, or it is too late."""
+        if self._held or token <= self._newest or now >= deadline:
+            return None
+        self._held, self._stopping, self._newest = Held(lease, token, term, deadline), False, token
+        return Do.LAUNCH
+
+    def feed(self, now: float, *, token: int, deadline: float) -> None:
+        """Move the deadline; one that has passed can't be moved any more."""
+        held = self._held
+        if held and token == held.token and now < held.deadline < deadline:
+            self._held = replace(held, deadline=deadline)
+
+    def stop(self) -> Do | None:
+        """Ask the service to end; the deadline stays."""
+        if not self._held or self._stopping:
+            return None
+        self._stopping = True
+        return Do.TERMINATE
+
+    def tick(self, now: float) -> Do | None:
+        """Kill the service when it is time; again and again, until it is dead."""
+        return Do.KILL if self._held and now >= self._held.deadline else None
+
+    def exited(self) -> None:
+        """The service is dead, with all its processes; the agent is to be told."""
+        self._held, self._stopping = None, False
