@@ -27,6 +27,6 @@ class Fence:
             raise Fenced(
                 f"{self.service}: token {token} is older than {self.token}: another host has taken the service since. "
                 "The one that sent this must stop it; if the store was restored from a backup, raise its revision "
-                f"above {self.token} (etcdutl snapshot restore --bump-revision)"
+                f"above {self.token} (etcdutl snapshot restore --bump-revision N --mark-compacted)"
             )
         return self if token == self.token else Fence(self.service, token)

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One agent's part, event by event; what many of them come to together is the schedules' matter."""
+
+from __future__ import annotations
+
+import random
+
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Held, Participant, Record, Timing, View
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority.actions import (
+    Abandon,
+    Acquire,
+    KeepAlive,
+    Persist,
+    Read,
+    Release,
+    Send,
+    StartService,
+    StopService,
+    Tell,
+)
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority.messages import (
+    Answer,
+    Ask,
+    Ballot,
+    Call,
+    HandOver,
+    Result,
+)
+from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Profile, Rules, Vote
+
+TIMING = Timing()
+AGENTS = ["a", "b", "c", "d"]
+CHARTER = Charter("web", {"a": "hiroshima", "b": "kanazawa", "c": "nagoya"})
+HELD_BY_D = View(revision=20, holder="d", term=3, token=20)
+VACANT = View(revision=21, holder=None, term=3, token=20)
+RELEASED = View(revision=21, holder=None, term=3, token=20, released=True)
+
+
+def agent(name: str = "a", record: Record | None = Record(3, "b"), held: Held | None = None) -> Participant:  # noqa: B008
+    return Participant(
+        name, AGENTS, CHARTER, TIMING, record=record, profile=Profile(name, "somewhere"), rules=Rules(),
+        chance=random.Random(1), held=held, now=100.0,
+    )  # fmt: skip
+
+
+def of(kind: type, actions: list) -> list:
+    return [action for action in actions if isinstance(action, kind)]
+
+
+def standing(view: View = VACANT) -> tuple[Participant, Acquire]:
+    """Give an agent that has just asked the store for the service, at 110."""
+    one = agent()
+    one.saw(100.0, HELD_BY_D)
+    one.saw(110.0, view)
+    (acquire,) = of(Acquire, one.heard(110.0, Result("b", 4, ("a", "c"))))
+    return one, acquire
+
+
+def test_an_election_is_called_once_the_service_is_vacant_and_costs_three_messages_an_agent() -> None:
+    one = agent()
+    one.saw(100.0, HELD_BY_D)
+    assert not of(Send, one.tick(100.0))
+    one.saw(110.0, VACANT)
+    first, *calls = [each for each in one.tick(one.elector.wake_at) if isinstance(each, (Persist, Send))]
+    assert first == Persist(Record(4, "a"))  # on disk before anybody hears of it
+    assert calls == [Send(other, Call("a", 4)) for other in "bcd"]
+    ballots = [Ballot(other, 4, Vote(Profile(other, "elsewhere", priority=1)), 4) for other in "bcd"]
+    answers = [one.heard(115.0, ballot) for ballot in ballots]
+    assert [of(Send, each) for each in answers[:2]] == [[], []]
+    assert of(Send, answers[2]) == [Send(other, Result("a", 4, ("b", "c", "d"))) for other in "bcd"]
+    assert len(calls) + len(ballots) + len(of(Send, answers[2])) == one.elector.decision.messages == 9
+
+
+def test_a_call_without_a_majority_comes_to_nothing_and_says_so() -> None:
+    one = agent()
+    one.saw(110.0, VACANT)
+    called = one.elector.wake_at
+    one.tick(called)
+    one.heard(called + 0.1, Ballot("b", 4, Vote(Profile("b", "kanazawa"), granted=False), 9))
+    said = one.tick(called + TIMING.answer_s)
+    assert [tell.text for tell in of(Tell, said)] == [
+        "term 4: 1 of 3 voters voted for this call: 1 short of a majority"
+    ]
+    assert not of(Acquire, said)
+    one.saw(called + 2, VACANT)
+    again = one.tick(one.elector.wake_at)
+    assert of(Persist, again) == [Persist(Record(10, "a"))]  # b knew term 9
+
+
+def test_nobody_calls_who_has_not_reached_the_store_of_late() -> None:
+    one = agent()
+    one.saw(100.0, VACANT)
+    one.tick(100.0)
+    assert of(Send, one.tick(106.0)) == []
+    assert one.elector.wake_at == float("inf")
+
+
+def test_an_agent_votes_once_in_a_term_and_not_while_it_knows_the_holder_well() -> None:
+    one = agent()
+    one.saw(100.0, HELD_BY_D)
+    (refusal,) = of(Send, one.heard(101.0, Call("b", 4)))
+    assert (refusal.to, refusal.message.vote.granted) == ("b", False)
+    one.suspect(101.0)
+    persist, ballot = one.heard(101.0, Call("b", 4))
+    assert (persist, ballot.message.vote.granted) == (Persist(Record(4, "b")), True)
+    (again,) = one.heard(101.0, Call("b", 4))
+    assert again == ballot
+    (other,) = one.heard(101.0, Call("c", 4))
+    assert not other.message.vote.granted
+
+
+def test_suspicion_elects_but_acquires_nothing_before_the_store_says_that_it_is_vacant() -> None:
+    one = agent()
+    one.saw(100.0, HELD_BY_D)
+    one.suspect(101.0)
+    assert of(Acquire, one.heard(101.0, Result("b", 4, ("a",)))) == []
+    (acquire,) = of(Acquire, one.saw(105.0, VACANT))
+    assert (acquire.term, acquire.after, acquire.sent_at) == (4, 20, 105.0)
+
+
+def test_who_follows_in_the_order_stands_later() -> None:
+    one = agent()
+    one.saw(110.0, VACANT)
+    assert of(Acquire, one.heard(110.0, Result("b", 4, ("c", "a")))) == []
+    assert of(Acquire, one.tick(111.9)) == []
+    assert of(Acquire, one.tick(112.0))
+
+
+def test_a_successor_waits_for_the_lease_and_drift_from_when_it_saw_the_key_gone() -> None:
+    one, acquire = standing()
+    assert of(StartService, one.acquired(110.1, acquire.lease, 22)) == []
+    starts_at = 110.0 + TIMING.wait_s
+    for second in range(111, 116):
+        one.tick(float(second))
+        one.kept(acquire.lease, float(second))
+    assert of(StartService, one.tick(starts_at - 0.01)) == []
+    assert of(StartService, one.tick(starts_at)) == [StartService(22, acquire.lease, 4, 115.0 + TIMING.lease_s)]
+
+
+def test_a_service_that_was_given_back_is_started_at_once() -> None:
+    one, acquire = standing(RELEASED)
+    assert of(StartService, one.acquired(110.1, acquire.lease, 22)) == [StartService(22, acquire.lease, 4, 116.0)]
+
+
+def test_an_acquisition_without_an_answer_is_abandoned_and_its_late_answer_revoked() -> None:
+    one, acquire = standing()
+    assert of(Abandon, one.tick(112.0)) == [Abandon(acquire.lease)]
+    assert one.acquired(113.0, acquire.lease, 22) == [Abandon(acquire.lease)]
+    assert one.holder is None
+
+
+def test_a_repeated_answer_does_not_cost_the_lease() -> None:
+    one, acquire = standing(RELEASED)
+    one.acquired(110.1, acquire.lease, 22)
+    assert one.acquired(111.0, acquire.lease, 22) == []
+    assert one.refused(acquire.lease) == []
+
+
+def test_an_acquisition_that_is_known_to_be_gone_again_is_not_taken() -> None:
+    one, acquire = standing()
+    one.saw(110.2, View(revision=25, holder=None, term=4, token=22))
+    assert one.acquired(110.3, acquire.lease, 22) == [Abandon(acquire.lease)]
+
+
+def test_a_view_that_was_overtaken_changes_nothing() -> None:
+    one, acquire = standing(RELEASED)
+    one.acquired(110.1, acquire.lease, 22)
+    assert one.saw(110.2, VACANT) == []
+    assert one.saw(110.2, View(revision=22, holder="a", term=4, token=22)) == []
+    assert of(StopService, one.saw(110.3, View(revision=23, holder=None, term=4, token=22)))
+
+
+def test_a_hand_over_stops_then_releases_then_tells_the_heir_who_starts_without_a_wait() -> None:
+    one, acquire = standing(RELEASED)
+    one.acquired(110.1, acquire.lease, 22)
+    assert of(StopService, one.hand_over("c"))
+    assert of(KeepAlive, one.tick(111.5))  # the key stays its own until the service is dead
+    release, send = one.stopped()
+    assert release == Release(acquire.lease, 22, clean=True)
+    assert send == Send("c", HandOver("a", 5, "c"))
+    heir = agent("c")
+    heir.saw(100.0, View(revision=22, holder="a", term=4, token=22))
+    assert of(Acquire, heir.heard(113.0, send.message)) == []
+    assert of(Read, heir.tick(113.0))
+    (asked,) = of(Acquire, heir.saw(113.1, View(revision=23, holder=None, term=4, token=22, released=True)))
+    assert of(StartService, heir.acquired(113.2, asked.lease, 24))
+
+
+def test_only_the_holder_hands_over() -> None:
+    one = agent()
+    one.saw(100.0, HELD_BY_D)
+    assert one.hand_over("b") == [Tell("hand_over_refused", "a doesn't hold the service; ask d")]
+
+
+def test_a_new_agent_goes_on_holding_what_its_supervisor_runs() -> None:
+    one = agent(held=Held(lease=7, token=20, term=3, deadline=104.0))
+    assert of(KeepAlive, one.tick(100.0)) == [KeepAlive(7, 20, 100.0)]
+    assert one.saw(100.1, View(revision=30, holder="a", term=3, token=20)) == []
+
+
+def test_a_host_without_a_record_abstains_until_all_others_have_answered() -> None:
+    one = agent(record=None)
+    questions = [send.message for send in of(Send, one.tick(100.0))]
+    assert questions == 3 * [Ask("a", questions[0].loss)]
+    (abstains,) = of(Send, one.heard(101.0, Call("b", 9)))
+    assert not abstains.message.vote.granted
+    one.heard(101.0, Answer("b", questions[0].loss, 9))
+    one.heard(101.0, Answer("c", questions[0].loss - 1, 5))  # to another loss
+    one.heard(101.0, Answer("d", questions[0].loss, 2))
+    assert of(Persist, one.heard(101.0, Answer("c", questions[0].loss, None))) == []
+    assert of(Persist, one.heard(101.0, Answer("c", questions[0].loss, 4))) == [Persist(Record(9))]
+    assert of(Persist, one.heard(102.0, Call("b", 9))) == []
+    assert of(Persist, one.heard(102.0, Call("b", 10))) == [Persist(Record(10, "b"))]
