@@ -51,11 +51,13 @@ class Elector:
         self, name: str, agents: Sequence[str], charter: Charter, timing: Timing,
         record: Record | None, profile: Profile, rules: Rules, chance: random.Random,
     ) -> None:  # fmt: skip
+        self._others = tuple(agent for agent in agents if agent != name)
+        if record is None and not self._others:
+            record = Record()  # nobody else ever asked for a vote
         self.profile, self.rules, self.record = profile, rules, record
         self.messages = 0
         self.decision: Decision | None = None
         self._name, self._charter, self._timing, self._chance = name, charter, timing, chance
-        self._others = tuple(agent for agent in agents if agent != name)
         self._newest = record.term if record else 0
         self._open: _Call | None = None
         self._call_at: float | None = None

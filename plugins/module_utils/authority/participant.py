@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import BadValue
+from ..values import choice
 from .actions import Abandon, Read, Send, Tell
 from .elector import Elector
 from .holder import Holder, State
@@ -42,6 +44,7 @@ class Participant:
         self.successor = Successor(timing, chance)
         self.holder: Holder | None = None
         self._name, self._timing = name, timing
+        self._others = tuple(agent for agent in agents if agent != name)
         self._suspected = -1
         self._heir: str | None = None
         self._read_at = now
@@ -137,7 +140,13 @@ class Participant:
         return self._swept(self.holder.stopped()) if self.holder else []
 
     def hand_over(self, to: str) -> list[Action]:
-        """Stop the service and give it to another agent, as planned; that one starts it without any wait."""
+        """Stop the service and give it to another agent, as planned; that one starts it without any wait.
+
+        Raises `BadValue` for an agent that there isn't, or that may not have it.
+        """
+        choice(self._others, "other agent")(to)
+        if to in self.elector.rules.forbidden:
+            raise BadValue(f"{to} is forbidden; allow it first")
         if not self.holder:
             return [Tell("hand_over_refused", f"{self._name} doesn't hold the service; ask {self._whose()}")]
         self._heir = to

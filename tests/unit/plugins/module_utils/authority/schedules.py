@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.authority.actions
 from .simulated_agents import World
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
 
     from .simulated_agents import Host
@@ -48,20 +48,20 @@ def run(seed: object, timing: Timing | None = None) -> Outcome:
     connected = calm(world)
     world.events.run(TROUBLE_S + BOUND_S + STEADY_S)
     assert world.holder in connected, "a majority is connected, and there is no server"
-    started = world.runs[-1][0]
+    started = world.starts[-1]
     assert started <= TROUBLE_S + BOUND_S, f"a server {started - TROUBLE_S:.1f} s after a majority was connected"
     check(world)
     return Outcome(
-        max(started - TROUBLE_S, 0.0), sum(end is None for _start, end, _host, _token in world.runs),
+        max(started - TROUBLE_S, 0.0), len(world.starts),
         len(world.store.holders), world.messages, world.refused, world.events.done,
     )  # fmt: skip
 
 
 def prepared(seed: object, timing: Timing) -> World:
-    """Make a world of 3 to 12 agents, of which 3 or 5 vote, with a server already in most."""
-    probe = World(f"{seed} size", 3, 3, timing).chance
-    agents = probe.randint(3, 12)
-    return World(seed, agents, 3 if agents < 5 else probe.choice((3, 5)), timing)
+    """Make a world of 3 to 12 agents, of which 3 or 5 vote."""
+    chance = random.Random(f"{seed} size")
+    agents = chance.randint(3, 12)
+    return World(seed, agents, 3 if agents < 5 else chance.choice((3, 5)), timing)
 
 
 def check(world: World) -> None:
@@ -195,14 +195,14 @@ def congestion(world: World, chance: random.Random, at: float) -> None:
 
     def begin() -> None:
         host = world.holder
-        if host and host.number not in world.members:
-            lasts = chance.uniform(8.0, 12.0)
-            world.network.queues[host.number] = (world.events.now, chance.uniform(1.5, 2.8))
+        if host and host.number != world.store.leader:
+            lasts = chance.uniform(9.0, 12.0)
+            world.network.queues[host.number] = (world.events.now, chance.uniform(1.8, 2.8))
             world.events.after(lasts, world.network.queues.pop, host.number, None)
             links = [(host.number, other) for other in range(len(world.hosts)) if other != host.number]
             world.events.after(lasts, world.network.cut, links + [(other, one) for one, other in links])
 
-    world.events.at(12.0 + at / 4, begin)
+    world.events.at(16.0 + at / 4, begin)
 
 
 def restarted_agents(world: World, chance: random.Random, at: float) -> None:
@@ -261,7 +261,9 @@ def hasty_operator(world: World, chance: random.Random, at: float) -> None:
 
 def hand_over(world: World, chance: random.Random, at: float) -> None:
     heir = chance.choice(world.names)
-    world.events.at(at, lambda: [host.tell(lambda each, _now: each.hand_over(heir)) for host in world.hosts])
+    world.events.at(
+        at, lambda: [host.tell(lambda each, _now: each.hand_over(heir)) for host in world.hosts if host.name != heir]
+    )
 
 
 def suspicion(world: World, chance: random.Random, at: float) -> None:

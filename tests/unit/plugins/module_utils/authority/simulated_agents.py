@@ -47,7 +47,7 @@ class World:
         self.charter = read_charter(SERVICE, {self.names[each]: f"site{each}" for each in self.members})
         clocks = [Clock(self.events, self.chance, timing.drift) for _name in self.names]
         self.running: dict[int, int] = {}
-        self.runs: list[tuple[float, float | None, str, int]] = []
+        self.starts: list[float] = []
         self.votes: dict[tuple[str, int], str] = {}
         self.results: dict[int, Result] = {}
         self.fences = [Fence(SERVICE) for _number in range(3)]
@@ -66,12 +66,10 @@ class World:
             others = ", ".join(f"{self.names[each]} with {held}" for each, held in self.running.items())
             raise TwoServers(f"at {self.events.now:.3f} s {host.name} starts with token {token}, and {others} runs")
         self.running[host.number] = token
-        self.runs.append((self.events.now, None, host.name, token))
+        self.starts.append(self.events.now)
 
     def ended(self, host: Host) -> None:
-        token = self.running.pop(host.number)
-        started = next(run[0] for run in self.runs if run[3] == token)
-        self.runs.append((started, self.events.now, host.name, token))
+        del self.running[host.number]
 
     def voted(self, host: Host, kept: record.Record) -> None:
         """Check, for what goes to disk, that it takes no vote back and gives no second one.
@@ -306,7 +304,9 @@ class Host:
         if self.store.serves(member):
             said = serve()
             if answer:
-                self.network.send(member, self.number, self._answered, answer(said))
+                # a member on this host had to ask the leader itself
+                source = self.store.leader if member == self.number else member
+                self.network.send(source, self.number, self._answered, answer(said))
 
     def _answered(self, event: Callable[[Participant, float], Sequence[act.Action]]) -> None:
         self.asked_at = None

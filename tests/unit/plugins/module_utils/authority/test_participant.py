@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Held, Participant, Record, Timing, View
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority.actions import (
     Abandon,
@@ -29,6 +30,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.authority.message
     Result,
 )
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Profile, Rules, Vote
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
 
 TIMING = Timing()
 AGENTS = ["a", "b", "c", "d"]
@@ -194,6 +196,20 @@ def test_only_the_holder_hands_over() -> None:
     assert one.hand_over("b") == [Tell("hand_over_refused", "a doesn't hold the service; ask d")]
 
 
+def test_nothing_is_handed_over_to_nobody_to_itself_or_to_a_forbidden_host() -> None:
+    one, acquire = standing(RELEASED)
+    one.acquired(110.1, acquire.lease, 22)
+    one.elector.rules = Rules(1, forbidden=frozenset("c"))
+    for heir, message in (
+        ("e", "there is no other agent e"),
+        ("a", "there is no other agent a"),
+        ("c", "c is forbidden"),
+    ):
+        with pytest.raises(BadValue, match=message):
+            one.hand_over(heir)
+    assert of(StopService, one.hand_over("b"))
+
+
 def test_a_new_agent_goes_on_holding_what_its_supervisor_runs() -> None:
     one = agent(held=Held(lease=7, token=20, term=3, deadline=104.0))
     assert of(KeepAlive, one.tick(100.0)) == [KeepAlive(7, 20, 100.0)]
@@ -213,3 +229,11 @@ def test_a_host_without_a_record_abstains_until_all_others_have_answered() -> No
     assert of(Persist, one.heard(101.0, Answer("c", questions[0].loss, 4))) == [Persist(Record(9))]
     assert of(Persist, one.heard(102.0, Call("b", 9))) == []
     assert of(Persist, one.heard(102.0, Call("b", 10))) == [Persist(Record(10, "b"))]
+
+
+def test_an_agent_that_is_alone_needs_nobody_to_make_its_record_anew() -> None:
+    alone = Participant(
+        "a", ["a"], CHARTER, TIMING, record=None, profile=Profile("a", "hiroshima"), rules=Rules(),
+        chance=random.Random(1), now=100.0,
+    )  # fmt: skip
+    assert alone.elector.record == Record()
