@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from .stages import WINDOW_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,21 +26,23 @@ class Following:
 
     def __init__(self, query: Query) -> None:
         self.query = query
-        self._run = query.follow()
+        self._now = 0.0
+        self._run = query.follow(lambda: self._now)
 
     def push(self, event: Event | View, now: float) -> list[Row]:
         """Give the rows that the query has for this event, mostly none or one."""
+        self._now = now
         since, until = self.query.span(now)
         return self._run.take([event]) if since <= event.time <= until and self.query.test(event) else []
 
     def recall(self, pool: Pool, now: float) -> list[Row]:
-        """Count what the query's windows cover and the pool holds, the oldest first; give the rows as `push` does.
+        """Count what the query's counts cover and the pool holds, the oldest first; give the rows as `push` does.
 
-        So a count doesn't begin with nothing when a subscription begins.
+        So a count doesn't begin with nothing when a subscription begins. It begins with `WINDOW_MOST` events at most.
         """
         since = now - self.query.looks_back_s
         recent = []
-        for view in pool.found(self.query, now):
+        for view in islice(pool.found(self.query, now), WINDOW_MOST):
             if view.time <= since:
                 break
             recent.append(view)
@@ -91,7 +96,7 @@ class Waiting:
 
     def begin(self, pool: Pool, now: float) -> Row | None:
         """Look for a row among what the pool holds: the newest there is."""
-        if self._query.counts:
+        if self._query.looks_back_s:
             rows = self._following.recall(pool, now)
             self.row = rows[-1] if rows else None
         else:

@@ -32,9 +32,10 @@ AHEAD_KEY: Final = "clock_ahead_s"
 
 # What Python takes in bytes: places in lists that grow, entries of dictionaries, list objects, numbers.
 _PLACES_COST = 24
-_TRACE_COST = 360
+_TRACE_COST = 160
+_LIST_COST = 96
 _JOURNAL_COST = 160
-_ORIGIN_COST = 640
+_ORIGIN_COST = 440
 _RANGE_COST = 96
 _BATCH_BYTES = 128 * 1024
 _AHEAD_BYTES = 64
@@ -253,6 +254,7 @@ class Pool:
             self._own_bytes += _TRACE_COST + len(trace)
         elif isinstance(entry, bytes):
             self._traces[trace] = [entry, record] if entry < record else [record, entry]
+            self._own_bytes += _LIST_COST
         elif record > entry[-1]:
             entry.append(record)
         else:
@@ -303,6 +305,7 @@ class Pool:
             remove(entry, gone)
             if entry:
                 return
+            self._own_bytes -= _LIST_COST
         del self._traces[trace]
         self._own_bytes -= _TRACE_COST + len(trace)
 

@@ -46,27 +46,23 @@ class Query:
         return since.when(now) if since else 0.0, until.when(now) if until else float("inf")
 
     @property
-    def counts(self) -> bool:
-        """Whether there is a `count` in it."""
-        return any(isinstance(stage, CountStage) for stage in self._meant.stages)
-
-    @property
     def looks_back_s(self) -> float:
-        """How much of the past its largest window covers."""
-        return max((stage.over_s or 0.0 for stage in self._meant.stages if isinstance(stage, CountStage)), default=0.0)
+        """How much of the past its counts cover; 0: there are none."""
+        counts = [stage.over_s for stage in self._meant.stages if isinstance(stage, CountStage)]
+        return max((float("inf") if over_s is None else over_s for over_s in counts), default=0.0)
 
     def begin(self, now: float) -> Run:
         """Begin a run over what is held, at the instant `now`."""
         until = min(now, self.span(now)[1])
         return Run(now, self._made(lambda stage, getters: _over_held(stage, getters, until)))
 
-    def follow(self) -> Run:
-        """Begin a run over what comes from now on, event by event.
+    def follow(self, clock: Callable[[], float]) -> Run:
+        """Begin a run over what comes from now on, event by event; `clock` gives the time when one comes.
 
         `count` then tells at each event how many there are in the window that ends with it, or so far. `last` lets
         each event pass, since it is the last one when it comes.
         """
-        return Run(0.0, self._made(_over_coming))
+        return Run(clock(), self._made(lambda stage, getters: _over_coming(stage, getters, clock)))
 
     def matching(self, contexts: Contexts) -> Callable[[Sequence[bytes]], list[View]]:
         """Make what gives those records for which `test` holds."""
@@ -147,10 +143,10 @@ def _over_held(stage: StageMeant, getters: _Getters, until: float) -> Stage:
     return _each(stage, getters)
 
 
-def _over_coming(stage: StageMeant, getters: _Getters) -> Stage | None:
+def _over_coming(stage: StageMeant, getters: _Getters, clock: Callable[[], float]) -> Stage | None:
     if isinstance(stage, CountStage):
         by = _groups(stage.by, getters)
-        return Running(by) if stage.over_s is None else Sliding(getters(_TIME), stage.over_s, by)
+        return Running(by) if stage.over_s is None else Sliding(getters(_TIME), stage.over_s, by, clock)
     return None if isinstance(stage, LastStage) else _each(stage, getters)
 
 

@@ -24,7 +24,7 @@ _TIME = struct.Struct(">d")
 _CONTEXT = struct.Struct(">I")
 _CONTEXT_AT = 16
 _decode = json.JSONDecoder().raw_decode
-CONTEXT_COST: Final = 1024
+CONTEXT_COST: Final = 560
 """Bytes of memory that a context takes at most, but for its texts' letters."""
 
 

@@ -196,8 +196,8 @@ class Sliding:
 
     full = False
 
-    def __init__(self, time: Getter, over_s: float, by: Groups) -> None:
-        self._time, self._over_s = time, over_s
+    def __init__(self, time: Getter, over_s: float, by: Groups, now: Callable[[], float]) -> None:
+        self._time, self._over_s, self._now = time, over_s, now
         self._by, self._key = by, grouper(by)
         self._times: dict[Any, array[float]] = {}
 
@@ -207,26 +207,29 @@ class Sliding:
             time = self._time(row)
             if type(time) not in (int, float):
                 continue
+            # A host whose clock is a little ahead would make all others late.
+            time = min(time, self._now())
             group = None if self._key is None else self._key(row)
             # Taken out and put back, the group that was silent for longest is the first to be forgotten.
             times = self._times.pop(group, None) or array("d")
             self._times[group] = times
             _forgetting(self._times)
+            # One that comes so late tells nothing: nobody knows any more what was in its window.
+            if times and time <= times[-1] - self._over_s:
+                continue
             insort(times, time)
             self._tidy(times)
             count = bisect_right(times, time) - bisect_right(times, time - self._over_s)
-            # One that comes so late that its window is forgotten tells nothing.
-            if count:
-                window = {"from": time - self._over_s, "to": time}
-                found.append({"count": min(count, WINDOW_MOST), **window, **_told(row, self._by)})
+            window = {"from": time - self._over_s, "to": time}
+            found.append({"count": min(count, WINDOW_MOST), **window, **_told(row, self._by)})
         return found
 
     def end(self) -> list[Row]:
         return []
 
     def _tidy(self, times: array[float]) -> None:
-        """Remove what no window has in it any more, if it is worth it."""
-        over = bisect_right(times, times[-1] - self._over_s)
+        """Remove what no window has in it any more, also of one that comes late, if it is worth it."""
+        over = bisect_right(times, times[-1] - 2 * self._over_s)
         if over > len(times) // 2 or len(times) > 2 * WINDOW_MOST:
             del times[: max(over, len(times) - WINDOW_MOST)]
 

@@ -106,11 +106,12 @@ def _older(text: str, known: dict[str, Any], rest: str, now: float, zone: tzinfo
 
 
 def _time(rest: str, now: float, zone: tzinfo) -> tuple[float | None, str]:
-    match = _BSD_TIME.match(rest)
+    time, match = None, _BSD_TIME.match(rest)
     if match:
-        return _nearest_year(match, now, zone), rest[match.end() :]
-    match = _ISO_TIME.match(rest)
-    time = iso_time(match[1], zone) if match else None
+        time = _nearest_year(match, now, zone)
+    else:
+        match = _ISO_TIME.match(rest)
+        time = iso_time(match[1], zone) if match else None
     return (None, rest) if match is None or time is None else (time, rest[match.end() :])
 
 
