@@ -43,11 +43,10 @@ def at(*when: int, zone: timezone = UTC, microsecond: int = 0) -> float:
                   at(2003, 10, 11, 22, 14, 15, microsecond=3000), "mymachine.example.com", "su", important=True),
         ),
         (
-            "<165>1 2003-08-24T05:14:15.000003-07:00 192.0.2.1 my.proc 8710 - "
-            '[ex@1 iut="3" s="a\\"b\\]\\\\c\\d"][f trace="t-1"] hi',
-            Entry({"facility": "local4", "severity": "notice", "message": "hi", "pid": 8710,
+            '<165>1 2003-08-24T05:14:15.000003-07:00 h my.p 8 - [ex@1 iut="3" s="a\\"b\\]\\\\c\\d"][f trace="t-1"] hi',
+            Entry({"facility": "local4", "severity": "notice", "message": "hi", "pid": 8,
                    "data": {"ex@1": {"iut": "3", "s": 'a"b]\\c\\d'}, "f": {"trace": "t-1"}}},
-                  at(2003, 8, 24, 12, 14, 15, microsecond=3), "192.0.2.1", "my.proc", "t-1"),
+                  at(2003, 8, 24, 12, 14, 15, microsecond=3), "h", "my.p", "t-1"),
         ),
         ("<34>1 - - - - - -", Entry({**AUTH_CRIT, "message": ""}, important=True)),
         ("<34>1 - h a worker-1 - [x]", Entry({**AUTH_CRIT, "message": "", "pid": "worker-1", "data": {"x": {}}},
