@@ -34,7 +34,7 @@ AHEAD_KEY: Final = "clock_ahead_s"
 _PLACES_COST = 24
 _TRACE_COST = 160
 _LIST_COST = 96
-_JOURNAL_COST = 160
+_JOURNAL_COST = 300
 _ORIGIN_COST = 440
 _RANGE_COST = 96
 _BATCH_BYTES = 128 * 1024
@@ -45,7 +45,7 @@ _AHEAD_BYTES = 64
 class Counts:
     """What became of the events since the pool began.
 
-    `added`: taken. `twice`: copies of what had come already. `late`: older than the retention when they came.
+    `added`: taken. `late`: older than the retention when they came. `twice`: copies of what had come already.
     `ahead`: taken, but their host's clock was far ahead. `expired`: removed after the retention. `dropped` and
     `dropped_important`: removed before, to keep the bound of memory.
     """
@@ -89,6 +89,7 @@ class Pool:
         self._traces: dict[str, bytes | list[bytes]] = {}
         self._origins: dict[str, Seen] = {}
         self._journal: dict[int, bytes] = {}
+        self._positions: dict[bytes, int] = {}
         self._position = 0
 
     def __len__(self) -> int:
@@ -117,12 +118,12 @@ class Pool:
         """
         check(event)
         now = self.clock()
+        if event.time < now - self.retention_s:
+            self.counts.late += 1
+            return False
         seen = self._origins.get(event.origin)
         if seen and event.sequence in seen:
             self.counts.twice += 1
-            return False
-        if event.time < now - self.retention_s:
-            self.counts.late += 1
             return False
         told, values = event.time, values_text(event.values)
         if told > now + self._ahead_s:
@@ -164,7 +165,7 @@ class Pool:
     def steps(self, query: Query, now: float | None = None) -> Iterator[list[dict[str, Any]]]:
         """Give the same as `run` in portions, which may be empty: between any two an event loop can do other work.
 
-        A portion takes about a millisecond.
+        A portion takes some milliseconds.
         """
         run = query.begin(self.clock() if now is None else now)
         for views in self._found(query, run.now):
@@ -245,6 +246,7 @@ class Pool:
         if event.important:
             self._position += 1
             self._journal[self._position] = record
+            self._positions[record] = self._position
             self._own_bytes += _JOURNAL_COST
 
     def _index(self, trace: str, record: bytes) -> None:
@@ -261,8 +263,9 @@ class Pool:
             insort(entry, record)
 
     def _shrink(self) -> None:
-        """Remove the oldest events that aren't important, then the oldest important ones; a few more than have to be,
-        so that it isn't done for each event that comes.
+        """Remove the oldest events that aren't important, then the oldest important ones.
+
+        They are a few more than have to be, so that it isn't done for each event that comes.
         """
         wanted = self.most_bytes - min(self.most_bytes // 64, _BATCH_BYTES)
         while self.size > wanted and self._held:
@@ -295,8 +298,8 @@ class Pool:
             if trace:
                 self._unindex(trace, list(records))
         if timeline is self._important:
-            lost = set(gone)
-            self._journal = {place: record for place, record in self._journal.items() if record not in lost}
+            for record in gone:
+                del self._journal[self._positions.pop(record)]
             self._own_bytes -= _JOURNAL_COST * len(gone)
 
     def _unindex(self, trace: str, gone: list[bytes]) -> None:
