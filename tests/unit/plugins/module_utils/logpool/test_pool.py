@@ -29,7 +29,7 @@ TRACES = ("", "t1", "t2", "t3")
 numbers = st.tuples(st.sampled_from(["naist/r1", "osaka/r1", "osaka/r2"]), st.integers(1, 40))
 coming = st.builds(
     lambda number, time, trace, host, size, important: Event(
-        *number, BEGIN + time, trace, host, "agent", {"pad": "x" * size}, important
+        number[0], number[1], BEGIN + time, trace, host, "agent", {"pad": "x" * size}, important
     ),
     numbers,
     st.floats(-150, 30).map(lambda time: round(time, 1)),

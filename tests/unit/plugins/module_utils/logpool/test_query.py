@@ -151,7 +151,7 @@ def compares(found: Any, sign: str, value: Any) -> bool:
         return isinstance(found, str) and fnmatch.fnmatchcase(found, value.replace("[", "[[]"))
     if isinstance(value, str) != isinstance(found, str) or isinstance(found, (bool, list, dict, type(None))):
         return False
-    return {"<": found < value, "<=": found <= value, ">": found > value, ">=": found >= value}[sign]
+    return bool({"<": found < value, "<=": found <= value, ">": found > value, ">=": found >= value}[sign])
 
 
 def group(row: Row, by: list[str]) -> str:
