@@ -94,6 +94,8 @@ options:
       - C(power_cut), C(reboot) and C(pause) take a C(node), or its guest C(machine), its power, at once or in order, or
         freeze it; C(site_down) takes a whole C(site) its power. What gives a node its power is in its variable
         C(okiagari_power).
+      - A node on which nothing can run, such as a router with VyOS, has its faults made by the controller. How it is
+        reached is in its variable C(okiagari_device), or C(vyos).
     type: list
     elements: dict
     default: []

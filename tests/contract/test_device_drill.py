@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.proxy import open_proxy
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
+from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.remote import DeviceRemote
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_rigs import PASSWORD, USER, VyosRig
+from fault_rigs import PASSWORD, USER, DeviceRig, NetconfRig, VyosRig, XeRig, XrRig
 from simulated_vyos import SimulatedVyos, beginnings
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 def wait_for(condition: Callable[[], object]) -> None:
     """Wait for what processes of their own do."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < deadline, "it didn't come"
         time.sleep(0.05)
@@ -225,7 +226,7 @@ def test_an_abort_ends_the_fault_on_the_device_too(bench: Bench) -> None:
     launcher = bench.start()
     wait_for(bench.down)
     os.kill(bench.engine(), signal.SIGTERM)
-    launcher.communicate(timeout=120)
+    launcher.communicate(timeout=180)
     report = bench.report()
     assert (report["verdict"], report["restored"]) == ("aborted", True)
     assert (bench.on_device()["state"], bench.on_device()["undone_by"]) == ("undone", "abort")
@@ -242,7 +243,7 @@ def test_a_drill_is_stopped_where_its_devices_maker_is(bench: Bench) -> None:
     maker.abort(drill, "somebody")
     maker.backend.close()
     assert not bench.down()
-    launcher.communicate(timeout=120)
+    launcher.communicate(timeout=180)
     assert bench.report()["reason"] == [f"the drill was stopped on {DEVICE} by somebody"]
 
 
@@ -279,3 +280,29 @@ def test_a_session_that_ends_meanwhile_is_made_anew(bench: Bench) -> None:
     assert (bench.on_device()["error"], bench.on_device()["undone_by"]) == (None, "program")
     assert (bench.on_device()["state"], bench.report()["verdict"]) == ("undone", "held")
     assert bench.router.lines() == before
+
+
+@pytest.mark.parametrize(("system", "kind"), [("netconf", NetconfRig), ("ios", XeRig), ("iosxr", XrRig)])
+def test_the_maker_does_the_same_for_every_device(
+    system: str, kind: type[DeviceRig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OKIAGARI_STATE", str(tmp_path / "state"))
+    # No lease ends meanwhile.
+    rig = type("Patient", (kind,), {"unit": 60.0})(tmp_path)
+    try:
+        params = rig.faults[0]["params"]
+        remote = DeviceRemote("r1", {"os": system, **rig.options()}, [f"link:{params['interface']}"])
+        before, state = remote.call("snapshot"), rig.state()
+        fault = {"id": "d-1", "kind": "link_down", "params": params, "at": 1.0, "for": 2.0}
+        program = {"drill": "d", "t0": time.time() + 20, "ends": 3.0, "faults": [fault], "before": before}
+        remote.call("arm", program)
+        assert remote.call("status", {"drill": "d"})["running"]
+        wait_for(lambda: not remote.call("status", {"drill": "d"})["running"])
+        told = remote.call("collect", {"drill": "d"})
+        assert [event["event"] for event in told["events"]] == ["started", "injected", "undone", "restored", "ended"]
+        [receipt] = told["faults"]
+        assert (receipt["state"], receipt["undone_by"], receipt["installed"]["admin"]) == ("undone", "program", "down")
+        assert (remote.call("snapshot"), rig.state()) == (before, state)
+        assert remote.call("heal", {"check": True})["found"] == []
+    finally:
+        rig.stop()

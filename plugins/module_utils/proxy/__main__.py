@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 
-from ..errors import OkiagariError
+from ..errors import BadValue, OkiagariError
 from ..target.main import answer, tell
 from ..values import Shape, from_json, mismatch
 from .commands import DeviceCommands
@@ -22,9 +22,13 @@ _ASKED: Shape = {"device": dict, "watched": [str], "request?": dict}
 
 def main() -> int:
     """Run the command of `sys.argv`; give 0, or 1 after printing `{"error": ...}`."""
-    asked = from_json(sys.stdin.read())
-    if wrong := mismatch(asked, _ASKED):
-        return tell(lambda: _refuse(wrong))
+    try:
+        asked = from_json(sys.stdin.read())
+        wrong = mismatch(asked, _ASKED)
+    except BadValue as error:
+        wrong = error.message
+    if wrong:
+        return tell(lambda: _refuse(f"the input is not that of a device: {wrong}"))
     again = (sys.executable, "-B", "-m", __package__ or "")
     commands = DeviceCommands(asked["device"], asked["watched"], again)
     try:
@@ -33,8 +37,8 @@ def main() -> int:
         commands.backend.close()
 
 
-def _refuse(wrong: str) -> dict[str, object]:
-    raise OkiagariError(f"the input is not that of a device: {wrong}")
+def _refuse(message: str) -> dict[str, object]:
+    raise OkiagariError(message)
 
 
 if __name__ == "__main__":

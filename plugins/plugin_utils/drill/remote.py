@@ -204,12 +204,12 @@ class DeviceRemote(LocalRemote):
 
     def __init__(self, name: str, device: Mapping[str, Any], watched: Sequence[str]) -> None:
         super().__init__(name, {}, Program(b"", ""))
-        self._about_it = {"device": dict(device), "watched": list(watched)}
+        self._document: dict[str, Any] = {"device": dict(device), "watched": list(watched)}
 
     def call(self, command: str, payload: Mapping[str, Any] | None = None, timeout: float = 20.0) -> Answer:
         path = os.pathsep.join(filter(None, sys.path))
         script = f"PYTHONPATH={shlex.quote(path)} exec {shlex.quote(sys.executable)} -B -m {_MAKER} {command}"
-        body = json.dumps({**self._about_it, "request": dict(payload or {})}).encode()
+        body = json.dumps({**self._document, "request": dict(payload or {})}).encode()
         # To break off a login or a change in the middle helps nobody.
         return self._read(command, *self._run(script, body, max(timeout, _DEVICE_PATIENCE_S)))
 
@@ -247,7 +247,10 @@ def connect(name: str, variables: Mapping[str, Any], program: Program, directory
     if plugin == "local":
         return LocalRemote(name, variables, program)
     if plugin not in ("ssh", "smart"):
-        raise OkiagariError(f"{name}: a drill reaches its targets by ssh or local, not by the connection {plugin}")
+        raise OkiagariError(
+            f"{name}: a drill reaches its targets by ssh or local, not by the connection {plugin}; "
+            "a device needs the variable okiagari_device"
+        )
     return SshRemote(name, variables, program, directory / str(number))
 
 

@@ -48,7 +48,6 @@ def test_a_task_with_the_connection_local_is_refused(tmp_path: Path, module: str
     config = tmp_path / "ansible.cfg"
     config.write_text(f"[defaults]\ncollections_path = {ROOT / '.collections'}\nlocal_tmp = {tmp_path / 'tmp'}\n")
     asked = ("-m", f"okiagari.testbed.{module}", "-a", options, "-e", f"ansible_python_interpreter={sys.executable}")
-    places = {"OKIAGARI_STATE": str(tmp_path), "OKIAGARI_RUN": str(tmp_path)}
     done = subprocess.run(
         [Path(sys.executable).parent / "ansible", "localhost", "--check", *asked],
         capture_output=True,

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.fleet import Fleet, Interrupted
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.drill.remote import (
+    DeviceRemote,
     LocalRemote,
     Program,
     RefusedError,
@@ -65,6 +66,20 @@ def test_the_power_of_a_labs_nodes_is_asked_for_on_this_machine(tmp_path: Path) 
     assert not lab.exists()
     lab.mkdir()
     assert remote.call("hello") == {"argv": ["--lab", str(lab), "hello"]}
+
+
+def test_a_device_is_asked_by_a_program_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OKIAGARI_STATE", str(tmp_path / "state"))
+    device = {"os": "iosxr", "host": "127.0.0.1", "port": 1, "user": "ops", "password": "a secret"}
+    remote = DeviceRemote("r1", device, ["link:eth1"])
+    assert remote.call("status", {"drill": "d"})["running"] is False
+    assert remote.call("claim", {"drill": "d", "who": "a", "seconds": 60})["claimed"]
+    assert (tmp_path / "state/devices/127.0.0.1-1/drill.lock").exists()
+    with pytest.raises(RefusedError, match=r"r1: .*127\.0\.0\.1"):
+        remote.call("snapshot")
+    remote._document["watched"] = 5
+    with pytest.raises(RefusedError, match=r"device: it\.watched is not a list, but 5"):
+        remote.call("status", {"drill": "d"})
 
 
 def test_the_inventory_decides_how_ssh_is_called(tmp_path: Path, arguments: Path) -> None:
