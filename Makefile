@@ -38,7 +38,7 @@ unit: setup ## the unit tests
 
 .PHONY: contract
 contract: setup ## the back-ends against real peers on loopback
-	pytest --numprocesses auto tests/contract
+	pytest --numprocesses auto --durations 12 -m "not soak" tests/contract
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity
@@ -79,6 +79,7 @@ bench: setup ## measure against the figures to beat; what needs no lab first, wh
 soak: site ## 200 random kill points, 20,000 partitions, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
 	python tests/contract/kill_points.py --rounds 200
 	python tests/contract/partition_schedules.py --rounds 20000
+	pytest --durations 12 -m soak tests/contract
 	pytest --durations 12 -m "lab and soak" tests/lab
 	python scripts/run_scenarios.py every_class chain_of_events overloaded_host site_dark
 	ansible-playbook playbooks/storage.yml

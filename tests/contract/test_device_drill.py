@@ -167,6 +167,7 @@ def test_a_circuit_is_cut_at_a_device_and_at_a_target(bench: Bench) -> None:
     assert not bench.router.waiting
 
 
+@pytest.mark.soak
 def test_two_faults_one_after_the_other(bench: Bench) -> None:
     before = bench.router.lines()
     loss = {"at": "14s", "for": "1s", "fault": "loss", "percent": "5%", "circuit": "b-c", "from": "b"}
@@ -205,6 +206,7 @@ def test_the_device_ends_what_a_killed_controller_leaves(bench: Bench) -> None:
     assert not bench.router.waiting
 
 
+@pytest.mark.soak
 def test_what_a_killed_controller_leaves_is_healed(bench: Bench) -> None:
     before = bench.router.lines()
     bench.drill["timeline"][0]["for"] = "10min"
@@ -234,6 +236,7 @@ def test_an_abort_ends_the_fault_on_the_device_too(bench: Bench) -> None:
     assert not bench.router.waiting
 
 
+@pytest.mark.soak
 def test_a_drill_is_stopped_where_its_devices_maker_is(bench: Bench) -> None:
     bench.drill["timeline"][0]["for"] = "10min"
     launcher = bench.start()
@@ -254,6 +257,7 @@ def test_what_the_device_lacks_is_told_before_anything_is_armed(bench: Bench) ->
     assert not list(bench.path.glob("targets/*/program.json"))
 
 
+@pytest.mark.soak
 def test_a_foreign_state_of_the_device_keeps_all_from_coming(bench: Bench) -> None:
     """Nothing comes anywhere: what was armed elsewhere is ended."""
     bench.drill["timeline"] = [
@@ -269,6 +273,7 @@ def test_a_foreign_state_of_the_device_keeps_all_from_coming(bench: Bench) -> No
     assert [fault["injected"] for fault in bench.report()["faults"]] == [None, None]
 
 
+@pytest.mark.soak
 def test_a_session_that_ends_meanwhile_is_made_anew(bench: Bench) -> None:
     before = bench.router.lines()
     bench.router.minute = 60.0
@@ -282,6 +287,7 @@ def test_a_session_that_ends_meanwhile_is_made_anew(bench: Bench) -> None:
     assert bench.router.lines() == before
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("system", "kind"), [("netconf", NetconfRig), ("ios", XeRig), ("iosxr", XrRig)])
 def test_the_maker_does_the_same_for_every_device(
     system: str, kind: type[DeviceRig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

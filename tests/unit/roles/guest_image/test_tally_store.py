@@ -37,7 +37,7 @@ CHANGES = st.lists(
     ),
     max_size=30,
 )
-on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def do(store: Store, change: tuple[Any, ...]) -> bytes:

@@ -14,10 +14,8 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.authority.record 
     read,
 )
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-unhurried = settings(deadline=None)  # what else the machine does is no error of what is tested
 
 hosts = st.sampled_from(["a", "b", "c"])
 names = st.text('ab é"\n', max_size=20)
@@ -32,7 +30,6 @@ def damaged(copy: bytes, data: st.DataObject) -> bytes | None:
     return data.draw(st.sampled_from([copy[:place], flipped, None]))
 
 
-@unhurried
 @given(names, records)
 def test_what_was_written_is_read(service, record) -> None:
     assert decode(service, encode(service, record)) == record
@@ -51,7 +48,6 @@ def test_every_truncation_and_every_flipped_bit_is_noticed(record) -> None:
             decode("web", each)
 
 
-@unhurried
 @given(calls, st.data())
 def test_no_vote_is_given_twice_in_a_term_whatever_becomes_of_one_copy(asked, data) -> None:
     copies: dict[str, bytes | None] = dict.fromkeys("ab", encode("web", Record()))
@@ -72,7 +68,6 @@ def test_no_vote_is_given_twice_in_a_term_whatever_becomes_of_one_copy(asked, da
             assert term == max(given)
 
 
-@unhurried
 @given(st.integers(1, 9), st.sampled_from("ab"))
 def test_a_host_that_dies_between_the_copies_goes_on_with_the_newer_one(term, first) -> None:
     copies: dict[str, bytes | None] = dict.fromkeys("ab", encode("web", Record(term, "a")))
@@ -81,7 +76,6 @@ def test_a_host_that_dies_between_the_copies_goes_on_with_the_newer_one(term, fi
     assert read("web", copies).repair
 
 
-@unhurried
 @given(st.data())
 def test_with_both_copies_damaged_nothing_is_made_up_and_people_are_told(data) -> None:
     copies = {name: damaged(encode("web", Record(4, "a")), data) for name in ("one", "two")}

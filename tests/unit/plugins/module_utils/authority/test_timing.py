@@ -24,16 +24,13 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.authority.actions
     StopService,
 )
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-unhurried = settings(deadline=None)  # what else the machine does is no error of what is tested
 
 TIMING = Timing(ttl_s=10.0, keepalive_s=1.0, stop_s=2.0, kill_s=0.5)
 shares = st.floats(0.001, 0.25)
 
 
-@unhurried
 @given(st.floats(0.5, 90.0), shares, shares, shares, st.floats(0.0, 0.1), shares)
 def test_whatever_timing_is_accepted_leaves_no_instant_for_two(ttl_s, keepalive, stop, kill, drift, answer) -> None:
     keepalive_s, stop_s, kill_s, answer_s = ttl_s * keepalive, ttl_s * stop, ttl_s * kill, ttl_s * answer
@@ -153,7 +150,6 @@ def test_a_new_agent_goes_on_with_what_its_supervisor_kept_running() -> None:
     assert supervisor.held(104.0) is None
 
 
-@unhurried
 @given(st.lists(st.integers(1, 9), max_size=20))
 def test_a_fence_admits_no_older_token_after_a_newer_one(tokens) -> None:
     fence, admitted = Fence("web"), []

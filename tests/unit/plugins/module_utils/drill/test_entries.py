@@ -62,7 +62,7 @@ def test_a_flap_is_on_for_its_share_of_each_period(lab: dict[str, Any]) -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(1, 300), st.floats(2, 60), st.integers(1, 99))
 def test_a_flap_stays_within_its_time_and_leaves_time_for_its_leases(
     lab: dict[str, Any], lasts: float, period: float, duty: int
@@ -142,7 +142,7 @@ def test_what_could_be_chosen_has_to_be_right_too(lab: dict[str, Any]) -> None:
 
 
 @given(st.integers(0, 999_999_999))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_seed_chooses_the_same_again_whatever_else_is_in_the_timeline(lab: dict[str, Any], seed: int) -> None:
     entry = {"at": 1, "for": 2, "fault": "link_down", "circuit": {"one_of": CIRCUITS}}
     later = {**entry, "at": 10}

@@ -197,7 +197,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SCENARIOS), st.data(), anything)
 def test_anything_in_any_place_is_planned_or_refused_in_words(
     scenario: tuple[str, dict[str, Any]], data: st.DataObject, value: Any

@@ -18,7 +18,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.drill.reach_check
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.samples import Gap, gaps
 from ansible_collections.okiagari.testbed.plugins.module_utils.drill.spec import parse
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 CHECK = Ping("a", "b", "10.0.0.1")
@@ -47,7 +47,6 @@ def test_patience(patience: Patience, answers: str, settled: bool, holds: bool) 
     assert patience.holds(right) == holds
 
 
-@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(0, 8), st.lists(st.booleans(), min_size=9, max_size=9))
 def test_what_is_settled_early_is_what_all_answers_say(tries: int, tolerate: int, right: list[bool]) -> None:
     patience = Patience(tries=tries, tolerate=tolerate)
@@ -66,7 +65,6 @@ def test_gaps() -> None:
     assert gaps(outcomes("---+-"), 2.0) == [Gap(2.0, 3.0), Gap(4.0, None)]
 
 
-@settings(deadline=None)
 @given(st.text("+-", max_size=30))
 def test_gaps_hold_every_wrong_answer_and_no_right_one(text: str) -> None:
     series = outcomes(text)

@@ -205,7 +205,7 @@ texts = st.builds(
 instants = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.sampled_from(ZONES), st.lists(texts, min_size=1, max_size=3), instants, st.integers(1, 4 * 3600))
 def test_the_instant_that_is_told_is_inside_and_the_first(
     name: str, windows: list[str], at: datetime, lasts_s: int

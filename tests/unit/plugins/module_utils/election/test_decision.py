@@ -22,10 +22,8 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.election import (
 )
 from ansible_collections.okiagari.testbed.plugins.module_utils.election.decision import message_bound
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-unhurried = settings(deadline=None)  # what else the machine does is no error of what is tested
 
 VOTERS = {"a": "hiroshima", "b": "kanazawa", "c": "nagoya", "d": "osaka", "e": "tokyo"}
 HOSTS = [*VOTERS, "f", "g"]
@@ -45,7 +43,6 @@ profiles = st.builds(
 votes = st.lists(st.builds(Vote, profiles, rules, st.booleans()), max_size=8)
 
 
-@unhurried
 @given(charters, st.integers(1, 9), votes, st.randoms(use_true_random=False))
 def test_the_order_of_votes_and_their_repetition_change_nothing(charter, term, cast, chance) -> None:
     shuffled = cast + cast[: chance.randint(0, len(cast))]
@@ -53,7 +50,6 @@ def test_the_order_of_votes_and_their_repetition_change_nothing(charter, term, c
     assert decide(charter, term, shuffled) == decide(charter, term, cast)
 
 
-@unhurried
 @given(charters, votes, rules)
 def test_whoever_is_elected_may_be_and_can(charter, cast, known) -> None:
     decision = decide(charter, 3, cast, known)
@@ -66,7 +62,6 @@ def test_whoever_is_elected_may_be_and_can(charter, cast, known) -> None:
     assert decision.elected in (None, *decision.order[:1])
 
 
-@unhurried
 @given(charters, votes)
 def test_a_majority_of_voters_is_needed_and_is_enough(charter, cast) -> None:
     decision = decide(charter, 3, cast)
@@ -76,7 +71,6 @@ def test_a_majority_of_voters_is_needed_and_is_enough(charter, cast) -> None:
     assert (decision.elected is not None) == (enough and bool(decision.order))
 
 
-@unhurried
 @given(votes, st.sampled_from(["quorum", "available"]))
 def test_nobody_with_older_state_is_elected_and_newer_state_never_costs_the_election(cast, consistency) -> None:
     charter = Charter("web", VOTERS, "best", consistency)
@@ -94,7 +88,6 @@ def test_nobody_with_older_state_is_elected_and_newer_state_never_costs_the_elec
     assert decide(charter, 3, risen).elected == decision.elected
 
 
-@unhurried
 @given(charters, votes)
 def test_every_candidate_is_told_why_it_stands_where_it_does(charter, cast) -> None:
     told = decide(charter, 3, cast).to_dict()

@@ -212,7 +212,7 @@ def test_every_kind_is_among_the_examples() -> None:
     assert {kind for kind, _params in FAULTS} == set(KINDS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps)
 def test_any_sequence_ends_in_the_state_before(sequence: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -74,7 +74,7 @@ def check(plan: LabPlan, testbed: dict[str, Any]) -> None:
     assert sorted(ends[bridge] for bridge in plan.bridges if bridge != "mgmt") == sorted(wanted)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(some_testbed())
 def test_every_testbed_can_be_cabled(testbed: dict[str, Any]) -> None:
     check(plan_lab(testbed), testbed)

@@ -113,7 +113,7 @@ def by_time(event: Event) -> tuple[float, int]:
     return event.time, event.sequence
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(moves, st.sampled_from([12_000, 24_000, 10**6]))
 def test_whatever_comes_the_pool_keeps_its_promises(moves: list[Any], most_bytes: int) -> None:
     machine = Machine(most_bytes)
@@ -122,7 +122,6 @@ def test_whatever_comes_the_pool_keeps_its_promises(moves: list[Any], most_bytes
         machine.check()
 
 
-@settings(deadline=None)
 @given(st.lists(coming, max_size=30))
 def test_the_order_in_which_they_come_makes_no_difference(events: list[Event]) -> None:
     unique = list({event.id: event for event in events}.values())
@@ -135,7 +134,6 @@ def test_the_order_in_which_they_come_makes_no_difference(events: list[Event]) -
     assert answers[0] == answers[1] == answers[2]
 
 
-@settings(deadline=None)
 @given(moves)
 def test_an_empty_pool_has_given_back_all_it_took(moves: list[Any]) -> None:
     machine = Machine(10**7)

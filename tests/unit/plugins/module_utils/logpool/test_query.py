@@ -194,7 +194,7 @@ def counted(rows: list[Row], over: int | None, by: list[str], end: float) -> lis
     return found or ([{"count": 0}] if not over and not by else [])
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(events, st.none() | conditions, spans, spans, event_stages, endings)
 def test_a_query_gives_what_the_reference_gives(
     held: list[Event], condition: Any, since: int | None, until: int | None, middle: list[Any], ending: Any

@@ -310,7 +310,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=st.lists(step, max_size=12))
 def test_nothing_is_given_twice(
     steps: list[Any], testbed: dict[str, Any], capacities: dict[str, dict[str, int]]

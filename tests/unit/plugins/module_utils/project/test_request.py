@@ -173,7 +173,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=anything)
 def test_whatever_is_asked_it_is_read_or_refused(data: object, testbed: dict[str, Any]) -> None:
     try:

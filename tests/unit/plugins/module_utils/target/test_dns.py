@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
 from ansible_collections.okiagari.testbed.plugins.module_utils.target import dns
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.target.simulated_dns import answer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 ASKED = dns.query(7, "www.example.org", "A")
@@ -25,7 +25,6 @@ def test_a_query_is_that_of_rfc_1035() -> None:
     assert bytes.fromhex("0007 0100 0001 0000 0000 0000 03777777 076578616d706c65 036f7267 00 0001 0001") == ASKED
 
 
-@settings(deadline=None)
 @given(st.integers(0, 65535), names, st.lists(st.ip_addresses(v=4), max_size=8))
 def test_answers_are_read_as_they_were_made(identifier: int, name: str, addresses: list[ipaddress.IPv4Address]) -> None:
     asked = dns.query(identifier, dns.host_name(name), "A")
@@ -33,7 +32,6 @@ def test_answers_are_read_as_they_were_made(identifier: int, name: str, addresse
     assert dns.reply(packet, asked) == dns.Reply("NOERROR", tuple(sorted(map(str, addresses))))
 
 
-@settings(deadline=None)
 @given(st.ip_addresses(v=6))
 def test_addresses_of_ipv6(address: ipaddress.IPv6Address) -> None:
     asked = dns.query(1, "a", "AAAA")
@@ -68,7 +66,6 @@ def addresses_of(packet: bytes) -> tuple[str, ...]:
     return ()
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_spoilt_answer_is_read_or_refused_in_words(data: st.DataObject) -> None:
     packet = bytearray(answer(ASKED, [b"\x0a\0\0\1", b"\x0a\0\0\2"], alias=True))
@@ -79,7 +76,6 @@ def test_a_spoilt_answer_is_read_or_refused_in_words(data: st.DataObject) -> Non
         assert ipaddress.ip_address(address).version == 4
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_anything_after_the_question(rest: bytes) -> None:
     packet = ASKED[:2] + struct.pack(">5H", 0x8180, 1, 5, 0, 0) + ASKED[12:] + rest

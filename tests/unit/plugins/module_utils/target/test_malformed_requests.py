@@ -223,9 +223,7 @@ anything = st.recursive(
 )
 
 
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["arm", "inject", "probe", "undo"]), st.data(), anything)
 def test_anything_in_any_place_of_a_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, data: st.DataObject, value: Any

@@ -395,7 +395,7 @@ descriptions = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.one_of(structures, descriptions))
 def test_any_structure_is_a_testbed_or_bad_input(data):
     _load(yaml.safe_dump(data))

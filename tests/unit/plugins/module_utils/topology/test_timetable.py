@@ -21,7 +21,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.topology.timetabl
     window,
     zone,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 DESCRIPTION = """\
@@ -114,7 +114,6 @@ values: Any = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(values)
 def test_any_value_is_read_or_refused(value: object) -> None:
     for read in (window, blackout, day):

@@ -30,7 +30,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.none() | st.tuples(st.floats(30, 45), st.floats(128, 146)), min_size=1, max_size=12))
 def test_boxes_never_overlap_and_stay_on_the_sheet(positions: list[tuple[float, float] | None]) -> None:
     boxes = [Box(str(i), 120, 60, position) for i, position in enumerate(positions)]

@@ -198,7 +198,7 @@ def test_every_drawing_has_a_name(held: dict[str, Any]) -> None:
             assert found.get("aria-label")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_key_may_hold_anything(held: dict[str, Any], data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(held)))
@@ -207,7 +207,7 @@ def test_any_key_may_hold_anything(held: dict[str, Any], data: st.DataObject) ->
     assert render_junit(report)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_entry_may_hold_anything(held: dict[str, Any], data: st.DataObject) -> None:
     report = copy.deepcopy(held)

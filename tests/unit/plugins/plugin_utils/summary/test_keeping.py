@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary import outdated, remove
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -49,7 +49,6 @@ def test_the_last_days_and_the_last_failure_are_kept(tmp_path: Path) -> None:
 verdicts = st.sampled_from(["held", "failed", "aborted"])
 
 
-@settings(deadline=None)  # what else the machine does is no error of the rule
 @given(st.dictionaries(st.integers(0, 40), verdicts), st.integers(1, 10), st.integers(0, 40))
 def test_what_goes_is_old_and_not_the_last_failure(made: dict[int, str], keep: int, days: int) -> None:
     with tempfile.TemporaryDirectory() as directory:

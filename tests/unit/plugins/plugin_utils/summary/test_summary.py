@@ -19,7 +19,7 @@ from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.due impor
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.page import render
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.runs import read
 from ansible_collections.okiagari.testbed.plugins.plugin_utils.summary.standing import standings, worst
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -153,7 +153,6 @@ def test_an_empty_history_gives_a_page(tmp_path: Path) -> None:
     assert "Nothing proven" in (tmp_path / "index.html").read_text()
 
 
-@settings(deadline=None)  # what else the machine does is no error of the page
 @given(st.lists(st.dictionaries(st.sampled_from(list(line(0))), JUNK, max_size=9), max_size=3))
 def test_whatever_the_history_holds_there_is_a_page(lines: list[dict[str, Any]]) -> None:
     assert "script" not in page(line(1), *({**line(1), **each} for each in lines), *lines).tags
