@@ -274,17 +274,15 @@ class Gluster(StorageEngine):
 
     def _ask(self, *arguments: str) -> str:
         done = self._runner.run([*_GLUSTER, *arguments], timeout=120.0)
-        if done.rc:
-            # Refusals come as XML on standard output, some with a code and some without.
-            said = done.out if done.out.lstrip().startswith("<") else ""
+        # Refusals come as XML on standard output, some with a code and some without; commands that only act may say in
+        # plain words that they did.
+        if done.out.lstrip().startswith("<"):
             try:
-                document(said) if said else None
+                document(done.out)
             except OkiagariError as error:
                 raise OkiagariError(f"{' '.join(arguments)}: {error}") from error
+        if done.rc:
             raise OkiagariError(f"gluster {' '.join(arguments)}: {reason(done)}")
-        # Some commands that only act say so in plain words.
-        if done.out.lstrip().startswith("<"):
-            document(done.out)
         return done.out
 
 

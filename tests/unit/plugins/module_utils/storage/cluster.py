@@ -31,6 +31,7 @@ class Cluster:
         self.installed = True
         self.moves = 2
         self.refusal: str | None = None
+        self.refusal_code = 1
 
     def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
         if not self.installed:
@@ -41,7 +42,11 @@ class Cluster:
         if not reads and words[-1] != "status":
             self.changes.append(" ".join(words))
             if self.refusal:
-                return Completed(1, f"<cliOutput><opRet>-1</opRet><opErrstr>{self.refusal}</opErrstr></cliOutput>", "")
+                return Completed(
+                    self.refusal_code,
+                    f"<cliOutput><opRet>-1</opRet><opErrstr>{self.refusal}</opErrstr></cliOutput>",
+                    "",
+                )
         answer = getattr(self, f"_{words[0]}_{words[1].replace('-', '_')}")(*words[2:])
         return Completed(0, f"<cliOutput><opRet>0</opRet><opErrno>0</opErrno><opErrstr/>{answer or ''}</cliOutput>", "")
 

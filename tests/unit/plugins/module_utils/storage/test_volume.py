@@ -288,7 +288,9 @@ def test_absent(cluster: Cluster) -> None:
     assert not bring(cluster, state="absent", bricks=[]).changed
 
 
-def test_a_refusal_is_told_in_its_own_words(cluster: Cluster) -> None:
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_refusal_is_told_in_its_own_words(cluster: Cluster, code: int) -> None:
+    cluster.refusal_code = code
     cluster.refusal = "option: network.pong does not exist"
     with pytest.raises(OkiagariError, match=r"volume set shared network\.pong 1: gluster: option: network"):
         bring(cluster, options={"network.pong": 1})
