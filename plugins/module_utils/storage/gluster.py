@@ -159,6 +159,9 @@ class Gluster(StorageEngine):
 
     def _emptied(self, volume: Volume, want: Wanted, problems: list[Problem]) -> list[Op]:
         """Bricks whose disk was exchanged: their folder is there, and has no mark of the volume."""
+        # What was never started has marked none yet.
+        if volume.new:
+            return []
         ops = []
         for brick in want.bricks:
             place = want.place(brick)
@@ -245,6 +248,7 @@ class Gluster(StorageEngine):
             tuple(brick.findtext("name", "") for brick in found.iter("brick")),
             {option.findtext("name", ""): option.findtext("value", "") for option in found.iter("option")},
             self._online(name) if started else frozenset(),
+            found.findtext("statusStr") == "Created",
         )
 
     def _online(self, name: str) -> frozenset[str]:

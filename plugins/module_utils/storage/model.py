@@ -89,7 +89,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume that is there. `bricks` are in the order of their sets; `online` are those whose process answers."""
+    """A volume that is there. `bricks` are in the order of their sets; `online` are those whose process answers.
+
+    One that is `new` was never started: nothing can be in it.
+    """
 
     name: str
     id: str
@@ -98,6 +101,7 @@ class Volume:
     bricks: tuple[str, ...]
     options: Mapping[str, str]
     online: frozenset[str] = frozenset()
+    new: bool = False
 
     def mates(self, place: str) -> tuple[str, ...]:
         """Give the other bricks of the set that this brick belongs to."""
@@ -151,14 +155,18 @@ def parse(arguments: Mapping[str, Any]) -> Wanted:
     return Wanted(name, replica, members, sets, options, bool(arguments.get("shrink")), bool(arguments.get("adopt")))
 
 
+def _unfinished(wanted: Wanted, volume: Volume) -> bool:
+    """Whether it is what a creation of the wanted volume that was cut off before its mark has left."""
+    return volume.new and (volume.replica, volume.bricks) == (wanted.replica, wanted.places)
+
+
 def foreign(wanted: Wanted, have: State) -> list[Problem]:
     """Give what speaks against the wish in the cluster as it is: a name or a folder that something else uses."""
     problems = []
     volume = have.volume
-    if volume and MARK not in volume.options and not wanted.adopt:
-        problems.append(
-            _problem("name", f"there is a volume {wanted.name} already, and it is not Okiagari's; choose another name")
-        )
+    if volume and MARK not in volume.options and not wanted.adopt and not _unfinished(wanted, volume):
+        message = f"there is a volume {wanted.name} already, and it is not Okiagari's; choose another name, or adopt it"
+        problems.append(_problem("name", message))
     return problems + [
         _problem(f"bricks.{brick.host}", f"{brick.path} holds data of another volume")
         for brick in wanted.bricks

@@ -166,6 +166,26 @@ def test_a_name_in_use(cluster: Cluster) -> None:
     assert not bring(cluster).changed
 
 
+@pytest.mark.parametrize("status", ["Created", "Stopped"])
+def test_a_creation_that_was_cut_off_is_taken_up_again(cluster: Cluster, status: str) -> None:
+    cluster.volumes["shared"].update(options={}, status=status)
+    unmarked = [brick(each["host"], volume_id="") for each in BRICKS]
+    if status == "Created":
+        assert bring(cluster, bricks=unmarked).changed
+        assert cluster.changes[-1] == "volume start shared"
+        assert not bring(cluster).changed
+    else:
+        with pytest.raises(BadInput, match="is not Okiagari's"):
+            bring(cluster, bricks=unmarked)
+
+
+def test_a_new_volume_of_somebody_else_is_left_alone(cluster: Cluster) -> None:
+    cluster.volumes["shared"].update(options={}, status="Created", bricks=[*reversed(PLACES)])
+    with pytest.raises(BadInput, match="is not Okiagari's"):
+        bring(cluster)
+    assert cluster.changes == []
+
+
 def test_a_folder_in_use(cluster: Cluster) -> None:
     other = "00000000-0000-0000-0000-000000000009"
     with pytest.raises(BadInput, match=r"bricks\.naist-kvm1: /srv/brick/shared holds data of another volume"):
