@@ -208,6 +208,7 @@ class Engine:
             "consent": str(world.folder / "consent"),
             "parallel": 32,
             "power": {},
+            "devices": {},
         }
         (home / "work.json").write_text(json.dumps(work))
         theirs, self.pipe = os.pipe()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..errors import BadInput, OkiagariError, Problem
+from ..errors import OkiagariError
 from ..fault.owned import DRILL_PREFIX
 from ..target.maker import Maker
 from .keeper import Proxy
@@ -52,29 +52,15 @@ class DeviceMaker(Proxy, Maker):
 
     def arm(self, drill: str, faults: Iterable[tuple[Fault, float]]) -> list[Record]:
         with self.store.lock():
-            planned = self._plan(drill, faults)
+            planned = self._plan(
+                drill, [(replace(each, lease_s=each.lease_s + _SPARE_S), delay) for each, delay in faults]
+            )
             for record, delay in planned:
                 record.armed_at = self.clock.now()
                 record.lease_ends_at = record.armed_at + delay
                 self.store.save(record)
             self.store.forget(self.store.load())
             return [record for record, _delay in planned]
-
-    def _plan(self, drill: str, faults: Iterable[tuple[Fault, float]]) -> list[tuple[Record, float]]:
-        problems: list[Problem] = []
-        planned = []
-        for offset, (fault, delay) in enumerate(faults):
-            try:
-                record = self.examine(replace(fault, lease_s=fault.lease_s + _SPARE_S), drill)
-                record.sequence += offset
-                planned.append((record, delay))
-            except BadInput as error:
-                problems.extend(error.problems)
-            except OkiagariError as error:
-                problems.append(Problem("", None, fault.id, str(error)))
-        if problems:
-            raise BadInput(problems)
-        return planned
 
     def prepare(self, fault_id: str) -> None:
         with self.store.lock():

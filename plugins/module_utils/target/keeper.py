@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput, OkiagariError, Problem
+from ..errors import OkiagariError
 from ..fault.backend import Backend, Op, converge
 from ..fault.journal import Record, standing, undo_order
 from ..fault.kinds import find_kind
@@ -242,22 +242,6 @@ class Keeper(Maker):
         record.want = kind.want(params, have)
         under_fault = {record.claim: {**have[record.claim], **record.want[record.claim]}}
         record.undo = [list(op) for op in self.backend.render(under_fault, record.before)]
-
-    def _plan(self, drill: str, faults: Sequence[tuple[Fault, float]]) -> list[tuple[Record, float]]:
-        problems: list[Problem] = []
-        planned = []
-        for offset, (fault, delay) in enumerate(faults):
-            try:
-                record = self.examine(fault, drill)
-                record.sequence += offset
-                planned.append((record, delay))
-            except BadInput as error:
-                problems.extend(error.problems)
-            except OkiagariError as error:
-                problems.append(Problem("", None, fault.id, str(error)))
-        if problems:
-            raise BadInput(problems)
-        return planned
 
     def _live(self, fault_id: str) -> Record:
         record = self.store.get(fault_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..errors import BadInput, OkiagariError, Problem
 from ..fault.lease import drill_unit
 from ..fault.owned import DRILL_PREFIX
 from .claims import Claim, Claims
@@ -43,6 +44,13 @@ class Maker(ABC):
     @abstractmethod
     def records(self) -> list[Record]:
         """Give all records, oldest first."""
+
+    @abstractmethod
+    def examine(self, fault: Fault, drill: str | None = None) -> Record:
+        """Look at the target and give the record that an injection would begin with. Changes nothing.
+
+        Raises `OkiagariError` if the fault can't be injected.
+        """
 
     @abstractmethod
     def inject(self, fault: Fault) -> Record:
@@ -96,6 +104,23 @@ class Maker(ABC):
 
         `left` is what is still there afterwards; with `check` that is everything.
         """
+
+    def _plan(self, drill: str, faults: Iterable[tuple[Fault, float]]) -> list[tuple[Record, float]]:
+        """Examine all, and give a record for each, with its delay. Raises `BadInput` with all that is wrong."""
+        problems: list[Problem] = []
+        planned = []
+        for offset, (fault, delay) in enumerate(faults):
+            try:
+                record = self.examine(fault, drill)
+                record.sequence += offset
+                planned.append((record, delay))
+            except BadInput as error:
+                problems.extend(error.problems)
+            except OkiagariError as error:
+                problems.append(Problem("", None, fault.id, str(error)))
+        if problems:
+            raise BadInput(problems)
+        return planned
 
     def of_drill(self, drill: str) -> list[Record]:
         """Give the records of one drill."""
