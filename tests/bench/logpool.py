@@ -101,9 +101,11 @@ def filled(count: int) -> list[Row]:
     if len(pool) != count:
         sys.exit(f"{pool.counts}")
     by_trace = Query(f"where trace = circuit_cut-{count // TRACE_LENGTH // 2:06x}")
-    rows.append(row("a query by trace, 20 events", "ms", [1000 * asked(pool, by_trace, 20) for _ in range(ROUNDS)], 1))
+    rows.append(
+        row("a query by trace, 20 events", "ms", [1000 * asked(pool, by_trace, 20) for _round in range(ROUNDS)], 1)
+    )
     for name, text in QUERIES.items():
-        rows.append(row(name, "s", [asked(pool, Query(text)) for _ in range(ROUNDS)], None))
+        rows.append(row(name, "s", [asked(pool, Query(text)) for _round in range(ROUNDS)], None))
     return [
         *rows,
         row("longest portion of a scan", "ms", [1000 * portion(pool, Query(QUERIES["all, last per trace"]))], None),

@@ -10,7 +10,7 @@ has to be waited for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from .messages import Message
@@ -124,4 +124,6 @@ class Tell:
     text: str
 
 
-Action = Persist | Send | Read | Acquire | KeepAlive | Release | Abandon | StartService | Feed | StopService | Tell
+Action: TypeAlias = (
+    "Persist | Send | Read | Acquire | KeepAlive | Release | Abandon | StartService | Feed | StopService | Tell"
+)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from ..election import Vote
@@ -68,4 +68,4 @@ class Answer:
     newest: int | None
 
 
-Message = Call | Ballot | Result | HandOver | Ask | Answer
+Message: TypeAlias = "Call | Ballot | Result | HandOver | Ask | Answer"

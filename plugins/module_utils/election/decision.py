@@ -107,7 +107,7 @@ def _outcome(charter: Charter, given: int, able: Sequence[Place]) -> tuple[str |
 def _ranked(charter: Charter, occasion: Occasion, profiles: Sequence[Profile]) -> tuple[list[Place], list[Place]]:
     score = ranking_of(charter.ranking)
     scored = {profile.host: score(profile, occasion) for profile in profiles}
-    barred = {profile.host: bar for profile in profiles if (bar := _bar(profile, occasion.rules))}
+    barred = {profile.host: reason for profile in profiles if (reason := _bar(profile, occasion.rules))}
     order = sorted(scored.keys() - barred.keys(), key=lambda host: ([each.key for each in scored[host]], host))
     able = [
         Place(host, place, _why(order, place, scored), _shown(scored[host]))

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from .record import Context
@@ -28,7 +28,7 @@ ABSENT: Final = object()
 
 Getter = Callable[[Any], Any]
 Test = Callable[[Any], bool]
-Scalar = str | int | float | bool | None
+Scalar: TypeAlias = "str | int | float | bool | None"
 
 _ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -167,7 +167,7 @@ class Some:
         return []
 
 
-Condition = Comparison | Among | Has | Not | All | Some
+Condition: TypeAlias = "Comparison | Among | Has | Not | All | Some"
 """Each gives its `test`; whether an event with a `Context` is `possible` (None: the rest of the event decides); and
 `needles`, all of which are somewhere in the record of an event that it holds for."""
 

@@ -25,6 +25,7 @@ DEEPEST: Final = 32
 TIME_MOST: Final = 253_402_300_799.0
 """The last second of the year 9999."""
 _SEQUENCE_MOST = 2**63 - 1
+_TYPES = (str, int, float, str, str, str, dict, bool)
 
 TRACE: Final = re.compile(r"[!-~]{0,120}")
 ORIGIN: Final = re.compile(r"[!-~]{1,320}")
@@ -96,7 +97,7 @@ def from_wire(line: bytes | str) -> Event:
         raise BadValue(f"an event has no {error.args[0]}") from error
     if said.get("schema") != SCHEMA:
         raise BadValue(f"an event of schema {shown(said.get('schema'))} can't be read, only one of {SCHEMA}")
-    if type(event.time) is int and event.time <= TIME_MOST:
+    if isinstance(event.time, int) and not isinstance(event.time, bool) and event.time <= TIME_MOST:
         event = event._replace(time=float(event.time))
     check(event)
     return event
@@ -104,19 +105,15 @@ def from_wire(line: bytes | str) -> Event:
 
 def check(event: Event) -> None:
     """Raise `BadValue` if anything but the values' contents is not as it should be."""
-    origin, sequence, time, trace, host, source, values, important = event
+    origin, sequence, time, trace, host, source, _values, _important = event
     if (
-        type(time) is float
+        tuple(map(type, event)) == _TYPES
         and 0 <= time <= TIME_MOST
-        and type(sequence) is int
         and 0 < sequence <= _SEQUENCE_MOST
-        and type(origin) is type(trace) is type(host) is type(source) is str
         and TRACE.fullmatch(trace)
         and HOST.fullmatch(host)
         and SOURCE.fullmatch(source)
         and ORIGIN.fullmatch(origin)
-        and type(values) is dict
-        and type(important) is bool
     ):
         return
     wrong = mismatch(event._asdict(), _SHAPE, "an event")

@@ -9,7 +9,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ..errors import shown
 from ..suggest import nearest
@@ -73,7 +73,7 @@ class SelectStage:
     fields: tuple[tuple[Field, str], ...]
 
 
-StageMeant = WhereStage | LastStage | CountStage | SelectStage
+StageMeant: TypeAlias = "WhereStage | LastStage | CountStage | SelectStage"
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def parse(line: bytes | str) -> Entry:
 def _field(value: object) -> str | None:
     """Give a field as text. What isn't UTF-8 is a list of bytes; of a field that is there several times, the first."""
     if isinstance(value, list) and value:
-        if all(type(byte) is int and 0 <= byte <= 255 for byte in value):
+        if all(isinstance(byte, int) and 0 <= byte <= 255 for byte in value):
             return bytes(value).decode("utf-8", "replace")
         value = value[0]
     return value if isinstance(value, str) else None

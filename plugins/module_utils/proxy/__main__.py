@@ -42,4 +42,4 @@ def _refuse(message: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -173,7 +173,7 @@ def stopped_agents(world: World, chance: random.Random, at: float) -> None:
             if chance.random() < 0.5:
                 host.stop_agent()
             else:
-                host.stalls = object
+                host.stalls = (object,)
             world.events.after(chance.uniform(0.5, 25.0), host.continue_agent)
 
     world.events.at(at, begin)
@@ -184,7 +184,7 @@ def stopped_before_the_start(world: World, chance: random.Random, at: float) -> 
 
     def begin() -> None:
         for host in world.hosts:
-            host.stalls = StartService
+            host.stalls = (StartService,)
             world.events.after(chance.uniform(8.0, 35.0), host.continue_agent)
 
     world.events.at(at, begin)

@@ -104,7 +104,7 @@ class Host:
         self.world, self.number, self.clock, self.name = world, number, clock, world.names[number]
         self.events, self.network, self.store = world.events, world.network, world.store
         self.on, self.awake, self.forgot = True, True, False
-        self.stalls: type | None = None
+        self.stalls: tuple[type, ...] = ()
         self.participant: Participant | None = None
         self.supervisor = Supervisor()
         self.instance = 0
@@ -174,8 +174,8 @@ class Host:
             self.waiting.append(lambda: self.tell(event))
             return
         actions = event(self.participant, self.clock())
-        if self.stalls and any(isinstance(action, self.stalls) for action in actions):
-            self.stalls, self.awake = None, False
+        if any(isinstance(action, self.stalls) for action in actions):
+            self.stalls, self.awake = (), False
             self.waiting.insert(0, lambda: self._do_all(actions))
             return
         self._do_all(actions)
@@ -185,14 +185,14 @@ class Host:
         self.awake = False
 
     def continue_agent(self) -> None:
-        self.stalls, self.awake = None, True
+        self.stalls, self.awake = (), True
         waiting, self.waiting = self.waiting, []
         for each in waiting:
             each()
         self._wake()
 
     def kill_agent(self) -> None:
-        self.participant, self.waiting, self.awake, self.stalls = None, [], True, None
+        self.participant, self.waiting, self.awake, self.stalls = None, [], True, ()
 
     def power_off(self) -> None:
         self.kill_agent()

@@ -55,7 +55,7 @@ def test_equal_events_are_equal_on_the_wire(event: Callable[..., Event]) -> None
 def test_a_whole_second_and_unknown_keys_are_read(event: Callable[..., Event]) -> None:
     said = {**json.loads(event().wire()), "time": 1795262400, "colour": "red"}
     assert from_wire(json.dumps(said)) == event()
-    assert type(from_wire(json.dumps(said)).time) is float
+    assert isinstance(from_wire(json.dumps(said)).time, float)
 
 
 @pytest.mark.parametrize(
