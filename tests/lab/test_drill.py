@@ -148,6 +148,7 @@ def test_a_testbed_that_is_not_as_before_leaves_with_3(lab: DefaultLab, reports:
     assert [(item["target"], item["path"]) for item in report["differences"]] == [("naist-kvm1", "links.lo.mtu")]
 
 
+@pytest.mark.soak
 def test_the_file_stop_ends_the_drill(lab: DefaultLab, reports: Path) -> None:
     controller = Controller(reports)
     controller.wait_for_phase("run")

@@ -94,6 +94,7 @@ def test_faults_whose_controller_is_gone_end_with_their_leases(lab: DefaultLab) 
         ended_with_its_lease(lab, receipt)
 
 
+@pytest.mark.soak
 def test_faults_end_while_the_management_link_is_cut(lab: DefaultLab) -> None:
     receipts = [inject(lab, kind, 8) for kind in FAULTS]
     lab.manage(ROUTER, connected=False)
@@ -106,6 +107,7 @@ def test_faults_end_while_the_management_link_is_cut(lab: DefaultLab) -> None:
         ended_with_its_lease(lab, receipt)
 
 
+@pytest.mark.soak
 def test_a_fault_ends_when_the_program_that_injected_it_is_killed(lab: DefaultLab) -> None:
     drill = f"killed-{time.time_ns()}"
     now = lab.program(ROUTER, "hello")["time"]

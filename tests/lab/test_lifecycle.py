@@ -51,6 +51,7 @@ def test_down_is_down(small_lab: SmallLab) -> None:
     assert changed(small_lab.play("lab_down")) == set()
 
 
+@pytest.mark.soak
 def test_two_labs_side_by_side(running_lab: SmallLab, tmp_path_factory: pytest.TempPathFactory) -> None:
     with without_a_trace(SmallLab(tmp_path_factory.mktemp("state"), "two")) as other:
         other.play("lab_up")
@@ -69,6 +70,7 @@ def test_a_power_cut_keeps_the_disk(running_lab: SmallLab) -> None:
     assert running_lab.say("x", "cat /root/file") == "precious\n"
 
 
+@pytest.mark.soak
 def test_a_frozen_node_goes_on(running_lab: SmallLab) -> None:
     running_lab.say("x", "touch /run/same-boot")
     running_lab.lab.pause("x", stop=True)
@@ -79,6 +81,7 @@ def test_a_frozen_node_goes_on(running_lab: SmallLab) -> None:
     running_lab.say("x", "ls /run/same-boot")
 
 
+@pytest.mark.soak
 def test_an_orderly_stop_ends_services_first(running_lab: SmallLab) -> None:
     running_lab.say(
         "x", "systemd-run --quiet --property=RemainAfterExit=yes --property=ExecStop='touch /root/orderly' true"

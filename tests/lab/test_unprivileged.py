@@ -77,6 +77,7 @@ def test_without_tun_it_says_what_to_do(nobodys_lab: SmallLab) -> None:
     assert nobodys_lab.remains() == {}
 
 
+@pytest.mark.soak
 def test_with_tun_the_lab_comes_up(nobodys_lab: SmallLab) -> None:
     with tun_mode(0o666):
         assert changed(nobodys_lab.play("lab_up")) == {"localhost", "a-r1", "x"}
