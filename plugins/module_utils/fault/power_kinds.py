@@ -28,6 +28,10 @@ class PowerKind(Kind):
         return True
 
     @classmethod
+    def ends_programs(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003
+        return cls.power != "paused"
+
+    @classmethod
     def claim(cls, params: Mapping[str, Any]) -> str:
         return f"power:{params['machine']}"
 
@@ -51,10 +55,6 @@ class PowerCut(PowerKind):
     name = "power_cut"
     power = "off"
 
-    @classmethod
-    def ends_programs(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003
-        return True
-
 
 class Reboot(PowerKind):
     """The machine is told to shut down in order, so that its services say goodbye; in the end it boots.
@@ -64,10 +64,6 @@ class Reboot(PowerKind):
 
     name = "reboot"
     power = "stopping"
-
-    @classmethod
-    def ends_programs(cls, params: Mapping[str, Any]) -> bool:  # noqa: ARG003
-        return True
 
 
 class Pause(PowerKind):
