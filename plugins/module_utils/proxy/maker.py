@@ -148,11 +148,3 @@ class DeviceMaker(Proxy, Maker):
     def _findings(self) -> list[dict[str, str]]:
         running = [{"what": "drill", "name": unit, "detail": self.timers.unit_is} for unit in self.timers.units()]
         return super()._findings() + running
-
-    def _armed(self, fault_id: str) -> Record:
-        record = self.store.get(fault_id)
-        if record is None or not record.live:
-            raise OkiagariError(f"the fault {fault_id} is already over")
-        if record.state != "armed":
-            raise OkiagariError(f"the fault {fault_id} is {record.state}, no longer armed")
-        return record

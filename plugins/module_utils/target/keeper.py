@@ -243,17 +243,8 @@ class Keeper(Maker):
         under_fault = {record.claim: {**have[record.claim], **record.want[record.claim]}}
         record.undo = [list(op) for op in self.backend.render(under_fault, record.before)]
 
-    def _live(self, fault_id: str) -> Record:
-        record = self.store.get(fault_id)
-        if record is None or not record.live or record.boot_id != self._boot:
-            raise OkiagariError(f"the fault {fault_id} is already over")
-        return record
-
-    def _armed(self, fault_id: str) -> Record:
-        record = self._live(fault_id)
-        if record.state != "armed":
-            raise OkiagariError(f"the fault {fault_id} is {record.state}, no longer armed")
-        return record
+    def _over(self, record: Record) -> bool:
+        return super()._over(record) or record.boot_id != self._boot
 
     def _arm(self, record: Record, delay: float) -> None:
         record.armed_at, record.armed_monotonic = self.clock.now(), self.clock.monotonic()

@@ -122,6 +122,21 @@ class Maker(ABC):
             raise BadInput(problems)
         return planned
 
+    def _over(self, record: Record) -> bool:
+        return not record.live
+
+    def _live(self, fault_id: str) -> Record:
+        record = self.store.get(fault_id)
+        if record is None or self._over(record):
+            raise OkiagariError(f"the fault {fault_id} is already over")
+        return record
+
+    def _armed(self, fault_id: str) -> Record:
+        record = self._live(fault_id)
+        if record.state != "armed":
+            raise OkiagariError(f"the fault {fault_id} is {record.state}, no longer armed")
+        return record
+
     def of_drill(self, drill: str) -> list[Record]:
         """Give the records of one drill."""
         return [record for record in self.records() if record.drill == drill]
