@@ -26,7 +26,7 @@ drill: site ## the lab up, then a drill (SCENARIO=circuit_cut), its verdict and 
 
 .PHONY: test
 test: setup ## everything below, from lint to molecule, with a lab made anew
-	@scripts/test lint unit contract sanity lab-down lab-test molecule
+	@scripts/test lint unit contract sanity lab-down lab-test scenarios
 
 .PHONY: lint
 lint: setup ## style, types, shell scripts, playbooks, changelog
@@ -49,7 +49,10 @@ lab-test: site ## end-to-end tests in the lab
 	pytest --durations 12 -m "lab and not soak" tests/lab
 
 .PHONY: molecule
-molecule: site ## the scenarios with their checks, against the lab, but for those that take minutes
+molecule: site scenarios ## the scenarios with their checks, against the lab, but for those that take minutes
+
+.PHONY: scenarios
+scenarios: setup
 	ansible-playbook playbooks/storage.yml
 	python scripts/run_scenarios.py circuit_cut lossy_circuit route_override hiroshima_isolated
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.target.pack impor
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
 
 PROJECT = Path(__file__).parents[2]
+_MISSING = 99
+"""How a shell says that the target program is not there."""
 
 
 class DefaultLab:
@@ -62,13 +66,23 @@ class DefaultLab:
 
     def program(self, node: str, command: str, request: Any = None) -> dict[str, Any]:
         """Ask the target program, which is laid down first where it is missing."""
-        if self.ssh(node, f"test -f {self._program}").returncode:
+        ask = f"test -f {self._program} || exit {_MISSING}; python3 {self._program} {command}"
+        asked = json.dumps(request or {}).encode()
+        done = self.ssh(node, ask, asked)
+        if done.returncode == _MISSING:
             laid = self.ssh(node, f"mkdir -p /run/okiagari && cat > {self._program}", self._bundle)
             if laid.returncode:
                 raise AssertionError(f"{node}: {laid.stderr.decode()}")
-        done = self.ssh(node, f"python3 {self._program} {command}", json.dumps(request or {}).encode())
+            done = self.ssh(node, ask, asked)
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
+
+    def everywhere(self, command: str, request: Any = None) -> dict[str, dict[str, Any]]:
+        """Ask the target program of every node, of all at once."""
+        nodes = list(self.testbed["nodes"])
+        ask = partial(self.program, command=command, request=request)
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(nodes, pool.map(ask, nodes), strict=True))
 
     def manage(self, node: str, connected: bool) -> None:
         """Plug or unplug a node's management cable."""
@@ -89,13 +103,16 @@ class DefaultLab:
 
     def routed(self) -> bool:
         """Say whether every router has all its BGP and BFD sessions."""
-        for name, node in self.testbed["nodes"].items():
-            if node["kind"] == "router":
-                snapshot = self.program(name, "snapshot")
-                sessions = [peer["state"] == "Established" for peer in snapshot.get("bgp", {}).values()]
-                watched = [state == "up" for state in snapshot.get("bfd", {}).values()]
-                circuits = sum(interface["kind"] == "wan" for interface in node["interfaces"])
-                vrfs = 1 + sum(segment["kind"] == "l3" for segment in self.testbed["segments"].values())
-                if (sum(sessions), sum(watched)) != (circuits, circuits * vrfs):
-                    return False
-        return True
+        vrfs = 1 + sum(segment["kind"] == "l3" for segment in self.testbed["segments"].values())
+        wanted = {
+            name: vrfs * sum(interface["kind"] == "wan" for interface in node["interfaces"])
+            for name, node in self.testbed["nodes"].items()
+            if node["kind"] == "router"
+        }
+        ask = "vtysh -c 'show bgp vrf all ipv4 unicast summary json' -c 'show bfd peers json'"
+        with ThreadPoolExecutor() as pool:
+            said = pool.map(lambda name: self.ssh(name, ask).stdout, wanted)
+        return all(
+            (answer.count(b'"state":"Established"'), answer.count(b'"status":"up"')) == (sessions, sessions)
+            for sessions, answer in zip(wanted.values(), said, strict=True)
+        )

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
 from ansible_collections.okiagari.testbed.tests.lab.default_lab import PROJECT, DefaultLab
 from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
 
@@ -100,8 +99,7 @@ def clean(lab: DefaultLab) -> Iterator[None]:
     for node in ENDS:
         assert "state DOWN" not in lab.say(node, f"ip -o link show {INTERFACES[node]}")
     # A controller that was killed has its targets until its drill would be over.
-    for node in load(PROJECT / "inventory/lab/testbed.yml").nodes:
-        lab.program(node, "heal", {"check": False})
+    lab.everywhere("heal", {"check": False})
 
 
 @pytest.fixture
@@ -135,6 +133,7 @@ def test_a_probe_that_fails_beforehand_injects_nothing_and_leaves_with_2(lab: De
     assert {fault["injected"] for fault in report["faults"]} == {None}
 
 
+@pytest.mark.soak
 def test_a_testbed_that_is_not_as_before_leaves_with_3(lab: DefaultLab, reports: Path) -> None:
     controller = Controller(reports)
     controller.wait_for_phase("run")

@@ -130,7 +130,8 @@ def test_a_fault_ends_when_the_program_that_injected_it_is_killed(lab: DefaultLa
     assert after["undone_at"] - receipt["lease_ends_at"] <= GRACE
 
 
-@pytest.mark.parametrize("how", ["power cut", pytest.param("reboot", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("how", ["power cut", "reboot"])
 def test_a_fault_never_comes_back_after_a_reboot(lab: DefaultLab, how: str) -> None:
     receipts = [inject(lab, kind, 600) for kind in ("loss", "route_blackhole")]
     if how == "reboot":

@@ -61,6 +61,7 @@ def test_two_labs_side_by_side(running_lab: SmallLab, tmp_path_factory: pytest.T
     assert running_lab.say("x", "ls /root/mine") == "/root/mine\n"
 
 
+@pytest.mark.soak
 def test_a_power_cut_keeps_the_disk(running_lab: SmallLab) -> None:
     running_lab.say("x", "echo precious > /root/file; sync /root/file")
     assert running_lab.lab.space.kill_node("x")

@@ -26,6 +26,7 @@ MODULES = {
     "okiagari.testbed.node_fault": {"fault": "cpu_pressure", "workers": "1", "percent": "10%", "lease": "60s"},
     "okiagari.testbed.route_fault": {"fault": "blackhole", "prefix": "10.3.0.0/24", "lease": "60s"},
 }
+IN_CI = ("okiagari.testbed.link_fault",)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,9 @@ def play(path: str, *options: str) -> dict[str, dict[str, int]]:
     return {host: {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", figures)} for host, figures in recap}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize(
+    "module", [pytest.param(name, marks=() if name in IN_CI else pytest.mark.soak) for name in MODULES]
+)
 def test_a_fault_is_planned_injected_repeated_and_undone(module: str) -> None:
     arguments = MODULES[module]
     planned = run_module(module, "--check", "--diff", **arguments)
@@ -79,6 +82,7 @@ def test_a_fault_is_planned_injected_repeated_and_undone(module: str) -> None:
     assert not run_module(module, **arguments, state="absent")["changed"]
 
 
+@pytest.mark.soak
 def test_heal_all_finds_what_stands_and_then_nothing() -> None:
     for module, arguments in MODULES.items():
         assert run_module(module, **arguments)["changed"]

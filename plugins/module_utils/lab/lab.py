@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OkiagariError
 from ..runner import Runner, json_output
 from .node import LabNode, nodes_of, write_private
+from .priority import urgently
 from .qemu import Qemu, kvm_boots
 from .seed import seed_disk
 from .space import MARK, NODE_MARK, LabSpace
@@ -125,14 +126,12 @@ class Lab:
             (directory / script).write_text(text)
             (directory / script).chmod(0o700)
         write_private(directory / "seed", seed_disk({**node.files, **provider.files(node)}, self._private_files()))
-        # A node that waits for a processor looks to its BFD peers like a dead circuit.
-        favoured = ["nice", "-n", "-10"] if os.geteuid() == 0 else []
         self.node(node.name).switch_on(
             {
                 "provider": provider.name,
                 "fingerprint": node.fingerprint,
                 "image": provider.image.name,
-                "command": [*favoured, *provider.command(node, directory)],
+                "command": [*urgently(node.kind), *provider.command(node, directory)],
                 "environment": {"TMPDIR": str(_fast_directory(directory))},
             }
         )

@@ -48,6 +48,7 @@ class NodePlan:
     """All that a provider needs to start one node. `taps[0]` is the management interface."""
 
     name: str
+    kind: str
     memory_mb: int
     cpus: int
     taps: tuple[Tap, ...]
@@ -116,6 +117,7 @@ def _plan_node(
     disks = tuple(Disk(**disk) for disk in node["disks"])
     return NodePlan(
         name=name,
+        kind=node["kind"],
         memory_mb=memory[node["kind"]],
         cpus=1,
         taps=tuple(taps),

@@ -14,6 +14,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.lab.qemu import Q
 
 NODE = NodePlan(
     name="a-r1",
+    kind="router",
     memory_mb=256,
     cpus=2,
     taps=(Tap("t024dac1f0001", "mgmt0", "02:4d:ac:1f:00:01", "mgmt", 1500),),

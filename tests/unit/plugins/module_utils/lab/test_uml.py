@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NODE = NodePlan(
     name="a-r1",
+    kind="router",
     memory_mb=256,
     cpus=1,
     taps=(

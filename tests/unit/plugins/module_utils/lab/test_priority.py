@@ -1,0 +1,37 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which nodes come first, on machines that allow more and less."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab.priority import urgently
+
+REAL_TIME = ["chrt", "--rr", "1"]
+NICE = ["nice", "-n", "-10"]
+
+
+@pytest.fixture(params=["allowed", "refused", "without chrt"])
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    def run(argv: list[str], **_options: Any) -> subprocess.CompletedProcess[bytes]:
+        assert argv == [*REAL_TIME, "true"]
+        if request.param == "without chrt":
+            raise FileNotFoundError(argv[0])
+        return subprocess.CompletedProcess(argv, request.param == "refused")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return str(request.param)
+
+
+@pytest.mark.parametrize(("user", "otherwise"), [(0, NICE), (1000, [])])
+def test_a_router_comes_before_everything_where_that_is_allowed(
+    machine: str, user: int, otherwise: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert urgently("router") == (REAL_TIME if machine == "allowed" else otherwise)
+    assert urgently("kvm_host") == otherwise
