@@ -73,7 +73,8 @@ class DeviceMaker(Proxy, Maker):
             ops, lease = self.backend.render(record.before, record.want), self.backend.lease(record.fault.lease_s)
             self._injections[fault_id] = self.backend.ready_commit(ops, lease)
 
-    def strike(self, fault_ids: Iterable[str]) -> list[Record]:
+    def strike(self, fault_ids: Iterable[str], instant: float = 0.0) -> list[Record]:
+        self.clock.wait_until(instant)
         with self.store.lock():
             records = [self._armed(fault_id) for fault_id in fault_ids]
             for record in records:

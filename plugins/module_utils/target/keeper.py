@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .store import Store
     from .system import Clock
 
+# Reading back can wait for so many seconds.
+_ROOM_S = 0.1
+
 
 class Keeper(Maker):
     """Keeps the order that makes faults safe: look and refuse, lease, journal, inject, read back.
@@ -123,11 +126,14 @@ class Keeper(Maker):
             self._intend(record)
             self._injections[fault_id] = self.backend.ready(self.backend.render(record.before, record.want))
 
-    def strike(self, fault_ids: Iterable[str]) -> list[Record]:
-        """Inject prepared faults, all changes before all read-backs. One that fails is undone and has an `error`."""
+    def strike(self, fault_ids: Iterable[str], instant: float = 0.0) -> list[Record]:
+        """Inject prepared faults, all changes before all read-backs.
+
+        That is at the monotonic `instant`, now if that is over. One that fails is undone and has an `error`.
+        """
         with self.store.lock():
             records = [self._live(fault_id) for fault_id in fault_ids]
-            self._strike([record for record in records if record.injected_at is None])
+            self._strike([record for record in records if record.injected_at is None], instant)
             return records
 
     def change(self, fault_id: str, params: Mapping[str, Any]) -> Record:
@@ -175,10 +181,10 @@ class Keeper(Maker):
             self._close(record, "program")
             return record
 
-    def undo(self, ids: Iterable[str], by: str) -> list[Record]:
+    def undo(self, ids: Iterable[str], by: str, instant: float = 0.0) -> list[Record]:
         """Undo the faults of `ids` that live, newest first. One that can't be undone stays, with its error."""
         with self.store.lock():
-            return self._undo(ids, by)
+            return self._undo(ids, by, instant)
 
     def expire(self, fault_id: str, unit: str) -> list[Record]:
         """Undo a fault because its lease `unit` ended. A lease that has been renewed since ends nothing."""
@@ -279,7 +285,8 @@ class Keeper(Maker):
         record.state, record.touched = "injected", True
         self.store.save(record)
 
-    def _strike(self, records: Sequence[Record]) -> None:
+    def _strike(self, records: Sequence[Record], instant: float = 0.0) -> None:
+        in_time = self._wait(instant)
         for record in records:
             try:
                 if ready := self._injections.pop(record.fault.id, None):
@@ -289,6 +296,13 @@ class Keeper(Maker):
             except OkiagariError as error:
                 record.error = f"not injected: {error}"
             record.injected_at = self._time(record)
+        # What was changed is read back, and noted, also when the runner is told to end meanwhile.
+        try:
+            self._make_room(in_time)
+        finally:
+            self._read_back(records)
+
+    def _read_back(self, records: Sequence[Record]) -> None:
         for record in records:
             try:
                 record.installed = converge(self.backend, record.want)
@@ -298,19 +312,31 @@ class Keeper(Maker):
                 record.error = f"not injected: {error}"
                 self._restore([record], "program")
 
-    def _undo(self, ids: Iterable[str], by: str) -> list[Record]:
+    def _undo(self, ids: Iterable[str], by: str, instant: float = 0.0) -> list[Record]:
         records = undo_order(self.records(), ids)
         for record in records:
             record.error = None
-        self._restore(records, by)
+        self._restore(records, by, instant)
         return records
+
+    def _wait(self, instant: float) -> bool:
+        """Wait until the monotonic `instant`, and say whether it was still to come."""
+        in_time = self.clock.monotonic() < instant
+        self.clock.wait_until(instant)
+        return in_time
+
+    def _make_room(self, in_time: bool) -> None:
+        """Let others change something at the same instant who may share this processor, as a lab's nodes do."""
+        if in_time:
+            self.clock.sleep(_ROOM_S)
 
     def _look_back(self, record: Record) -> list[Op]:
         record.measured = self.backend.measure(record.claim)
         return self.backend.render(self.backend.gather(record.before), record.before)
 
-    def _restore(self, records: Sequence[Record], by: str) -> None:
+    def _restore(self, records: Sequence[Record], by: str, instant: float = 0.0) -> None:
         ended: dict[str, float] = {}
+        in_time = self._wait(instant)
         for record in records:
             # The kernel restores some things by itself at the same moment: what counts is the read-back below.
             with suppress(OkiagariError):
@@ -319,6 +345,12 @@ class Keeper(Maker):
                 elif record.touched:
                     self.backend.apply(self._look_back(record))
             ended[record.fault.id] = self._time(record)
+        try:
+            self._make_room(in_time)
+        finally:
+            self._close_restored(records, by, ended)
+
+    def _close_restored(self, records: Sequence[Record], by: str, ended: Mapping[str, float]) -> None:
         for record in records:
             try:
                 record.after = converge(self.backend, record.before) if record.touched else {}

@@ -68,8 +68,8 @@ class Maker(ABC):
         """Look again shortly before an armed fault's instant; `strike` then takes as little time as can be."""
 
     @abstractmethod
-    def strike(self, fault_ids: Iterable[str]) -> list[Record]:
-        """Inject prepared faults. One that fails is undone and has an `error`."""
+    def strike(self, fault_ids: Iterable[str], instant: float = 0.0) -> list[Record]:
+        """Inject prepared faults, at the monotonic `instant` or now. One that fails is undone and has an `error`."""
 
     @abstractmethod
     def change(self, fault_id: str, params: Mapping[str, Any]) -> Record:
@@ -91,8 +91,11 @@ class Maker(ABC):
         """Close an armed fault that is not going to be injected."""
 
     @abstractmethod
-    def undo(self, ids: Iterable[str], by: str) -> list[Record]:
-        """Undo the faults of `ids` that live, newest first. One that can't be undone stays, with its error."""
+    def undo(self, ids: Iterable[str], by: str, instant: float = 0.0) -> list[Record]:
+        """Undo the faults of `ids` that live, newest first. One that can't be undone stays, with its error.
+
+        That is at the monotonic `instant`, now if that is over.
+        """
 
     @abstractmethod
     def expire(self, fault_id: str, unit: str) -> list[Record]:

@@ -17,7 +17,6 @@ from ..runner import Completed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_PRECISE = 0.003
 _RANK = 10
 _LOOKS = 5
 
@@ -70,7 +69,7 @@ class Clock:
     def wait_until(self, instant: float) -> None:
         """Return at the monotonic `instant`, late by less than a millisecond if the machine is idle."""
         while (left := instant - self.monotonic()) > 0:
-            self.sleep(left - _PRECISE if left > 2 * _PRECISE else min(left, 0.0005))
+            self.sleep(left)
 
 
 def epoch_of(clock: Clock) -> float:

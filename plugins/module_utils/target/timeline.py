@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
     from .system import Clock
 
-# Seconds: how late a change may come, how long restoration is watched.
+# Seconds: how late a change may come, how long before its instant it is at hand, how long restoration is watched.
 _TOO_LATE = 1.0
+_CLOSE = 0.2
 _WATCH = 30.0
 _POLL = 0.1
 # Waiting for an event takes no more than a fifth of a processor.
@@ -191,10 +192,10 @@ class Timeline:
             return instant
         self._standing.update(ready)
         self._undone = None
-        self._clock.wait_until(instant)
-        began = self._clock.monotonic()
+        self._clock.wait_until(instant - _CLOSE)
+        began = max(instant, self._clock.monotonic())
         try:
-            struck = self._keeper.strike(ready)
+            struck = self._keeper.strike(ready, instant)
         except OkiagariError as error:
             # Whoever ends the drill undoes its faults first, and this runner a moment later.
             self._tell("note", detail=str(error))
@@ -252,8 +253,8 @@ class Timeline:
             self._keeper.prepare_undo(ids)
         except OkiagariError as error:
             self._tell("note", detail=str(error))
-        self._clock.wait_until(instant)
-        for record in self._keeper.undo(ids, "program"):
+        self._clock.wait_until(instant - _CLOSE)
+        for record in self._keeper.undo(ids, "program", instant):
             if record.live:
                 self._tell("failed", record.fault.id, record.error or "")
             else:

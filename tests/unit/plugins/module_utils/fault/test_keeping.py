@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.linux import LinuxBackend
 from ansible_collections.okiagari.testbed.plugins.module_utils.fault.model import parse_fault
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.runtime import Stopped
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.examples import (
     BLACKHOLE,
     DEARER_B,
@@ -253,6 +254,36 @@ def test_what_was_prepared_waits_in_a_started_command(target: SimulatedTarget, a
     target.keeper.undo([fault(asked).id], "program")
     assert target.kernel.ran[0][:3] in [("ip", "link", "set"), ("ip", "route", "del"), ("tc", "qdisc", "del")]
     assert target.kernel.state() == before
+
+
+def test_nothing_but_the_change_itself_is_left_for_its_instant(target: SimulatedTarget) -> None:
+    target.keeper.arm("d", [(fault(LOSS_A), 30.0)])
+    target.keeper.prepare("loss-1")
+    began = target.clock.now()
+    [struck] = target.keeper.strike(["loss-1"], target.clock.monotonic() + 0.25)
+    assert struck.injected_at == pytest.approx(began + 0.25)
+    began = target.clock.now()
+    [undone] = target.keeper.undo(["loss-1"], "program", target.clock.monotonic() + 0.25)
+    assert undone.undone_at == pytest.approx(began + 0.25)
+
+
+def test_what_a_runner_changed_before_it_was_ended_is_noted(
+    target: SimulatedTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(seconds: float) -> None:
+        target.clock.time += seconds
+        if target.clock.time > instant:
+            raise Stopped
+
+    target.keeper.arm("d", [(fault(LOSS_A), 30.0)])
+    target.keeper.prepare("loss-1")
+    instant = target.clock.monotonic() + 0.25
+    monkeypatch.setattr(target.clock, "sleep", ended)
+    with pytest.raises(Stopped):
+        target.keeper.strike(["loss-1"], instant)
+    record = target.store.get("loss-1")
+    assert record
+    assert (record.state, record.injected_at is None, record.installed == {}) == ("injected", False, False)
 
 
 def test_an_injection_that_was_prepared_is_never_taken_for_the_undo(target: SimulatedTarget) -> None:
