@@ -37,8 +37,8 @@ unit: setup ## the unit tests
 	pytest --numprocesses auto
 
 .PHONY: contract
-contract: setup ## the back-ends against real peers on loopback
-	pytest --numprocesses auto --durations 12 -m "not soak" tests/contract
+contract: setup ## the back-ends against real peers on loopback; most of their time they wait
+	pytest --numprocesses $$((2 * $$(nproc))) --durations 12 -m "not soak" tests/contract
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity

@@ -79,7 +79,9 @@ class NetmikoChannel:
 
     def close(self) -> None:
         # netmiko's own way out first asks for the mode, and would wait for a dead router.
-        self._connection.paramiko_cleanup()
+        # One that has left already gets no farewell, at which paramiko fails.
+        with suppress(EOFError, OSError):
+            self._connection.paramiko_cleanup()
         self._end_proxy()
 
     def _connect(self, login: Login) -> Any:
