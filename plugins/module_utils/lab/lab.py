@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ class Lab:
                 "provider": provider.name,
                 "fingerprint": node.fingerprint,
                 "image": provider.image.name,
-                "command": [*urgently(node.kind), *provider.command(node, directory)],
+                "command": [*urgently(node.kind, int(ip_address(node.management))), *provider.command(node, directory)],
                 "environment": {"TMPDIR": str(_fast_directory(directory))},
             }
         )

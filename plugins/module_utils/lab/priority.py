@@ -8,22 +8,26 @@ from __future__ import annotations
 import os
 import subprocess
 
-_REAL_TIME = ("chrt", "--rr", "1")
+_REAL_TIME = ("chrt", "--rr", "1", "taskset", "--cpu-list")
 _NICE = ("nice", "-n", "-10")
 
 
-def urgently(kind: str) -> list[str]:
-    """Give the words before the command that starts a node of this kind.
+def urgently(kind: str, number: int) -> list[str]:
+    """Give the words before the command that starts a node of this kind; nodes differ in their `number`.
 
     A router that waits for a processor looks to its BFD peers like a dead circuit, and its work is short: it goes
     before everything else. A host doesn't: its guests would keep the processors from all others for seconds.
+    Each router keeps to one processor: its kernel and its processes, which take turns all the time, would wake another
+    one at each turn, and with five routers the machine does little else.
     """
-    if kind == "router" and _may(_REAL_TIME):
-        return list(_REAL_TIME)
+    processors = sorted(os.sched_getaffinity(0))
+    real_time = [*_REAL_TIME, str(processors[number % len(processors)])]
+    if kind == "router" and _may(real_time):
+        return real_time
     return list(_NICE) if os.geteuid() == 0 else []
 
 
-def _may(prefix: tuple[str, ...]) -> bool:
+def _may(prefix: list[str]) -> bool:
     """Say whether a process can be started so; root may not everywhere, and a user may where it was allowed to."""
     try:
         return subprocess.run([*prefix, "true"], capture_output=True, check=False, timeout=10).returncode == 0

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.priority import urgently
 
-REAL_TIME = ["chrt", "--rr", "1"]
+REAL_TIME = ["chrt", "--rr", "1", "taskset", "--cpu-list"]
 NICE = ["nice", "-n", "-10"]
 
 
 @pytest.fixture(params=["allowed", "refused", "without chrt"])
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     def run(argv: list[str], **_options: Any) -> subprocess.CompletedProcess[bytes]:
-        assert argv == [*REAL_TIME, "true"]
+        assert argv[:5] + argv[6:] == [*REAL_TIME, "true"]
         if request.param == "without chrt":
             raise FileNotFoundError(argv[0])
         return subprocess.CompletedProcess(argv, request.param == "refused")
@@ -33,5 +33,7 @@ def test_a_router_comes_before_everything_where_that_is_allowed(
     machine: str, user: int, otherwise: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    assert urgently("router") == (REAL_TIME if machine == "allowed" else otherwise)
-    assert urgently("kvm_host") == otherwise
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {4, 2, 7})
+    routers = [urgently("router", number) for number in (100, 101, 102, 103)]
+    assert routers == [[*REAL_TIME, each] if machine == "allowed" else otherwise for each in ("4", "7", "2", "4")]
+    assert urgently("kvm_host", 100) == otherwise
