@@ -37,8 +37,8 @@ unit: setup ## the unit tests
 	pytest --numprocesses auto
 
 .PHONY: contract
-contract: setup ## the back-ends against real peers on loopback; most of their time they wait
-	pytest --numprocesses $$((2 * $$(nproc))) --durations 12 -m "not soak" tests/contract
+contract: setup ## the back-ends against real peers on loopback
+	pytest --numprocesses auto --durations 12 -m "not soak" tests/contract
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity
@@ -50,11 +50,13 @@ lab-test: site ## end-to-end tests in the lab
 
 .PHONY: molecule
 molecule: site scenarios ## the scenarios with their checks, against the lab, but for those that take minutes
+	python scripts/run_scenarios.py lossy_circuit route_override
 
+# For a lab that is configured already.
 .PHONY: scenarios
 scenarios: setup
 	ansible-playbook playbooks/storage.yml
-	python scripts/run_scenarios.py circuit_cut lossy_circuit route_override hiroshima_isolated
+	python scripts/run_scenarios.py circuit_cut hiroshima_isolated
 
 .PHONY: lab-up
 lab-up: setup ## start the lab; nothing happens when it is up
@@ -84,7 +86,7 @@ soak: site ## 200 random kill points, 20,000 partitions, the long tests, and two
 	python tests/contract/partition_schedules.py --rounds 20000
 	pytest --durations 12 -m soak tests/contract
 	pytest --durations 12 -m "lab and soak" tests/lab
-	python scripts/run_scenarios.py every_class chain_of_events overloaded_host site_dark
+	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark
 	ansible-playbook playbooks/storage.yml
 	python scripts/run_scenarios.py controller_killed nagoya_otemachi_loss
 	for drill in $(SCENARIO) hiroshima_isolated; do \

@@ -42,6 +42,7 @@ def test_from_nothing_and_again(small_lab: SmallLab) -> None:
     assert status.count("running") == 2
 
 
+@pytest.mark.soak
 def test_down_is_down(small_lab: SmallLab) -> None:
     assert changed(small_lab.play("lab_down")) == set()
     small_lab.play("lab_up")
