@@ -25,7 +25,7 @@ drill: site ## the lab up, then a drill (SCENARIO=circuit_cut), its verdict and 
 	ansible-playbook scenarios/$(SCENARIO)/drill.yml
 
 .PHONY: test
-test: setup ## everything below, from lint to molecule, with a lab made anew
+test: setup ## lint to sanity, then lab-test and two scenarios on a lab made anew
 	@scripts/test lint unit contract sanity lab-down lab-test scenarios
 
 .PHONY: lint

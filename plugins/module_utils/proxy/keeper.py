@@ -81,12 +81,8 @@ class Proxy:
             self.store.forget(self.store.load())
             return record
 
-    def undo(self, ids: Iterable[str], by: str, instant: float = 0.0) -> list[Record]:
-        """Undo the faults of `ids` that live. One that can't be undone stays, with its error, until its lease ends.
-
-        That is at the monotonic `instant`, now if that is over.
-        """
-        self.clock.wait_until(instant)
+    def undo(self, ids: Iterable[str], by: str) -> list[Record]:
+        """Undo the faults of `ids` that live. One that can't be undone stays, with its error, until its lease ends."""
         with self.store.lock():
             return self._undo(ids, by)
 

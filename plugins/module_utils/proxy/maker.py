@@ -86,6 +86,10 @@ class DeviceMaker(Proxy, Maker):
                         self._ask_again(record)
             return records
 
+    def undo(self, ids: Iterable[str], by: str, instant: float = 0.0) -> list[Record]:
+        self.clock.wait_until(instant)
+        return super().undo(ids, by)
+
     def _ask_again(self, record: Record) -> None:
         """A device that wasn't heard to the end may be heard again after a new login."""
         with suppress(OkiagariError):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .store import Store
     from .system import Clock
 
-# Reading back can wait for so many seconds.
+# From the instant of a change so many seconds are left to others who may share this processor, as a lab's nodes do, and
+# change something at the same instant; reading back can wait.
 _ROOM_S = 0.1
 
 
@@ -286,7 +287,7 @@ class Keeper(Maker):
         self.store.save(record)
 
     def _strike(self, records: Sequence[Record], instant: float = 0.0) -> None:
-        in_time = self._wait(instant)
+        self.clock.wait_until(instant)
         for record in records:
             try:
                 if ready := self._injections.pop(record.fault.id, None):
@@ -298,7 +299,7 @@ class Keeper(Maker):
             record.injected_at = self._time(record)
         # What was changed is read back, and noted, also when the runner is told to end meanwhile.
         try:
-            self._make_room(in_time)
+            self.clock.wait_until(instant + _ROOM_S)
         finally:
             self._read_back(records)
 
@@ -319,24 +320,13 @@ class Keeper(Maker):
         self._restore(records, by, instant)
         return records
 
-    def _wait(self, instant: float) -> bool:
-        """Wait until the monotonic `instant`, and say whether it was still to come."""
-        in_time = self.clock.monotonic() < instant
-        self.clock.wait_until(instant)
-        return in_time
-
-    def _make_room(self, in_time: bool) -> None:
-        """Let others change something at the same instant who may share this processor, as a lab's nodes do."""
-        if in_time:
-            self.clock.sleep(_ROOM_S)
-
     def _look_back(self, record: Record) -> list[Op]:
         record.measured = self.backend.measure(record.claim)
         return self.backend.render(self.backend.gather(record.before), record.before)
 
     def _restore(self, records: Sequence[Record], by: str, instant: float = 0.0) -> None:
         ended: dict[str, float] = {}
-        in_time = self._wait(instant)
+        self.clock.wait_until(instant)
         for record in records:
             # The kernel restores some things by itself at the same moment: what counts is the read-back below.
             with suppress(OkiagariError):
@@ -346,7 +336,7 @@ class Keeper(Maker):
                     self.backend.apply(self._look_back(record))
             ended[record.fault.id] = self._time(record)
         try:
-            self._make_room(in_time)
+            self.clock.wait_until(instant + _ROOM_S)
         finally:
             self._close_restored(records, by, ended)
 
