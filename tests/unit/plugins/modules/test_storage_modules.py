@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.okiagari.testbed.plugins.modules import (
-    storage_authority,
     storage_info,
     storage_member,
     storage_mount,
@@ -23,9 +22,6 @@ from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.storag
     PLACES,
 )
 from ansible_collections.okiagari.testbed.tests.unit.plugins.modules.run_module import run_module
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WISH: dict[str, Any] = {"name": "shared", "member": "hiroshima-kvm1", "members": MEMBERS, "bricks": BRICKS}
 
@@ -89,16 +85,6 @@ def test_a_brick_outside_its_disk(capsys: pytest.CaptureFixture[str]) -> None:
     options: dict[str, Any] = {"address": "10.1.1.11", "device": "/dev/x", "mount": "/srv/a", "path": "/srv/b"}
     assert "is not below /srv/a" in run_module(storage_member.main, capsys, **options)["msg"]
     assert "missing" in run_module(storage_member.main, capsys, address="10.1.1.11", device="/dev/x")["msg"]
-
-
-def test_an_authority(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    options: dict[str, Any] = {"directory": str(tmp_path / "a"), "names": ["x", "y"]}
-    assert run_module(storage_authority.main, capsys, check=True, **options)["changed"]
-    done = run_module(storage_authority.main, capsys, **options)
-    assert (done["changed"], done["names"]) == (True, ["x", "y"])
-    assert not run_module(storage_authority.main, capsys, **options)["changed"]
-    refused = run_module(storage_authority.main, capsys, directory=str(tmp_path), names=["/"])
-    assert "/ is not a host's name" in refused["msg"]
 
 
 def test_a_mount_on_no_folder(capsys: pytest.CaptureFixture[str]) -> None:

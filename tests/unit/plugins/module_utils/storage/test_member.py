@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.reconcile import Outcome, reconcile
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
 from ansible_collections.okiagari.testbed.plugins.module_utils.storage import mount as mounts
-from ansible_collections.okiagari.testbed.plugins.module_utils.storage.authority import Authority
 from ansible_collections.okiagari.testbed.plugins.module_utils.storage.member import (
     BrickDesire,
     Identity,
@@ -29,7 +27,6 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.storage.mount imp
     unit_name,
     write_all,
 )
-from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -276,46 +273,3 @@ def test_files_are_written_only_where_they_differ(tmp_path: Path) -> None:
     assert list(differing(files)) == [tmp_path / "a"]
     assert write_all(files)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
-
-
-def test_an_authority_issues_what_openssl_believes(tmp_path: Path) -> None:
-    directory = tmp_path / "authority"
-    authority = Authority(SubprocessRunner(), directory, ["a-kvm1", "b-kvm1"])
-    assert bring(authority, check=True).changed
-    assert not directory.exists()
-    assert bring(authority).changed
-    assert not bring(authority).changed
-    assert directory.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in directory.glob("*.key")} == {0o600}
-    assert sorted(path.name for path in directory.iterdir()) == [
-        "a-kvm1.key", "a-kvm1.pem", "b-kvm1.key", "b-kvm1.pem", "ca.key", "ca.pem"
-    ]  # fmt: skip
-    kept, said = (
-        (directory / "a-kvm1.pem").read_bytes(),
-        _openssl("x509", "-noout", "-subject", directory / "b-kvm1.pem"),
-    )
-    assert said.strip().endswith("b-kvm1")
-    (directory / "b-kvm1.key").unlink()
-    assert bring(authority).changed
-    assert (directory / "a-kvm1.pem").read_bytes() == kept
-    key = _openssl("pkey", "-pubout", directory / "b-kvm1.key")
-    assert key == _openssl("x509", "-noout", "-pubkey", directory / "b-kvm1.pem")
-
-
-def test_an_authority_does_not_believe_strangers(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    for directory in (one, other):
-        bring(Authority(SubprocessRunner(), directory, ["a"]))
-    (one / "a.pem").write_bytes((other / "a.pem").read_bytes())
-    assert bring(Authority(SubprocessRunner(), one, ["a"])).changed
-
-
-def test_names_that_are_no_file_names(tmp_path: Path) -> None:
-    with pytest.raises(BadInput) as refused:
-        Authority(SubprocessRunner(), tmp_path, ["../x", "a", ""])
-    assert len(refused.value.problems) == 2
-
-
-def _openssl(what: str, *arguments: Any) -> str:
-    *options, file = map(str, arguments)
-    return subprocess.check_output(["openssl", what, *options, "-in", file], text=True, timeout=10)
