@@ -1,0 +1,354 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The resident agent of one host: what it is made of, and who is told what."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..election import Profile, Vote, decide
+from ..errors import BadValue, OkiagariError, shown
+from ..logpool import Query
+from ..values import choice, mapping, number, text
+from .client import NAME
+from .credentials import check
+from .driver import OP as OP_ELECTION
+from .driver import Driver
+from .envelope import Envelopes
+from .events import OP as OP_EVENTS
+from .events import OP_IMPORTANT, Events
+from .local import serve
+from .overlay import NoAnswer, Overlay
+from .rules_file import RulesFile
+from .store import Store
+from .watching import OP as OP_WATCH
+from .watching import Watching
+from .wire import rules_from_dict, rules_to_dict, vote_from_dict, vote_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from .config import Config, Service
+    from .envelope import Opened
+
+OP_RULES = "rules"
+POOL_BYTES = 64 * 1024 * 1024
+_FULL_BYTES = 8 * 1024 * 1024
+_ANSWER_S = 5.0
+_LONGEST_WAIT_S = 86_400
+
+
+class Agent:
+    """Everything of one agent. Make it and `run` it in an event loop; it ends when `stop` is called."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        certificates = {name: peer.certificate for name, peer in config.peers.items()}
+        envelopes = Envelopes(config.name, config.tls.key, certificates, time.time)
+        self.overlay = Overlay(config, envelopes)
+        self.events = Events(config.name, config.state, self.overlay, time.time, most_bytes=POOL_BYTES)
+        answer_s = min((service.timing.answer_s for service in config.services.values()), default=1.0)
+        self.store = Store(config.testbed, config.store, config.tls, answer_s)
+        self.rules = {name: RulesFile(config.state, name) for name in config.services}
+        self.drivers: dict[str, Driver] = {}
+        self.watching: dict[str, Watching] = {}
+        for name, service in config.services.items():
+            tell = self._teller(name)
+            self.drivers[name] = Driver(
+                config, service, self.overlay, self.store, self.rules[name].read(), self.profile, tell
+            )
+            self.watching[name] = Watching(config, service, self.overlay, self.drivers[name], tell)
+        self._ended = asyncio.Event()
+        self._refused: set[str] = set()
+        self._heard: dict[str, Callable[[Opened], object]] = {
+            OP_EVENTS: lambda opened: self.events.heard(opened.body),
+            OP_ELECTION: lambda opened: self._driver(opened.body).heard(_without_service(opened.body), opened.sender),
+            OP_WATCH: lambda opened: self._watching(opened.body).heard(opened.body, opened.sender),
+            OP_RULES: lambda opened: self._take_rules(self._driver(opened.body), opened.body.get("rules")),
+        }
+        self._asked: dict[str, Callable[[Opened], Awaitable[Mapping[str, Any]]]] = {
+            "ping": self._ping,
+            "vote": self._vote,
+            "hand_over": self._hand_over,
+            OP_IMPORTANT: self._important,
+        }
+        self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncIterator[dict[str, Any]]]] = {
+            "status": self._status,
+            "ping": self._ping_peers,
+            "query": self._query,
+            "follow": self._follow,
+            "wait": self._wait,
+            "tell": self._tell,
+            "election": self._election,
+            "hand_over": self._ask_hand_over,
+            "rules": self._rule,
+        }
+
+    async def run(self) -> None:
+        """Be an agent until `stop`."""
+        word = check(self.config)
+        self.config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.events.open()
+        if word:
+            self.events.tell("agent", {"event": "certificate_expires", "text": word}, important=True)
+        await self.overlay.open(self._hear, self._answer, self._peer_changed, self._refuse)
+        server = await serve(self.config.run / NAME, self._operate)
+        self.events.tell("agent", {"event": "agent_started", "pid": os.getpid()})
+        work = [self.events.run(), self._catch_up()]
+        work += [driver.run() for driver in self.drivers.values()]
+        work += [watching.run() for watching in self.watching.values()]
+        tasks = [asyncio.create_task(each) for each in work]
+        for task in tasks:
+            task.add_done_callback(self._task_done)
+        try:
+            await self._ended.wait()
+        finally:
+            server.close()
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            for driver in self.drivers.values():
+                await driver.stop()
+            await self.overlay.close()
+            await self.store.close()
+            self.events.close()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def stop(self) -> None:
+        """End. Services that run go on until their deadline, for an agent that is started before it."""
+        self._ended.set()
+
+    def profile(self, service: Service) -> Profile:
+        """Give this host as a candidate."""
+        watching = self.watching.get(service.name)
+        return Profile(
+            host=self.config.name,
+            domain=self.config.me.domain,
+            network=len(self.overlay.alive & set(self.config.others)) / max(len(self.config.others), 1),
+            priority=service.priorities.get(self.config.name, 0),
+            hindrance=self._hindrance() or (watching.hindrance if watching else ""),
+        )
+
+    def _hindrance(self) -> str:
+        try:
+            left = shutil.disk_usage(self.config.state).free
+        except OSError as error:
+            return f"its disk can't be used: {error.strerror}"
+        return "its disk is full" if left < _FULL_BYTES else ""
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception():
+            self.stop()
+
+    def _teller(self, service: str) -> Callable[[str, Mapping[str, Any]], object]:
+        return lambda event, values: self.events.tell(
+            f"service/{service}", {"event": event, **values}, trace=service, important=True
+        )
+
+    # from other agents
+
+    def _hear(self, opened: Opened) -> None:
+        try:
+            self._heard[choice(self._heard, "message")(opened.op)](opened)
+        except BadValue as error:
+            self._refuse(f"{opened.sender}: {error}")
+
+    async def _answer(self, opened: Opened) -> Mapping[str, Any]:
+        return await self._asked[choice(self._asked, "question")(opened.op)](opened)
+
+    def _refuse(self, why: str) -> None:
+        if why not in self._refused:
+            self._refused.add(why)
+            self.events.tell("agent", {"event": "message_refused", "text": why}, important=True)
+
+    def _peer_changed(self, peer: str, alive: bool) -> None:
+        if peer != self.config.name:
+            self.events.tell("agent", {"event": "peer_reachable" if alive else "peer_unreachable", "peer": peer})
+
+    async def _catch_up(self) -> None:
+        while not self.overlay.alive - {self.config.name}:
+            await asyncio.sleep(1.0)
+        for peer in sorted(self.overlay.alive - {self.config.name}):
+            await self.events.catch_up(peer)
+
+    def _driver(self, said: Mapping[str, Any]) -> Driver:
+        return self.drivers[choice(self.drivers, "service")(said.get("service"))]
+
+    def _watching(self, said: Mapping[str, Any]) -> Watching:
+        return self.watching[choice(self.watching, "service")(said.get("service"))]
+
+    async def _ping(self, _opened: Opened) -> Mapping[str, Any]:
+        return {}
+
+    async def _vote(self, opened: Opened) -> Mapping[str, Any]:
+        return {"vote": vote_to_dict(self._own_vote(self._driver(opened.body)))}
+
+    async def _important(self, opened: Opened) -> Mapping[str, Any]:
+        after = opened.body.get("after")
+        return self.events.important(after if isinstance(after, int) else 0)
+
+    async def _hand_over(self, opened: Opened) -> Mapping[str, Any]:
+        return self._begin_hand_over(self._driver(opened.body), text(opened.body.get("to")))
+
+    # from this host
+
+    async def _operate(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        async for said in self._operations[choice(self._operations, "operation")(request.get("op"))](request):
+            yield said
+
+    async def _status(self, _request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        counts = self.events.pool.counts
+        yield {
+            "testbed": self.config.testbed,
+            "name": self.config.name,
+            "reachable": sorted(self.overlay.alive - {self.config.name}),
+            "unreachable": sorted(set(self.config.others) - self.overlay.alive),
+            "refused_messages": self.overlay.refused,
+            "events": {"held": len(self.events.pool), "bytes": self.events.pool.size, "dropped": counts.dropped},
+            "services": {name: self._service_status(name) for name in self.drivers},
+        }
+
+    def _service_status(self, name: str) -> dict[str, Any]:
+        driver, watching = self.drivers[name], self.watching[name]
+        participant, view = driver.participant, driver.view
+        holder = participant.holder if participant else None
+        return {
+            "holder": view.holder if view else None,
+            "term": view.term if view else 0,
+            "token": view.token if view else 0,
+            "here": holder.state.value if holder else "not held",
+            "suspicion": round(watching.level, 3),
+            "rules": rules_to_dict(driver.rules),
+            "election_messages": participant.elector.messages if participant else 0,
+        }
+
+    async def _ping_peers(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Run a task that does nothing at each peer."""
+        loop = asyncio.get_running_loop()
+        peers = [choice(self.config.peers, "agent")(peer) for peer in request.get("peers", self.config.others)]
+        begun = loop.time()
+        said = await self.overlay.ask_all(peers, "ping", {})
+        took_ms = round(1000 * (loop.time() - begun), 3)
+        for peer in peers:
+            answer = said[peer]
+            yield {"peer": peer, "error" if isinstance(answer, OkiagariError) else "answer": str(answer)}
+        yield {"took_ms": took_ms}
+
+    async def _query(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        query = Query(text(request.get("text")))
+        for rows in self.events.pool.steps(query):
+            for row in rows:
+                yield {"row": row}
+            await asyncio.sleep(0)
+        yield {"complete_from": self.events.pool.complete_from}
+
+    async def _follow(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Give rows as they come, until whoever asked is gone."""
+        rows: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        number = self.events.follow(text(request.get("text")), rows.put_nowait)
+        yield {"following": True}
+        try:
+            while True:
+                yield {"row": await rows.get()}
+        finally:
+            self.events.following.remove(number)
+
+    async def _wait(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Give the first row there is, or that comes within so many `seconds`; nothing if there is none."""
+        row = await self.events.wait(text(request.get("text")), number(0, _LONGEST_WAIT_S)(request.get("seconds")))
+        if row is not None:
+            yield {"row": row}
+
+    async def _tell(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        trace = request.get("trace", "")
+        event = self.events.tell(
+            text(request.get("source")),
+            mapping(request.get("values", {})),
+            trace=trace if isinstance(trace, str) else shown(trace),
+            important=request.get("important") is True,
+        )
+        yield {"id": event.id}
+
+    async def _election(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Hold a dry run: what an election would come to now. Nobody votes."""
+        driver = self._driver(request)
+        others = [name for name in driver.service.candidates if name != self.config.name]
+        said = await self.overlay.ask_all(others, "vote", {"service": driver.service.name})
+        votes = [self._own_vote(driver)]
+        silent = {}
+        for name, answer in said.items():
+            if isinstance(answer, OkiagariError):
+                silent[name] = str(answer)
+            else:
+                votes.append(vote_from_dict(answer.get("vote"), name))
+        term = (driver.view.term if driver.view else 0) + 1
+        decision = decide(driver.service.charter, term, votes, driver.rules, len(driver.service.candidates))
+        yield {
+            "holder": driver.view.holder if driver.view else None, "decision": decision.to_dict(), "silent": silent
+        }  # fmt: skip
+
+    async def _ask_hand_over(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        driver, to = self._driver(request), text(request.get("to"))
+        holder = (await self.store.read(driver.service.name)).holder
+        if holder is None:
+            raise OkiagariError(f"nobody holds {driver.service.name} now; an election will give it to somebody")
+        if holder == to:
+            yield {"holder": holder, "handed_over": False}
+            return
+        if holder == self.config.name:
+            yield {"holder": holder, **self._begin_hand_over(driver, to)}
+            return
+        body = {"service": driver.service.name, "to": to}
+        yield {"holder": holder, **await self.overlay.ask(holder, "hand_over", body, _ANSWER_S)}
+
+    async def _rule(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Forbid, prefer or allow hosts; whatever isn't named stays as it is."""
+        driver = self._driver(request)
+        before = driver.rules
+        known = choice(driver.service.candidates, "candidate")
+        changes: dict[str, Any] = {}
+        for key in ("forbidden", "preferred", "allowed"):
+            if key in request:
+                names = request[key]
+                changes[key] = None if names is None and key == "allowed" else frozenset(known(name) for name in names)
+        rules = replace(before, **changes)
+        if rules != before and request.get("dry_run") is not True:
+            rules = replace(rules, revision=before.revision + 1)
+            self._take_rules(driver, rules_to_dict(rules))
+            self.overlay.publish(OP_RULES, {"service": driver.service.name, "rules": rules_to_dict(rules)})
+        yield {"before": rules_to_dict(before), "after": rules_to_dict(rules)}
+
+    def _begin_hand_over(self, driver: Driver, to: str) -> dict[str, Any]:
+        participant = driver.participant
+        if participant is None or participant.holder is None:
+            raise OkiagariError(f"{self.config.name} doesn't hold {driver.service.name}")
+        if to in driver.rules.forbidden:
+            raise BadValue(f"{to} is forbidden; allow it first")
+        choice(driver.service.candidates, "candidate")(to)
+        if to not in self.overlay.alive:
+            raise NoAnswer(f"{to} can't be reached")
+        driver.participate(lambda participant, _now: participant.hand_over(to))
+        return {"handed_over": True}
+
+    def _take_rules(self, driver: Driver, said: object) -> None:
+        rules = rules_from_dict(said).merged(driver.rules)
+        if rules != driver.rules:
+            driver.rule(rules)
+            with suppress(OSError):
+                self.rules[driver.service.name].write(rules)
+
+    def _own_vote(self, driver: Driver) -> Vote:
+        return Vote(self.profile(driver.service), driver.rules)
+
+
+def _without_service(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key != "service"}

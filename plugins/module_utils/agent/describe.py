@@ -1,0 +1,142 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a testbed and what people say of its services to the files that an agent reads; no I/O."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput, BadValue, Problem
+from ..topology.graph import Graph
+from ..values import Shape, choice, mismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_NEAREST = 2
+_FEWEST_LINKED = 3
+_SERVICE: dict[str, Shape] = {
+    "command": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
+    "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
+    "watch?": {"*": (int, float)},
+}  # fmt: skip
+
+
+def links(testbed: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, list[str]]:
+    """Say which agents keep a connection: all of them in a ring, and each with the two nearest of other sites.
+
+    The ring goes from each host to the nearest one that it has not passed. So no single host's loss parts the others,
+    and what is near is reached in one hop. Near is by the delay of the circuits on the way.
+    """
+    graph, sites = Graph.from_testbed(testbed), {host: testbed["nodes"][host]["site"] for host in hosts}
+    joined: dict[str, set[str]] = {host: set() for host in hosts}
+
+    def far(a: str, b: str) -> tuple[float, str]:
+        return _delay(graph, a, b), b
+
+    ring, left = list(hosts[:1]), set(hosts[1:])
+    while left:
+        ring.append(min(left, key=lambda host: far(ring[-1], host)))
+        left.discard(ring[-1])
+    pairs = list(itertools.pairwise(ring)) + ([(ring[-1], ring[0])] if len(ring) >= _FEWEST_LINKED else [])
+    for host in hosts:
+        others = sorted((each for each in hosts if sites[each] != sites[host]), key=lambda each: far(host, each))
+        pairs += [(host, each) for each in others[:_NEAREST]]
+    for a, b in pairs:
+        joined[a].add(b)
+        joined[b].add(a)
+    return {host: sorted(others) for host, others in joined.items()}
+
+
+def agent(
+    testbed: Mapping[str, Any], name: str, hosts: Sequence[str], *, addresses: Mapping[str, str], port: int,
+    certificates: Mapping[str, str], store: Sequence[str], folder: str, cgroup: bool = True,
+) -> str:  # fmt: skip
+    """Give `agent.json` of the host `name`; `folder` is where its certificate, key and authority's certificate are.
+
+    A connection is opened by the one of its two ends that comes later in `hosts`.
+    """
+    joined = links(testbed, hosts)
+    earlier = set(hosts[: list(hosts).index(name)])
+    described = {
+        "testbed": testbed["name"],
+        "name": name,
+        "listen": [f"tls/{addresses[name]}:{port}"],
+        "connect": [f"tls/{addresses[peer]}:{port}" for peer in joined[name] if peer in earlier],
+        "state": "/var/lib/okiagari/agent",
+        "run": "/run/okiagari-agent",
+        "tls": {
+            "authority": f"{folder}/ca.pem", "certificate": f"{folder}/certificate.pem", "key": f"{folder}/key.pem",
+        },
+        "peers": {
+            host: {
+                "domain": testbed["nodes"][host]["site"], "address": addresses[host], "links": joined[host],
+                "certificate": certificates.get(host, ""),
+            }
+            for host in hosts
+        },
+        "store": list(store),
+        "cgroup": cgroup,
+    }  # fmt: skip
+    return json.dumps(described, indent=1, sort_keys=True) + "\n"
+
+
+def services(
+    testbed: Mapping[str, Any], hosts: Sequence[str], voters: Sequence[str], asked: Mapping[str, Any]
+) -> dict[str, str]:
+    """Give each service's file by its name; raise `BadInput` with all that is wrong with what was `asked`.
+
+    Where a service names no candidates, each of the hosts is one; where it names no voters, `voters` are.
+    """
+    problems = [
+        Problem("", None, f"services.{name}{'.' if key else ''}{key}", error.message, error.suggestion)
+        for name, service in asked.items()
+        for key, error in _problems(service, hosts)
+    ]
+    if problems:
+        raise BadInput(problems)
+    return {
+        name: json.dumps(
+            {
+                **service,
+                "request": [str(word) for word in service.get("request", [])],
+                "candidates": service.get("candidates", list(hosts)),
+                "voters": {voter: testbed["nodes"][voter]["site"] for voter in service.get("voters", voters)},
+            },
+            indent=1,
+            sort_keys=True,
+        )
+        + "\n"
+        for name, service in asked.items()
+    }
+
+
+def _problems(service: object, hosts: Sequence[str]) -> Iterator[tuple[str, BadValue]]:
+    wrong = mismatch(service, _SERVICE)
+    if wrong or not isinstance(service, dict):
+        yield "", BadValue(wrong or "is not a mapping")
+        return
+    known = choice([key.removesuffix("?") for key in _SERVICE], "setting")
+    host = choice(hosts, "agent")
+    for key in service:
+        try:
+            known(key)
+            for each in service[key] if key in ("voters", "candidates", "priorities") else ():
+                host(each)
+        except BadValue as error:
+            yield key, error
+
+
+def _delay(graph: Graph, a: str, b: str) -> float:
+    path = graph.shortest_path(a, b) if a != b else [a]
+    if path is None:
+        return float("inf")
+    hops = itertools.pairwise(path)
+    return sum(min(graph.delays.get(name, 0.0) for name in _between(graph, one, other)) for one, other in hops)
+
+
+def _between(graph: Graph, a: str, b: str) -> list[str]:
+    return [name for name, ends in graph.edges.items() if {a, b} <= ends]

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Messages between agents, signed by who sent them: the neighbour who relays one vouches for nothing.
+
+The overlay's connections are mutually authenticated, but each vouches for the neighbour alone. So every message
+carries who sent it, to whom, when and its number, and a signature over all of it by the key of the sender's
+certificate (ECDSA over P-256).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadValue, OkiagariError, shown
+from ..values import Shape, from_json, mismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+FRESH_S = 30.0
+"""How far a message's time may be from the receiver's clock."""
+_REMEMBERED = 100_000
+_SHAPE: Shape = {"from": str, "to": str, "at": (int, float), "id": str, "op": str, "body": dict}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A message whose sender is known to have meant it for us."""
+
+    sender: str
+    op: str
+    body: Mapping[str, Any]
+    id: str
+
+
+class Envelopes:
+    """Seals and opens the messages of the agent `name`.
+
+    `key` is its private key and `certificates` are those of all agents by name, in PEM: whose isn't there is a
+    stranger. `clock` gives seconds since the epoch.
+    """
+
+    def __init__(self, name: str, key: Path, certificates: Mapping[str, str], clock: Callable[[], float]) -> None:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        self._name, self._clock = name, clock
+        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        if not isinstance(private, ec.EllipticCurvePrivateKey):
+            raise OkiagariError(f"{key} is not a key of an elliptic curve, as the testbed's authority makes them")
+        self._algorithm = ec.ECDSA(hashes.SHA256())
+        self._private = private
+        self._public: dict[str, ec.EllipticCurvePublicKey] = {}
+        for peer, certificate in certificates.items():
+            public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+            if isinstance(public, ec.EllipticCurvePublicKey):
+                self._public[peer] = public
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def seal(self, to: str, op: str, body: Mapping[str, Any], reply_to: str = "") -> tuple[bytes, bytes]:
+        """Give a message and its signature. `reply_to` is the id of the question that it answers."""
+        message = {
+            "from": self._name, "to": to, "at": self._clock(), "id": reply_to or secrets.token_hex(8), "op": op,
+            "body": body,
+        }  # fmt: skip
+        said = json.dumps(message, separators=(",", ":")).encode()
+        return said, self._private.sign(said, self._algorithm)
+
+    def open(self, said: bytes, signature: bytes, *, fresh: bool = True) -> Opened:
+        """Give what a message says; raise `BadValue` with the reason if it isn't one for us.
+
+        With `fresh` it must be new: not older than `FRESH_S` by the sender's clock, and not seen before.
+        """
+        from cryptography.exceptions import InvalidSignature
+
+        message = from_json(said.decode("utf-8", "replace"))
+        if wrong := mismatch(message, _SHAPE, "a message"):
+            raise BadValue(wrong)
+        sender = message["from"]
+        public = self._public.get(sender)
+        if public is None:
+            raise BadValue(f"{shown(sender)} is no agent of this testbed")
+        try:
+            public.verify(signature, said, self._algorithm)
+        except InvalidSignature:
+            raise BadValue(f"the signature is not {sender}'s; if its certificate is new, run the role here") from None
+        if message["to"] not in (self._name, "*"):
+            raise BadValue(f"it is meant for {shown(message['to'])}")
+        if fresh:
+            self._look_at_age(sender, message["id"], message["at"])
+        return Opened(sender, message["op"], message["body"], message["id"])
+
+    def _look_at_age(self, sender: str, number: str, at: float) -> None:
+        age = self._clock() - at
+        if abs(age) > FRESH_S:
+            raise BadValue(
+                f"it is {age:.0f} s old by the clocks of {sender} and this host; set them alike if it is new"
+            )
+        if (sender, number) in self._seen:
+            raise BadValue(f"{sender} has sent it before")
+        self._seen[(sender, number)] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent's part in the log pool: what it tells, what it holds, who asks (P2.7).
+
+Every agent holds the events of all: what happens is published to everybody who can be reached, and kept in memory.
+Important events are also on the disk of every host, so that they outlive the loss of any of them; an agent that starts
+takes from a peer the important ones that it missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sqlite3
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadValue, OkiagariError
+from ..logpool import Emitter, Event, Following, Pool, Query, Subscriptions, Waiting, from_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from .overlay import Overlay
+
+OP = "events"
+OP_IMPORTANT = "events.important"
+_GATHER_S = 0.02
+_BATCH = 200
+_KEPT = 100_000
+
+
+class Events:
+    """The log pool at the agent `name`. `clock` gives seconds since the epoch."""
+
+    def __init__(
+        self, name: str, state: Path, overlay: Overlay, clock: Callable[[], float] = time.time, *, most_bytes: int
+    ) -> None:
+        self.pool = Pool(clock, most_bytes=most_bytes)
+        self.following = Subscriptions()
+        self.lost: str = ""
+        self._emitter = Emitter(name, secrets.token_hex(4), clock)
+        self._overlay, self._clock = overlay, clock
+        self._path = state / "important.sqlite"
+        self._to_send: list[Event] = []
+        self._to_keep: list[Event] = []
+        self._wanted = asyncio.Event()
+        self._database: sqlite3.Connection | None = None
+
+    def tell(self, source: str, values: Mapping[str, Any], *, trace: str = "", important: bool = False) -> Event:
+        """Take an event that happened here, and let everybody know."""
+        event = self._emitter.event(source, values, trace=trace, important=important)
+        self._take([event])
+        self._to_send.append(event)
+        self._wanted.set()
+        return event
+
+    def heard(self, body: Mapping[str, Any]) -> None:
+        """Take what another agent has published; raise `BadValue` for what aren't events."""
+        self._take([from_wire(str(line)) for line in body.get("lines", [])])
+
+    def important(self, after: int) -> dict[str, Any]:
+        """Give important events that came here after the position `after`, and the position up to which they go."""
+        found = self.pool.important(after, _BATCH)
+        return {
+            "lines": [event.wire().decode() for _position, event in found],
+            "position": found[-1][0] if found else after,
+        }  # fmt: skip
+
+    def follow(self, text: str, deliver: Callable[[dict[str, Any]], object]) -> int:
+        """Call `deliver` with each row that the query has from now on; give the number that `unfollow` takes."""
+        following = Following(Query(text))
+        for row in following.recall(self.pool, self._clock()) if following.query.looks_back_s else ():
+            deliver(row)
+        return self.following.add(following, deliver)
+
+    async def wait(self, text: str, seconds: float) -> dict[str, Any] | None:
+        """Give the query's first row, from what is held or comes within so many seconds; None if there is none."""
+        found: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+        def deliver(row: dict[str, Any]) -> None:
+            if not found.done():
+                found.set_result(row)
+
+        waiting = Waiting(Query(text), self._clock() + seconds)
+        if row := waiting.begin(self.pool, self._clock()):
+            return row
+        number = self.following.add(Following(Query(text)), deliver)
+        try:
+            async with asyncio.timeout(seconds):
+                return await found
+        except TimeoutError:
+            return None
+        finally:
+            self.following.remove(number)
+
+    def open(self) -> None:
+        """Open the file of important events and read it; a damaged one is put aside, and that is told."""
+        try:
+            self._take(self._opened(), kept=True)
+        except sqlite3.DatabaseError as error:
+            aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock())}")
+            self._path.replace(aside)
+            for suffix in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            self._opened()
+            text = f"the important events on this disk are lost: {error}; peers have them, the file is now {aside}"
+            self.tell("agent", {"event": "events_lost", "text": text}, important=True)
+
+    async def run(self) -> None:
+        """Send and keep what is new, for ever."""
+        while True:
+            await self._wanted.wait()
+            await asyncio.sleep(_GATHER_S)
+            self._wanted.clear()
+            sending, self._to_send = self._to_send, []
+            for start in range(0, len(sending), _BATCH):
+                lines = [event.wire().decode() for event in sending[start : start + _BATCH]]
+                self._overlay.publish(OP, {"lines": lines})
+            keeping, self._to_keep = self._to_keep, []
+            if keeping:
+                await asyncio.to_thread(self._keep, keeping)
+
+    async def catch_up(self, peer: str) -> None:
+        """Take the important events that a peer has and this agent may not have."""
+        after = 0
+        with suppress(OkiagariError):
+            while True:
+                said = await self._overlay.ask(peer, OP_IMPORTANT, {"after": after})
+                self.heard(said)
+                if not said["lines"] or said["position"] <= after:
+                    return
+                after = said["position"]
+
+    def close(self) -> None:
+        if self._database:
+            self._keep(self._to_keep)
+            self._database.close()
+
+    def _take(self, events: Iterable[Event], *, kept: bool = False) -> None:
+        now = self._clock()
+        for event in events:
+            if not self.pool.add(event):
+                continue
+            self.following.offer(event, now)
+            if event.important and not kept:
+                self._to_keep.append(event)
+                self._wanted.set()
+
+    def _opened(self) -> list[Event]:
+        self._database = sqlite3.connect(self._path, check_same_thread=False)
+        self._path.chmod(0o600)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.execute("CREATE TABLE IF NOT EXISTS event (time REAL, id TEXT PRIMARY KEY, line TEXT)")
+        found = []
+        with closing(self._database.execute("SELECT line FROM event ORDER BY time")) as rows:
+            for (line,) in rows:
+                with suppress(BadValue):
+                    found.append(from_wire(line))
+        return found
+
+    def _keep(self, events: Iterable[Event]) -> None:
+        if self._database is None:
+            return
+        with self._database:
+            self._database.executemany(
+                "INSERT OR IGNORE INTO event VALUES (?, ?, ?)",
+                [(event.time, event.id, event.wire().decode()) for event in events],
+            )
+            self._database.execute(
+                "DELETE FROM event WHERE time < (SELECT time FROM event ORDER BY time DESC LIMIT 1 OFFSET ?)", (_KEPT,)
+            )

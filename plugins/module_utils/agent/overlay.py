@@ -1,0 +1,272 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The overlay: agents that need not reach each other relay through each other (P1.5), by zenoh.
+
+Every agent is a zenoh router with mutual TLS, which keeps connections to the neighbours that its links name, and
+whatever is sent takes the shortest way that there is. zenoh's threads call back into this file only, which hands over
+to the agent's event loop; nothing else of the agent knows of threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadValue, OkiagariError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from .config import Config
+    from .envelope import Envelopes, Opened
+
+LEASE_MS = 2000
+"""After so long without a sign of life a connection is over, and another way is taken."""
+_BLOCKED_US = 1_500_000
+_RETRY = {"period_init_ms": 500, "period_max_ms": 1000, "period_increase_factor": 1.5}
+_MESSAGES = (
+    "put", "delete", "declare_subscriber", "query", "reply", "declare_queryable", "liveliness_token",
+    "liveliness_query", "declare_liveliness_subscriber",
+)  # fmt: skip
+
+
+class NoAnswer(OkiagariError):  # noqa: N818 - it says what there is
+    """A peer did not answer in time, or could not be reached."""
+
+
+def zenoh_settings(config: Config) -> dict[str, Any]:
+    """Give zenoh's settings of an agent. `wait_before_close` keeps a cut link from holding up all others for 5 s."""
+    tls = config.tls
+    subjects = [{"id": "agents", "cert_common_names": sorted(config.peers)}]
+    rules = [
+        {
+            "id": "all", "permission": "allow", "flows": ["ingress", "egress"], "messages": _MESSAGES,
+            "key_exprs": [f"okiagari/{config.testbed}/**"],
+        }
+    ]  # fmt: skip
+    policies = [{"id": "agents", "rules": ["all"], "subjects": ["agents"]}]
+    return {
+        "mode": "router",
+        "listen/endpoints": list(config.listen),
+        "connect/endpoints": list(config.connect),
+        "connect/retry": _RETRY,
+        "scouting/multicast/enabled": False,
+        "transport/shared_memory/enabled": False,
+        "transport/link/protocols": ["tls"],
+        "transport/link/tx/lease": LEASE_MS,
+        "transport/link/tx/queue/congestion_control/block/wait_before_close": _BLOCKED_US,
+        "transport/link/tls": {
+            "root_ca_certificate": str(tls.authority),
+            "listen_private_key": str(tls.key), "listen_certificate": str(tls.certificate),
+            "connect_private_key": str(tls.key), "connect_certificate": str(tls.certificate),
+            "enable_mtls": True, "verify_name_on_connect": True, "close_link_on_expiration": True,
+        },
+        "access_control": {
+            "enabled": True, "default_permission": "deny", "rules": rules, "subjects": subjects, "policies": policies,
+        },
+    }  # fmt: skip
+
+
+class Overlay:
+    """The connection of one agent to all others. Use it within its event loop; `open` first, `close` last.
+
+    `alive` are the agents that can be reached at present, by whatever way, this one among them.
+    """
+
+    def __init__(self, config: Config, envelopes: Envelopes) -> None:
+        self.alive: set[str] = set()
+        self.refused = 0
+        """How many messages were not believed."""
+        self._config, self._envelopes = config, envelopes
+        self._loop = asyncio.get_running_loop()
+        self._root = f"okiagari/{config.testbed}"
+        self._kept: list[Any] = []
+        self._session: Any = None
+        self._answering: set[asyncio.Task[None]] = set()
+        self._refusal: Callable[[str], object] = lambda _why: None
+        self._changed: Callable[[str, bool], object] = lambda _peer, _alive: None
+
+    async def open(
+        self,
+        heard: Callable[[Opened], object],
+        asked: Callable[[Opened], Awaitable[Mapping[str, Any]]],
+        changed: Callable[[str, bool], object],
+        refusal: Callable[[str], object],
+    ) -> None:
+        """Connect. Then `heard` gets every message for this agent, and `asked` every question, whose answer it gives.
+
+        `changed` is told who comes and goes, `refusal` the reason why a message was not believed.
+        """
+        import zenoh
+
+        settings = zenoh.Config()
+        for key, value in zenoh_settings(self._config).items():
+            settings.insert_json5(key, json.dumps(value))
+        self._changed, self._refusal = changed, refusal
+        try:
+            self._session = await self._loop.run_in_executor(None, zenoh.open, settings)
+        except zenoh.ZError as error:
+            raise OkiagariError(f"the overlay can't be opened: {error}") from error
+        name, session = self._config.name, self._session
+        gone = zenoh.SampleKind.DELETE
+        self._kept = [
+            session.declare_subscriber(f"{self._root}/to/{name}", lambda said: self._take(said, heard, fresh=False)),
+            session.declare_subscriber(f"{self._root}/all/*", lambda said: self._take(said, heard, fresh=True)),
+            session.declare_queryable(f"{self._root}/ask/{name}", lambda query: self._answer(query, asked)),
+            session.liveliness().declare_token(f"{self._root}/alive/{name}"),
+            session.liveliness().declare_subscriber(
+                f"{self._root}/alive/*",
+                lambda sample: self._call(self._note, str(sample.key_expr).rpartition("/")[2], sample.kind != gone),
+                history=True,
+            ),
+        ]  # fmt: skip
+
+    async def close(self) -> None:
+        """Leave. Without it zenoh's threads would keep the process from ending."""
+        for task in self._answering:
+            task.cancel()
+        if self._session is not None:
+            with suppress(Exception):
+                await self._loop.run_in_executor(None, self._session.close)
+
+    def send(self, to: str, op: str, body: Mapping[str, Any]) -> None:
+        """Send a message to one agent. It may be lost."""
+        self._put(f"{self._root}/to/{to}", *self._envelopes.seal(to, op, body))
+
+    def publish(self, op: str, body: Mapping[str, Any]) -> None:
+        """Tell all agents that can be reached."""
+        self._put(f"{self._root}/all/{self._config.name}", *self._envelopes.seal("*", op, body))
+
+    async def ask(self, to: str, op: str, body: Mapping[str, Any], timeout_s: float = 2.0) -> Mapping[str, Any]:
+        """Ask one agent; raise `NoAnswer`, or `OkiagariError` with what it says is wrong with the question."""
+        import zenoh
+
+        if self._session is None:
+            raise NoAnswer("the overlay isn't open")
+        said, signature = self._envelopes.seal(to, op, body)
+        answer: asyncio.Future[Mapping[str, Any]] = self._loop.create_future()
+
+        def replied(reply: Any) -> None:
+            if reply.ok is not None:
+                sample = reply.ok
+                self._call(self._settle, answer, to, sample.payload.to_bytes(), _attached(sample))
+
+        # The last call comes when there will be no other answer.
+        def over() -> None:
+            self._call(self._fail, answer, to)
+
+        self._session.get(
+            f"{self._root}/ask/{to}", zenoh.handlers.Callback(replied, over), payload=said, attachment=signature,
+            timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await answer
+        except TimeoutError:
+            raise NoAnswer(f"{to} didn't answer within {timeout_s:g} s") from None
+
+    async def ask_all(
+        self, peers: Iterable[str], op: str, body: Mapping[str, Any], timeout_s: float = 2.0
+    ) -> dict[str, Mapping[str, Any] | OkiagariError]:
+        """Ask several agents at once; give what each answered, or why it didn't."""
+        names = list(peers)
+        said = await asyncio.gather(
+            *(self.ask(name, op, body, timeout_s) for name in names), return_exceptions=True
+        )  # fmt: skip
+        for each in said:
+            if isinstance(each, BaseException) and not isinstance(each, OkiagariError):
+                raise each
+        return {name: each for name, each in zip(names, said, strict=True) if not isinstance(each, BaseException)} | {
+            name: each for name, each in zip(names, said, strict=True) if isinstance(each, OkiagariError)
+        }
+
+    def _put(self, key: str, said: bytes, signature: bytes) -> None:
+        import zenoh
+
+        if self._session is not None:
+            # Dropped where a link is congested: nothing here may wait for a link that is being cut.
+            self._session.put(
+                key, said, attachment=signature, congestion_control=zenoh.CongestionControl.DROP,
+                priority=zenoh.Priority.INTERACTIVE_HIGH,
+            )  # fmt: skip
+
+    def _call(self, what: Callable[..., object], *args: Any) -> None:
+        """Hand over from a thread of zenoh to the event loop; nobody is there any more when that has ended."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(what, *args)
+
+    def _note(self, peer: str, here: bool) -> None:
+        if here == (peer in self.alive):
+            return
+        (self.alive.add if here else self.alive.discard)(peer)
+        self._changed(peer, here)
+
+    def _take(self, sample: Any, heard: Callable[[Opened], object], *, fresh: bool) -> None:
+        said, signature = sample.payload.to_bytes(), _attached(sample)
+        self._call(self._hear, said, signature, heard, fresh)
+
+    def _hear(self, said: bytes, signature: bytes, heard: Callable[[Opened], object], fresh: bool) -> None:
+        try:
+            opened = self._envelopes.open(said, signature, fresh=fresh)
+        except BadValue as error:
+            self._refuse(error.message)
+        else:
+            heard(opened)
+
+    def _answer(self, query: Any, asked: Callable[[Opened], Awaitable[Mapping[str, Any]]]) -> None:
+        said = query.payload.to_bytes() if query.payload is not None else b""
+        self._call(self._begin_answer, query, said, _attached(query), asked)
+
+    def _begin_answer(
+        self, query: Any, said: bytes, signature: bytes, asked: Callable[[Opened], Awaitable[Mapping[str, Any]]]
+    ) -> None:
+        try:
+            opened = self._envelopes.open(said, signature)
+        except BadValue as error:
+            self._refuse(error.message)
+            query.drop()
+            return
+        task = self._loop.create_task(self._give_answer(query, opened, asked))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _give_answer(
+        self, query: Any, opened: Opened, asked: Callable[[Opened], Awaitable[Mapping[str, Any]]]
+    ) -> None:
+        try:
+            body: Mapping[str, Any] = {"said": await asked(opened)}
+        except OkiagariError as error:
+            body = {"error": str(error)}
+        said, signature = self._envelopes.seal(opened.sender, opened.op, body, reply_to=opened.id)
+        query.reply(str(query.key_expr), said, attachment=signature)
+        query.drop()
+
+    def _settle(self, answer: asyncio.Future[Mapping[str, Any]], peer: str, said: bytes, signature: bytes) -> None:
+        if answer.done():
+            return
+        try:
+            opened = self._envelopes.open(said, signature, fresh=False)
+        except BadValue as error:
+            self._refuse(error.message)
+            return
+        if opened.sender != peer:
+            self._refuse(f"{opened.sender} answers what {peer} was asked")
+        elif "error" in opened.body:
+            answer.set_exception(OkiagariError(f"{peer}: {opened.body['error']}"))
+        else:
+            answer.set_result(opened.body["said"])
+
+    def _fail(self, answer: asyncio.Future[Mapping[str, Any]], peer: str) -> None:
+        if not answer.done():
+            answer.set_exception(NoAnswer(f"{peer} can't be reached, or doesn't answer"))
+
+    def _refuse(self, why: str) -> None:
+        self.refused += 1
+        self._refusal(why)
+
+
+def _attached(carrier: Any) -> bytes:
+    return carrier.attachment.to_bytes() if carrier.attachment is not None else b""

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dummy request of a service (P1.7): a program, or a line over TCP, which costs no process each time.
+
+[tcp, "{address}", 7000, ping, pong]     sends the line `ping`; the answer has to begin with `pong`
+[/usr/local/bin/ask, "{address}"]        exits with 0 if the service is well
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TCP = "tcp"
+_LONGEST = 200
+
+
+async def request(argv: Sequence[str], *, host: str, address: str, timeout_s: float) -> str:
+    """Ask the service at this host; give what is wrong with it, nothing if it is well."""
+    words = [word.replace("{address}", address).replace("{host}", host) for word in argv]
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await (_tcp(words[1:]) if words[0] == _TCP else _program(words))
+    except TimeoutError:
+        return f"no answer within {timeout_s:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+async def _tcp(words: Sequence[str]) -> str:
+    address, port, *said = words
+    reader, writer = await asyncio.open_connection(address, int(port))
+    try:
+        if not said:
+            return ""
+        writer.write(said[0].encode() + b"\n")
+        await writer.drain()
+        line = (await reader.readline()).decode("utf-8", "replace").strip()
+        expected = said[1] if len(said) > 1 else ""
+        return "" if line.startswith(expected) else f"answered {line[:_LONGEST] or 'nothing'}, not {expected}"
+    finally:
+        writer.close()
+
+
+async def _program(words: Sequence[str]) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        said, _none = await process.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    text = said.decode("utf-8", "replace").strip()[-_LONGEST:]
+    return "" if process.returncode == 0 else f"{text or 'no word'} (exit status {process.returncode})"

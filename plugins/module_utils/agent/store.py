@@ -1,0 +1,164 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store of leases and terms: etcd, asked through its JSON gateway by any of its members that answers.
+
+Each method makes one request or two, in the way that `authority.actions` says of its action. `NotReached` means that
+nothing is known: neither that it was done nor that it wasn't.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+from ..authority import View
+from ..errors import BadValue, OkiagariError
+from ..values import Shape, from_json, mismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .config import Tls
+
+_KEYS = ("holder", "last", "released")
+_HELD: Shape = {"host": str, "term": int}
+_HEADER: Shape = {"header": {"revision": str}}
+_LEASE_GONE = ("lease not found", "lease already exists")
+
+
+class NotReached(OkiagariError):  # noqa: N818 - it says what is
+    """No member of the store answered in time."""
+
+
+class Store:
+    """A client of the store. Not for several event loops."""
+
+    def __init__(self, testbed: str, endpoints: Sequence[str], tls: Tls | None, answer_s: float) -> None:
+        import httpx
+
+        self._failures = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError)
+        self._prefix = f"okiagari/{testbed}/service"
+        self._endpoints, self._at = tuple(endpoints), 0
+        self._client = httpx.AsyncClient(verify=_context(tls) if tls else True, timeout=answer_s, trust_env=False)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def read(self, service: str) -> View:
+        """Read a service's keys, linearizable."""
+        ranges = [{"request_range": {"key": self._key(service, name)}} for name in _KEYS]
+        said = await self._ask("/v3/kv/txn", {"success": ranges})
+        found = [_found(each) for each in said["responses"]]
+        holder, last, released = found
+        held = _held(holder)
+        before = _held(last)
+        token = int(last["mod_revision"]) if last else 0
+        return View(
+            revision=int(said["header"]["revision"]),
+            holder=held["host"] if held else None,
+            term=before["term"] if before else 0,
+            token=token,
+            released=bool(token) and _value(released) == str(token),
+        )
+
+    async def acquire(self, service: str, host: str, *, lease: int, term: int, after: int, ttl_s: float) -> int | None:
+        """Take the service, if nobody has it; give the token, None for a refusal."""
+        granted = await self._ask("/v3/lease/grant", {"ID": str(lease), "TTL": str(math.ceil(ttl_s))})
+        if int(granted.get("TTL", 0)) < ttl_s:
+            return None
+        value = _encoded(f'{{"host": "{host}", "term": {term}}}')
+        holder, last = self._key(service, "holder"), self._key(service, "last")
+        said = await self._ask(
+            "/v3/kv/txn",
+            {
+                "compare": [_created(holder, 0), _compared(last, "MOD", "mod_revision", after)],
+                "success": [
+                    {"request_put": {"key": holder, "value": value, "lease": str(lease)}},
+                    {"request_put": {"key": last, "value": value}},
+                ],
+            },
+        )
+        return int(said["header"]["revision"]) if said.get("succeeded") else None
+
+    async def keep_alive(self, service: str, *, lease: int, token: int) -> bool:
+        """Renew the lease, then see that the key is still this holder's; False if one of them isn't so."""
+        said = await self._ask("/v3/lease/keepalive", {"ID": str(lease)}, within="result")
+        if int(said.get("TTL", 0)) <= 0:
+            return False
+        key = self._key(service, "holder")
+        return bool((await self._ask("/v3/kv/txn", {"compare": [_created(key, token)]})).get("succeeded"))
+
+    async def release(self, service: str, *, lease: int, token: int, clean: bool) -> None:
+        """Give the service back, and with `clean` say that no instance of it runs."""
+        holder = self._key(service, "holder")
+        steps: list[dict[str, Any]] = [{"request_delete_range": {"key": holder}}]
+        if clean:
+            released = {"key": self._key(service, "released"), "value": _encoded(str(token))}
+            steps.append({"request_put": released})
+        await self._ask("/v3/kv/txn", {"compare": [_created(holder, token)], "success": steps})
+        await self.abandon(lease)
+
+    async def abandon(self, lease: int) -> None:
+        """Revoke a lease, and with it whatever was put with it; nothing happens if there is none."""
+        await self._ask("/v3/lease/revoke", {"ID": str(lease)})
+
+    def _key(self, service: str, name: str) -> str:
+        return _encoded(f"{self._prefix}/{service}/{name}")
+
+    async def _ask(self, path: str, body: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+        """Ask the member that answered last, and after a failure leave the next request to the next one."""
+        try:
+            answer = await self._client.post(self._endpoints[self._at] + path, json=body)
+        except self._failures as error:
+            failed, self._at = self._endpoints[self._at], (self._at + 1) % len(self._endpoints)
+            raise NotReached(f"{failed}: {str(error) or type(error).__name__}") from error
+        if answer.status_code != 200 and not any(text in answer.text for text in _LEASE_GONE):
+            failed, self._at = self._endpoints[self._at], (self._at + 1) % len(self._endpoints)
+            raise NotReached(f"{failed}: {answer.text[:200]}")
+        if answer.status_code != 200:
+            return {}
+        said = from_json(answer.text)
+        said = said.get(within) if within and isinstance(said, dict) else said
+        wrong = mismatch(said, _HEADER, "the store's answer")
+        if wrong or not isinstance(said, dict):
+            raise NotReached(wrong or "the store's answer is empty")
+        return said
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(tls.authority))
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
+
+
+def _encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+def _created(key: str, revision: int) -> dict[str, Any]:
+    return _compared(key, "CREATE", "create_revision", revision)
+
+
+def _compared(key: str, target: str, field: str, revision: int) -> dict[str, Any]:
+    return {"key": key, "target": target, "result": "EQUAL", field: str(revision)}
+
+
+def _found(response: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = response.get("response_range", {}).get("kvs") or [None]
+    return found[0]  # type: ignore[no-any-return]
+
+
+def _value(found: Mapping[str, Any] | None) -> str:
+    return b64decode(found.get("value", "")).decode("utf-8", "replace") if found else ""
+
+
+def _held(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    said = from_json(_value(found))
+    if wrong := mismatch(said, _HELD, "what the store says of a service"):
+        raise BadValue(wrong)
+    return dict(said)

@@ -1,0 +1,208 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The supervisor's process: one for each service and host, small, and with nothing in it that could wait.
+
+It is the only one that starts the service, and kills it at the deadline whatever becomes of the agent. If it hangs
+itself, systemd's watchdog kills it, and with it its control group. Clock: CLOCK_BOOTTIME, as the agent's.
+
+It listens at a socket for one line of JSON a request, and tells everybody who is connected what becomes of the service:
+
+    {"do": "start", "token": 7, "lease": 1, "term": 2, "deadline": 12.5}     {"event": "started", "token": 7}
+    {"do": "feed", "token": 7, "deadline": 13.5}                             {"event": "stopped"}
+    {"do": "stop"}
+    {"do": "held"}      {"held": {"lease": 1, "token": 7, "term": 2, "deadline": 13.5}, "running": true}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..authority import Do, Supervisor
+from ..errors import BadValue
+from ..values import Shape, from_json, mismatch
+from .instance import Instance, own_cgroup
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .config import Service
+
+_NUMBER = (int, float)
+_REQUESTS: dict[str, dict[str, Shape]] = {
+    "start": {"token": int, "lease": int, "term": int, "deadline": _NUMBER},
+    "feed": {"token": int, "deadline": _NUMBER},
+    "stop": {},
+    "held": {},
+}
+# A machine that was suspended wakes all timers late; the service's deadline goes by the clock that went on.
+_LOOK_S = 0.1
+_WATCHDOG_S = 0.5
+_LONGEST = 65_536
+
+
+def boottime() -> float:
+    """Give the seconds of the one clock by which leases are counted on a host; it counts suspended time."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def socket_path(run: Path, service: str) -> Path:
+    return run / f"supervisor-{service}.sock"
+
+
+class Supervision:
+    """Runs one service by what comes over its socket."""
+
+    def __init__(self, service: Service, run: Path, *, cgroup: bool) -> None:
+        self._service, self._path = service, socket_path(run, service.name)
+        self._cgroup = own_cgroup("service") if cgroup else None
+        self._supervisor = Supervisor()
+        self._instance: Instance | None = None
+        self._selector = selectors.DefaultSelector()
+        self._connected: dict[socket.socket, bytes] = {}
+        self._ending = False
+        self._notify_at = 0.0
+
+    def run(self) -> None:
+        """Serve until SIGTERM, which kills the service first."""
+        signal.signal(signal.SIGTERM, self._end)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(str(self._path))
+            self._path.chmod(0o600)
+            listener.listen()
+            listener.setblocking(False)
+            self._selector.register(listener, selectors.EVENT_READ)
+            _notify("READY=1")
+            while not self._ending or self._instance:
+                self._step(listener)
+
+    def _step(self, listener: socket.socket) -> None:
+        for key, _events in self._selector.select(_LOOK_S if self._instance else _WATCHDOG_S):
+            if key.fileobj is listener:
+                self._accept(listener)
+            elif isinstance(key.fileobj, socket.socket):
+                self._receive(key.fileobj)
+        self._do(self._supervisor.tick(boottime()))
+        if self._instance and self._instance.dead():
+            self._instance = None
+            self._supervisor.exited()
+            self._tell({"event": "stopped"})
+        if boottime() >= self._notify_at:
+            self._notify_at = boottime() + _WATCHDOG_S
+            _notify("WATCHDOG=1")
+
+    def _accept(self, listener: socket.socket) -> None:
+        connection, _address = listener.accept()
+        connection.setblocking(False)
+        self._connected[connection] = b""
+        self._selector.register(connection, selectors.EVENT_READ)
+
+    def _receive(self, connection: socket.socket) -> None:
+        try:
+            data = connection.recv(_LONGEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        *lines, rest = (self._connected[connection] + data).split(b"\n")
+        if not data or len(rest) > _LONGEST:
+            self._drop(connection)
+            return
+        self._connected[connection] = rest
+        for line in lines:
+            self._serve(connection, line)
+
+    def _serve(self, connection: socket.socket, line: bytes) -> None:
+        try:
+            said = _request(line)
+        except BadValue as error:
+            self._send(connection, {"error": error.message})
+            return
+        now, do = boottime(), said.pop("do")
+        if do == "start":
+            self._start(now, said)
+        elif do == "feed":
+            self._supervisor.feed(now, **said)
+        elif do == "stop":
+            self._do(self._supervisor.stop())
+        else:
+            held = self._supervisor.held(now)
+            self._send(connection, {"held": vars(held) if held else None, "running": self._instance is not None})
+
+    def _start(self, now: float, said: dict[str, Any]) -> None:
+        if do := self._supervisor.start(now, **said):
+            self._do(do, said)
+        elif not self._instance:
+            self._tell({"event": "stopped"})
+
+    def _do(self, do: Do | None, said: dict[str, Any] | None = None) -> None:
+        if do is Do.LAUNCH and said:
+            self._launch(said)
+        elif self._instance and do is Do.TERMINATE:
+            self._instance.terminate()
+        elif self._instance and do is Do.KILL:
+            self._instance.kill()
+
+    def _launch(self, said: dict[str, Any]) -> None:
+        environment = {
+            "OKIAGARI_SERVICE": self._service.name,
+            "OKIAGARI_TOKEN": str(said["token"]),
+            "OKIAGARI_TERM": str(said["term"]),
+        }
+        try:
+            self._instance = Instance(self._service.command, environment, self._service.user, self._cgroup)
+        except (OSError, KeyError) as error:
+            self._supervisor.exited()
+            self._tell({"event": "stopped", "why": f"{self._service.command[0]} can't be started: {error}"})
+        else:
+            self._tell({"event": "started", "token": said["token"], "pid": self._instance.pid})
+
+    def _end(self, _number: int, _frame: object) -> None:
+        self._ending = True
+        if self._instance:
+            self._instance.kill()
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        for connection in list(self._connected):
+            self._send(connection, event)
+
+    def _send(self, connection: socket.socket, said: dict[str, Any]) -> None:
+        try:
+            connection.sendall(json.dumps(said).encode() + b"\n")
+        except OSError:
+            # Whoever doesn't read is dropped: nobody is waited for here. An agent connects anew, and asks.
+            self._drop(connection)
+
+    def _drop(self, connection: socket.socket) -> None:
+        if connection in self._connected:
+            self._selector.unregister(connection)
+            del self._connected[connection]
+            connection.close()
+
+
+def _request(line: bytes) -> dict[str, Any]:
+    said = from_json(line.decode("utf-8", "replace"))
+    shape = _REQUESTS.get(said.get("do", "")) if isinstance(said, dict) and isinstance(said.get("do"), str) else None
+    if shape is None:
+        raise BadValue(f"there are the requests {', '.join(_REQUESTS)}")
+    if wrong := mismatch(said, shape, "a request"):
+        raise BadValue(wrong)
+    return {"do": said["do"], **{key: said[key] for key in shape}}
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, where it runs this."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)

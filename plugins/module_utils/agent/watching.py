@@ -1,0 +1,104 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Watching a service from here: asking it, if this agent is one of those that do, and weighing what all observers say.
+
+Only few agents ask the server itself (`watch.observers`), so that its load doesn't grow with the testbed. They publish
+what they saw, and everybody else goes by that for as long as it is good: the cached answers of P1.6.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadValue
+from ..watch import Observation, Observer, OwnHealth, Suspicion, observers
+from .requests import request
+from .supervise import boottime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .config import Config, Service
+    from .driver import Driver
+    from .overlay import Overlay
+
+OP = "observation"
+
+
+class Watching:
+    """One service as this agent sees it."""
+
+    def __init__(
+        self, config: Config, service: Service, overlay: Overlay, driver: Driver,
+        tell: Callable[[str, Mapping[str, Any]], object],
+    ) -> None:  # fmt: skip
+        self.watch = service.watch
+        self._config, self._service, self._overlay, self._driver, self._tell = config, service, overlay, driver, tell
+        self._health = OwnHealth(service.watch.late_s)
+        self._observer = Observer(service.name, config.name, config.me.domain, service.watch, self._health)
+        self._suspicion = Suspicion(service.name, service.watch)
+        self._links = {name: peer.links for name, peer in config.peers.items()}
+        self._domains = {name: peer.domain for name, peer in config.peers.items()}
+        self._token = -1
+        self._asks = False
+
+    @property
+    def level(self) -> float:
+        """How suspicious the holder is, from 0 to 1."""
+        return self._suspicion.level(boottime())
+
+    @property
+    def hindrance(self) -> str:
+        """Why this host had better not be elected: it has the service, and the service isn't well."""
+        here = self._suspicion.suspected and self._suspicion.holder == self._config.name
+        return f"{self._service.name} isn't well here" if here else ""
+
+    async def run(self) -> None:
+        """Watch, for ever; a service without a dummy request is watched by its lease alone."""
+        while self._service.request:
+            planned = boottime() + self.watch.period_s
+            await self._look()
+            await asyncio.sleep(max(0.0, planned - boottime()))
+            self._health.late(max(0.0, boottime() - planned))
+
+    def heard(self, body: Mapping[str, Any], sender: str) -> None:
+        """Another agent has observed this."""
+        observation = Observation.from_dict(body)
+        if observation.observer != sender:
+            raise BadValue(f"{sender} speaks as {observation.observer}")
+        self._suspicion.heard(boottime(), observation)
+        self._weigh()
+
+    async def _look(self) -> None:
+        view = self._driver.view
+        if view and (view.token, view.holder) != (self._token, self._suspicion.holder):
+            self._begin(view.holder, view.token)
+        if self._asks:
+            holder = self._config.peers[self._observer.holder]
+            why = await request(
+                self._service.request, host=holder.name, address=holder.address, timeout_s=self.watch.timeout_s
+            )
+            observation = self._observer.result(boottime(), not why, why)
+            self._suspicion.heard(boottime(), observation)
+            self._overlay.publish(OP, observation.to_dict())
+        self._weigh()
+
+    def _begin(self, holder: str | None, token: int) -> None:
+        self._token, self._asks = token, False
+        self._suspicion.begin(boottime(), holder)
+        if holder is None or holder not in self._config.peers:
+            return
+        if self._config.name in observers(holder, self._links, self._domains, self.watch.observers):
+            self._asks = True
+            self._observer.begin(boottime(), holder)
+
+    def _weigh(self) -> None:
+        level = self.level
+        changed = self._suspicion.changed(boottime())
+        if changed is None:
+            return
+        self._driver.suspect(changed)
+        event = "holder_suspected" if changed else "holder_trusted"
+        self._tell(event, {"holder": self._suspicion.holder, "level": round(level, 3)})

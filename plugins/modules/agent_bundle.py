@@ -1,0 +1,111 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module agent_bundle: the resident agent as one file for hosts."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: agent_bundle
+short_description: The resident agent as one file for hosts
+version_added: "0.1.0"
+description:
+  - Puts the agent, and what it needs from the Python package index, into one archive, and keeps it in a cache.
+  - Runs on the controller. Hosts need no way to the package index.
+author:
+  - Okiagari contributors (@okiagari)
+options:
+  requirements:
+    description: The file that says what it needs from the package index.
+    type: path
+    required: true
+  python:
+    description: The hosts' version of Python, 3.11 or newer.
+    type: str
+    required: true
+  machine:
+    description: The hosts' kind of processor, as C(uname -m) says it.
+    type: str
+    required: true
+  cache:
+    description: Where archives are kept.
+    type: path
+    default: ~/.cache/okiagari/agent
+extends_documentation_fragment: okiagari.testbed.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+"""
+
+EXAMPLES = r"""
+- name: Have the agent for these hosts
+  okiagari.testbed.agent_bundle:
+    requirements: "{{ role_path }}/files/requirements.txt"
+    python: "3.13"
+    machine: x86_64
+  delegate_to: localhost
+  register: bundle
+"""
+
+RETURN = r"""
+path:
+  description: The archive.
+  returned: always
+  type: str
+version:
+  description: What tells this agent from others, with the Python and the machine that it is for.
+  returned: always
+  type: str
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.bundle import Archive
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.reconcile import reconcile
+from ansible_collections.okiagari.testbed.plugins.module_utils.runner import ModuleRunner
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "requirements": {"type": "path", "required": True},
+            "python": {"type": "str", "required": True},
+            "machine": {"type": "str", "required": True},
+            "cache": {"type": "path", "default": "~/.cache/okiagari/agent"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        archive = Archive(
+            ModuleRunner(module),
+            Path(params["cache"]),
+            Path(params["requirements"]),
+            params["python"],
+            params["machine"],
+        )
+        outcome = reconcile(
+            "present",
+            module.check_mode,
+            read=archive.read,
+            want=archive.want,
+            create=archive.create,
+            remove=archive.remove,
+        )
+        module.exit_json(
+            changed=outcome.changed, path=str(archive.path), version=archive.version, diff=outcome.diff()
+        )  # fmt: skip
+    except OkiagariError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
