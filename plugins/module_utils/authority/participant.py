@@ -163,17 +163,25 @@ class Participant:
             self.elector.want(now, view.term)
 
     def _loyal(self, now: float) -> bool:
-        if self.holder:
-            return True
         view = self.successor.view
+        if self.holder:
+            return self._suspected != view.token
         return view.holder is not None and self._suspected != view.token and now <= self.successor.fresh_until
 
     def _stood(self, now: float, result: Result | None) -> list[Action]:
-        """Stand for the service, in the place that the result gives this agent."""
-        if result is None or self._name not in result.order:
+        """Stand for the service, in the place that the result gives this agent; or make room for who was elected."""
+        if result is None:
             return []
-        self.successor.stand(result.term, now + result.order.index(self._name) * 2 * self._timing.answer_s)
-        return [] if self.holder else self.successor.tick(now)
+        if self._name in result.order:
+            self.successor.stand(result.term, now + result.order.index(self._name) * 2 * self._timing.answer_s)
+        return self._make_room(result) if self.holder else self.successor.tick(now)
+
+    def _make_room(self, result: Result) -> list[Action]:
+        """A holder that is suspected has its lease, and would keep it: nobody else could ever take the service."""
+        heir = next((name for name in result.order if name != self._name), None)
+        if self._suspected != self.successor.view.token or heir is None:
+            return []
+        return self.hand_over(heir)
 
     def _swept(self, actions: list[Action]) -> list[Action]:
         """Forget a holder that is over, and tell the one to whom it hands over."""

@@ -190,6 +190,22 @@ def test_a_hand_over_stops_then_releases_then_tells_the_heir_who_starts_without_
     assert of(StartService, heir.acquired(113.2, asked.lease, 24))
 
 
+def test_a_suspected_holder_votes_and_makes_room_for_who_was_elected() -> None:
+    one, acquire = standing(RELEASED)
+    one.acquired(110.1, acquire.lease, 22)
+    one.saw(110.2, View(revision=22, holder="a", term=4, token=22))
+    (vote,) = of(Send, one.heard(110.3, Call("b", 5)))
+    assert not vote.message.vote.granted
+    assert one.heard(110.4, Result("b", 5, ("c", "b"))) == []
+    one.suspect(110.5)
+    (vote,) = of(Send, one.heard(110.6, Call("b", 6)))
+    assert vote.message.vote.granted
+    assert of(StopService, one.heard(110.7, Result("b", 6, ("a", "c", "b"))))
+    release, send = one.stopped()
+    assert release == Release(acquire.lease, 22, clean=True)
+    assert send == Send("c", HandOver("a", 5, "c"))
+
+
 def test_only_the_holder_hands_over() -> None:
     one = agent()
     one.saw(100.0, HELD_BY_D)
