@@ -121,15 +121,18 @@ class Authority:
                 request = ("req", "-x509", *_NEW_KEY, "-config", config, "-extensions", "own", "-utf8")
                 subject = ("-subj", f"/CN={self._wish.subject}", "-days", str(_OWN_DAYS))
                 self._openssl(*request, *subject, "-keyout", key, "-out", certificate)
-        # Without the list this step is not done, so that one that was cut short here is done again.
-        (self._directory / "crl.pem").unlink(missing_ok=True)
-        for name in sorted(set(self._wish.revoked)):
+        revocations = self._directory / "crl.pem"
+        for name in sorted(filter(self._stands, set(self._wish.revoked))):
+            # Without the list nothing is as wanted, so that what is cut short here is done again.
+            revocations.unlink(missing_ok=True)
             self._revoke(name)
         for name in self._names:
             if self._flaw(name):
                 self._issue(name)
                 self._renew.discard(name)
-        self._list_revoked()
+        # It is good as long as the authority itself, and else stays as it is: hosts have copies.
+        if not revocations.exists():
+            self._list_revoked()
 
     def remove(self) -> None:
         """Nothing calls this: an authority is removed by its owner."""

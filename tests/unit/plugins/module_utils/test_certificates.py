@@ -152,12 +152,14 @@ def test_it_does_not_believe_strangers(tmp_path: Path) -> None:
 def test_a_rotation(tmp_path: Path) -> None:
     bring(tmp_path, ["a", "b"])
     old = {name: (tmp_path / f"{name}.pem").read_bytes() for name in "ab"}
+    listed = (tmp_path / "crl.pem").stat().st_ino
     renew = Wish(renew=["b"])
     would = bring(tmp_path, ["a", "b"], renew, check=True)
     assert issued(would) == {"b": "another one was asked for"}
     assert (tmp_path / "b.pem").read_bytes() == old["b"]
     assert bring(tmp_path, ["a", "b"], renew) == would
     assert (tmp_path / "a.pem").read_bytes() == old["a"]
+    assert (tmp_path / "crl.pem").stat().st_ino == listed
     (tmp_path / "old").write_bytes(old["b"])
     assert (tmp_path / "b.pem").read_bytes() != old["b"]
     assert not revoked(tmp_path, tmp_path / "old")
