@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module agent_bundle: the resident agent as one file for hosts."""
+"""Documentation of the action plugin of the same name."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ options:
     type: str
     required: true
   cache:
-    description: Where archives are kept.
+    description: Where archives are kept; by default the folder C(agent) beside the lab's images, in the user's cache.
     type: path
-    default: ~/.cache/okiagari/agent
 extends_documentation_fragment: okiagari.testbed.attributes
 attributes:
   check_mode:
@@ -49,7 +48,6 @@ EXAMPLES = r"""
     requirements: "{{ role_path }}/files/requirements.txt"
     python: "3.13"
     machine: x86_64
-  delegate_to: localhost
   register: bundle
 """
 
@@ -63,49 +61,3 @@ version:
   returned: always
   type: str
 """
-
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.bundle import Archive
-from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.reconcile import reconcile
-from ansible_collections.okiagari.testbed.plugins.module_utils.runner import ModuleRunner
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "requirements": {"type": "path", "required": True},
-            "python": {"type": "str", "required": True},
-            "machine": {"type": "str", "required": True},
-            "cache": {"type": "path", "default": "~/.cache/okiagari/agent"},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    try:
-        archive = Archive(
-            ModuleRunner(module),
-            Path(params["cache"]),
-            Path(params["requirements"]),
-            params["python"],
-            params["machine"],
-        )
-        outcome = reconcile(
-            "present",
-            module.check_mode,
-            read=archive.read,
-            want=archive.want,
-            create=archive.create,
-            remove=archive.remove,
-        )
-        module.exit_json(
-            changed=outcome.changed, path=str(archive.path), version=archive.version, diff=outcome.diff()
-        )  # fmt: skip
-    except OkiagariError as error:
-        module.fail_json(msg=str(error))
-
-
-if __name__ == "__main__":
-    main()
