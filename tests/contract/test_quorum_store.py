@@ -102,6 +102,9 @@ def test_a_member_that_lost_its_data_takes_its_place_again(store: RealEtcd) -> N
     store.start(lost)
     assert store.process(lost).wait(60) != 0
     assert "has already been bootstrapped" in store.said(lost)
+    # That is how the role sees that its data is gone.
+    data = store.folder / lost / "data/member"
+    assert (data.exists(), (data / "wal").exists()) == (True, False)
     store.wait(*others)
     store.rejoin(lost, through=others[0])
     store.wait()
