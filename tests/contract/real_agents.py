@@ -17,6 +17,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client impo
 from ansible_collections.okiagari.testbed.plugins.module_utils.certificates import Authority, Wish
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
+from real_etcd import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ while True:
     server.handle_request()
     note("runs")
 """
-TIMING = {"ttl_s": 3, "keepalive_s": 0.3, "stop_s": 0.3, "kill_s": 0.2, "answer_s": 0.5, "poll_s": 0.5}
+TIMING = {"ttl_s": 5, "keepalive_s": 0.4, "stop_s": 0.5, "kill_s": 0.3, "answer_s": 0.5, "poll_s": 0.5}
 WATCH = {"period_s": 0.5, "timeout_s": 0.4, "good_for_s": 1.5, "silence_s": 3.0, "grace_s": 6.0}
 
 
@@ -61,7 +62,7 @@ class Node:
     def log(self) -> Path:
         return self.folder / "log"
 
-    def configure(self, links: Sequence[str], connect: Sequence[str], services: Mapping[str, Any]) -> None:
+    def configure(self, connect: Sequence[str], services: Mapping[str, Any]) -> None:
         authority = self.farm.folder / "authority"
         config = {
             "testbed": "test", "name": self.name, "state": str(self.folder / "state"), "run": str(self.folder / "run"),
@@ -73,10 +74,10 @@ class Node:
             },
             "peers": {
                 node.name: {
-                    "domain": f"site-{node.name}", "address": node.address, "links": list(self.farm.links[node.name]),
+                    "domain": f"site-{node.name}", "address": node.address, "links": self.farm.links.get(node.name, []),
                     "certificate": (authority / f"{node.name}.pem").read_text(),
                 }
-                for node in self.farm.nodes.values()
+                for node in {**self.farm.nodes, self.name: self}.values()
             },
             "store": self.farm.store,
         }  # fmt: skip
@@ -85,6 +86,12 @@ class Node:
         for service, described in services.items():
             (self.folder / "services" / f"{service}.json").write_text(json.dumps(described))
             self.command("begin", service)
+
+    def join(self, other: Node) -> None:
+        """Connect to another farm's agent, from the next start on."""
+        path = self.folder / "agent.json"
+        said = json.loads(path.read_text())
+        path.write_text(json.dumps(said | {"connect": [f"tls/{other.address}:{other.farm.port}"]}))
 
     def command(self, *words: str) -> str:
         argv = [*self.farm.command, *words, "--config", str(self.folder / "agent.json")]
@@ -117,9 +124,12 @@ class Node:
 class Farm:
     """Agents that reach each other as `links` says, over one folder."""
 
-    def __init__(self, folder: Path, links: Mapping[str, Sequence[str]], store: Sequence[str], port: int) -> None:
-        self.folder, self.links, self.store, self.port = folder, links, list(store), port
-        self.nodes = {name: Node(self, name, number) for number, name in enumerate(links, start=1)}
+    def __init__(
+        self, folder: Path, links: Mapping[str, Sequence[str]], store: Sequence[str], offset: int = 0
+    ) -> None:  # fmt: skip
+        self.folder, self.links, self.store = folder, dict(links), list(store)
+        self.nodes = {name: Node(self, name, number) for number, name in enumerate(links, start=offset + 1)}
+        self.port, self.service_port = free_ports([next(iter(self.nodes.values())).address])[0]
         for path, content in sources().items():
             file = folder / "agent" / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -131,16 +141,17 @@ class Farm:
         self.command = [sys.executable, "-IB", "-c", start]
         self.certify()
 
-    def certify(self, wish: Wish | None = None) -> None:
+    def certify(self, *more: str) -> None:
         addresses = {node.name: [node.address] for node in self.nodes.values()}
-        wish = (wish or Wish())._replace(addresses=addresses | {"store": ["127.0.7.100"]})
-        Authority(SubprocessRunner(), self.folder / "authority", [*self.nodes, "store"], wish).create()
+        Authority(
+            SubprocessRunner(), self.folder / "authority", [*self.nodes, *more], Wish(addresses=addresses)
+        ).create()
 
     def configure(self, services: Callable[[Node], Mapping[str, Any]]) -> None:
         for index, node in enumerate(self.nodes.values()):
             earlier = list(self.nodes)[:index]
             connect = [peer for peer in self.links[node.name] if peer in earlier]
-            node.configure(self.links[node.name], connect, services(node))
+            node.configure(connect, services(node))
 
     def tally(self, node: Node) -> dict[str, Any]:
         """Describe the service that the tests run."""
@@ -148,8 +159,8 @@ class Farm:
         script.write_text(SERVICE)
         return {
             "tally": {
-                "command": [sys.executable, "-IB", str(script), str(node.record), node.address, str(self.port + 1)],
-                "request": ["tcp", "{address}", str(self.port + 1), "ping", "pong"],
+                "command": [sys.executable, "-IB", str(script), str(node.record), node.address, str(self.service_port)],
+                "request": ["tcp", "{address}", str(self.service_port), "ping", "pong"],
                 "voters": {name: f"site-{name}" for name in self.nodes},
                 "candidates": list(self.nodes), "timing": TIMING, "watch": WATCH,
             }

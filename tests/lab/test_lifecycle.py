@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,9 @@ def test_from_nothing_and_again(small_lab: SmallLab) -> None:
     assert small_lab.remains() == {}
     assert changed(small_lab.play("lab_up")) == EVERYTHING
     assert [small_lab.say(node, "hostname").strip() for node in small_lab.nodes] == small_lab.nodes
+    for node in small_lab.nodes:
+        before = time.time()
+        assert before - 0.5 < float(small_lab.say(node, "date +%s.%N")) < time.time() + 0.5, f"{node}'s clock is wrong"
     assert changed(small_lab.play("lab_up")) == set()
     assert changed(small_lab.play("lab_up", "--check")) == set()
     status = small_lab.play("lab_status")

@@ -98,12 +98,11 @@ class Agent:
         self.events.open()
         if word:
             self.events.tell("agent", {"event": "certificate_expires", "text": word}, important=True)
-        await self.overlay.open(self._hear, self._answer, self._peer_changed, self._refuse)
         server = await serve(self.config.run / NAME, self._operate)
         self.events.tell("agent", {"event": "agent_started", "pid": os.getpid()})
-        work = [self.events.run(), self._catch_up()]
-        work += [driver.run() for driver in self.drivers.values()]
-        work += [watching.run() for watching in self.watching.values()]
+        # A holder that was started anew has to renew its lease before all else: that needs no overlay.
+        work = [driver.run() for driver in self.drivers.values()]
+        work += [self._connect(), self.events.run(), *(watching.run() for watching in self.watching.values())]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(self._task_done)
@@ -174,7 +173,8 @@ class Agent:
         if peer != self.config.name:
             self.events.tell("agent", {"event": "peer_reachable" if alive else "peer_unreachable", "peer": peer})
 
-    async def _catch_up(self) -> None:
+    async def _connect(self) -> None:
+        await self.overlay.open(self._hear, self._answer, self._peer_changed, self._refuse)
         while not self.overlay.alive - {self.config.name}:
             await asyncio.sleep(1.0)
         for peer in sorted(self.overlay.alive - {self.config.name}):

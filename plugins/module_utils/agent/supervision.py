@@ -34,6 +34,7 @@ class Supervised:
         self._writer: asyncio.StreamWriter | None = None
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._known = False
+        self._connected = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the connection, for ever."""
@@ -43,11 +44,13 @@ class Supervised:
             except OSError:
                 await asyncio.sleep(_RETRY_S)
                 continue
+            self._connected.set()
             if self._known:
                 self.send(do="held")
             try:
                 await self._listen(reader)
             finally:
+                self._connected.clear()
                 self._writer.close()
                 self._writer = None
             await asyncio.sleep(_RETRY_S)
@@ -55,6 +58,7 @@ class Supervised:
     async def held(self) -> Held | None:
         """Ask what runs, and wait for an answer; one that is being stopped is waited for until it is dead."""
         while True:
+            await self._connected.wait()
             self.send(do="held")
             with suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
