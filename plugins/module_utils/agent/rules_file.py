@@ -25,9 +25,10 @@ class RulesFile:
         self._path = folder / f"{service}.rules.json"
 
     def read(self) -> Rules:
+        """Give what was written last; where it can't be read, nothing is ruled as far as this host knows."""
         try:
             return rules_from_dict(from_json(self._path.read_text(encoding="utf-8")))
-        except (OSError, BadValue):
+        except (OSError, BadValue, UnicodeDecodeError):
             return Rules()
 
     def write(self, rules: Rules) -> None:

@@ -83,9 +83,11 @@ def rules_from_dict(said: object) -> Rules:
     if wrong or not isinstance(said, dict):
         raise BadValue(wrong or "rules are missing")
     allowed = said["allowed"]
+    if allowed is not None and (wrong := mismatch(allowed, [str], "rules.allowed")):
+        raise BadValue(wrong)
     return Rules(
         said["revision"],
-        None if allowed is None else frozenset(map(str, allowed)),
+        None if allowed is None else frozenset(allowed),
         frozenset(said["forbidden"]),
         frozenset(said["preferred"]),
     )
@@ -109,5 +111,5 @@ def vote_from_dict(said: object, voter: str) -> Vote:
     profile["committed"] = Committed(*profile["committed"])
     try:
         return Vote(Profile(**profile), rules_from_dict(said["rules"]), said["granted"])
-    except BadInput as error:
+    except (BadInput, OverflowError) as error:
         raise BadValue(str(error)) from error

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of an agent have in common: its files, its certificates, and waiting for something."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import Config, Peer, Service, Tls
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Timing
+from ansible_collections.okiagari.testbed.plugins.module_utils.certificates import Authority
+from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
+from ansible_collections.okiagari.testbed.plugins.module_utils.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+NAMES = ("a", "b", "c")
+BOUND_S = 60.0
+"""After so long a test gives up; nothing takes as long, on whatever machine."""
+
+
+def authority(folder: Path, *names: str) -> Path:
+    """Have an authority with certificates for these names."""
+    Authority(SubprocessRunner(), folder, names).create()
+    return folder
+
+
+def service(**others: Any) -> Service:
+    fields: dict[str, Any] = {
+        "name": "db", "command": ("true",), "request": (), "charter": Charter("db", {name: name for name in NAMES}),
+        "candidates": NAMES, "priorities": {}, "timing": Timing(), "watch": Watch(), "user": "",
+    }  # fmt: skip
+    return Service(**fields | others)
+
+
+def config(folder: Path, **others: Any) -> Config:
+    """Give the configuration of agent `a`, one of three."""
+    fields: dict[str, Any] = {
+        "testbed": "t", "name": "a", "listen": (), "connect": (), "state": folder / "state", "run": folder / "run",
+        "tls": Tls(folder / "ca.pem", folder / "a.pem", folder / "a.key"),
+        "peers": {name: Peer(name, f"site-{name}", "127.0.0.1", "", ()) for name in NAMES},
+        "store": (), "services": {}, "cgroup": False,
+    }  # fmt: skip
+    return Config(**fields | others)
+
+
+def write(path: Path, said: Mapping[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(said))
+    return path
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    """Wait until `what` gives something that counts as true, and give it."""
+    end = time.monotonic() + BOUND_S
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.01)
+    return found
+
+
+async def until(what: Callable[[], Any]) -> Any:
+    """Wait within an event loop until `what` gives something that counts as true, and give it."""
+    async with asyncio.timeout(BOUND_S):
+        while not (found := what()):
+            await asyncio.sleep(0.005)
+        return found
