@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..authority import Timing
 from ..election import Charter, read_charter
-from ..errors import BadInput, BadValue, Problem
+from ..errors import BadInput, BadValue, Problem, shown
 from ..suggest import nearest
 from ..values import Shape, from_json, mismatch
 from ..watch import Watch
+from .requests import wrong_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _Kind = TypeVar("_Kind", Timing, Watch)
 _SERVICE: dict[str, Shape] = {
@@ -110,12 +111,14 @@ def read_config(path: Path) -> Config:
     said = _read(path, _SHAPE, problems)
     files = sorted((path.parent / "services").glob("*.json"))
     found = {file: _read(file, _SERVICE, problems) for file in files}
-    if problems:
-        raise BadInput(problems)
-    services = {file.stem: _service(file, value, problems) for file, value in found.items()}
-    problems += [Problem(str(path), None, key, message) for key, message in _contradictions(said)]
+    services = {}
     for file, value in found.items():
-        problems += [Problem(str(file), None, key, message) for key, message in _flaws(value, said["peers"])]
+        if value:
+            service, flaws = read_service(file.stem, value, said.get("peers"))
+            services[file.stem] = service
+            problems += [replace(each, file=str(file)) for each in flaws]
+    if said:
+        problems += [Problem(str(path), None, key, message) for key, message in _contradictions(said, files)]
     if problems:
         raise BadInput(problems)
     return Config(
@@ -144,58 +147,82 @@ def _read(path: Path, shape: Shape, problems: list[Problem]) -> dict[str, Any]:
         wrong = f"can't be read: {error.strerror}; the role agent writes it"
     except BadValue as error:
         wrong = error.message
+    except UnicodeDecodeError:
+        wrong = "is not text in UTF-8"
     if not wrong and isinstance(said, dict):
         return said
     problems.append(Problem(str(path), None, "", wrong or "is not a mapping"))
     return {}
 
 
-def _service(file: Path, said: Mapping[str, Any], problems: list[Problem]) -> Service | None:
+def read_service(
+    name: str, said: Mapping[str, Any], agents: Collection[str] | None
+) -> tuple[Service | None, list[Problem]]:
+    """Give the service that a file of this shape describes, and all that is wrong with it.
+
+    `agents` are those that there are; None: that isn't known.
+    """
+    problems = [] if agents is None else [Problem("", None, *flaw) for flaw in _flaws(said, agents)]
+    known = [key.removesuffix("?") for key in _SERVICE]
+    problems += [
+        Problem("", None, key, "is not known", nearest(key, known)) for key in said if key not in known
+    ]  # fmt: skip
     try:
-        return Service(
-            name=file.stem,
-            command=tuple(said["command"]),
-            request=tuple(said.get("request", ())),
-            charter=read_charter(
-                file.stem, said["voters"], said.get("ranking", "best"), said.get("consistency", "quorum")
-            ),
-            candidates=tuple(said["candidates"]),
-            priorities=dict(said.get("priorities", {})),
-            timing=_settings(Timing, "timing", said.get("timing", {})),
-            watch=_settings(Watch, "watch", said.get("watch", {})),
-            user=said.get("user", ""),
-        )  # fmt: skip
+        charter = read_charter(name, said["voters"], said.get("ranking", "best"), said.get("consistency", "quorum"))
     except BadInput as error:
-        problems += [Problem(str(file), None, each.key, each.message, each.suggestion) for each in error.problems]
-        return None
+        problems += error.problems
+    timing = _settings(Timing, "timing", said.get("timing", {}), problems)
+    watch = _settings(Watch, "watch", said.get("watch", {}), problems)
+    if problems or timing is None or watch is None:
+        return None, problems
+    service = Service(
+        name=name,
+        command=tuple(said["command"]),
+        request=tuple(said.get("request", ())),
+        charter=charter,
+        candidates=tuple(said["candidates"]),
+        priorities=dict(said.get("priorities", {})),
+        timing=timing,
+        watch=watch,
+        user=said.get("user", ""),
+    )
+    return service, []
 
 
-def _settings(kind: type[_Kind], key: str, said: Mapping[str, Any]) -> _Kind:
+def _settings(kind: type[_Kind], key: str, said: Mapping[str, Any], problems: list[Problem]) -> _Kind | None:
     """Make a dataclass of checked numbers; its own complaints get the key before them."""
     known = [field.name for field in fields(kind)]
     unknown = [name for name in said if name not in known]
-    if unknown:
-        raise BadInput([Problem("", None, f"{key}.{name}", "is not known", nearest(name, known)) for name in unknown])
+    problems += [Problem("", None, f"{key}.{name}", "is not known", nearest(name, known)) for name in unknown]
     try:
-        return kind(**said)
+        return kind(**{name: value for name, value in said.items() if name in known})
     except BadInput as error:
-        raise BadInput([replace(each, key=f"{key}.{each.key}") for each in error.problems]) from error
+        problems += [replace(each, key=f"{key}.{each.key}") for each in error.problems]
+    except OverflowError:
+        problems.append(Problem("", None, key, "has a number that is too large"))
+    return None
 
 
-def _contradictions(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _contradictions(said: Mapping[str, Any], services: Collection[Path]) -> Iterator[tuple[str, str]]:
     peers: Mapping[str, Any] = said["peers"]
     if said["name"] not in peers:
         yield "name", f"{said['name']} is not among the peers"
+    if services and not said["store"]:
+        yield "store", "is empty: services need a store of leases; say where its members are"
     for name, peer in peers.items():
-        yield from ((f"peers.{name}.links", text) for text in _unknown(peer["links"], peers))
+        yield from ((f"peers.{name}.links", text) for text, _near in _unknown(peer["links"], peers))
 
 
-def _flaws(service: Mapping[str, Any], peers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key in ("candidates", "voters"):
-        yield from ((key, text) for text in _unknown(service[key], peers))
+def _flaws(service: Mapping[str, Any], agents: Collection[str]) -> Iterator[tuple[str, str, str | None]]:
+    for key in ("candidates", "voters", "priorities"):
+        yield from ((key, text, near) for text, near in _unknown(service.get(key, ()), agents))
+    if not service["candidates"]:
+        yield "candidates", "is empty: say who may run it", None
     if not service["command"]:
-        yield "command", "is empty: say what is to be run"
+        yield "command", "is empty: say what is to be run", None
+    if wrong := wrong_request(service.get("request", ())):
+        yield "request", wrong, None
 
 
-def _unknown(names: Iterable[str], peers: Mapping[str, Any]) -> Iterator[str]:
-    return (f"there is no agent {name}" for name in names if name not in peers)
+def _unknown(names: Iterable[str], agents: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    return ((f"there is no agent {shown(name)}", nearest(name, agents)) for name in names if name not in agents)

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput, BadValue, Problem
+from ..errors import BadInput, Problem, shown
 from ..topology.graph import Graph
-from ..values import Shape, choice, mismatch
+from ..values import Shape, mismatch
+from .config import read_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _NEAREST = 2
 _FEWEST_LINKED = 3
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
@@ -91,43 +95,34 @@ def services(
 
     Where a service names no candidates, each of the hosts is one; where it names no voters, `voters` are.
     """
-    problems = [
-        Problem("", None, f"services.{name}{'.' if key else ''}{key}", error.message, error.suggestion)
-        for name, service in asked.items()
-        for key, error in _problems(service, hosts)
-    ]
+    problems: list[Problem] = []
+    found: dict[str, str] = {}
+    for name, service in asked.items():
+        where = f"services.{shown(name)}"
+        if wrong := _wrong_name(name) or mismatch(service, _SERVICE):
+            problems.append(Problem("", None, where, wrong))
+            continue
+        described = {
+            **service,
+            "request": [str(word) for word in service.get("request", [])],
+            "candidates": service.get("candidates", list(hosts)),
+            "voters": {
+                voter: testbed["nodes"].get(voter, {}).get("site", "") for voter in service.get("voters", voters)
+            },
+        }
+        _service, flaws = read_service(name, described, hosts)
+        problems += [replace(each, key=f"{where}.{each.key}") for each in flaws]
+        found[name] = json.dumps(described, indent=1, sort_keys=True) + "\n"
     if problems:
         raise BadInput(problems)
-    return {
-        name: json.dumps(
-            {
-                **service,
-                "request": [str(word) for word in service.get("request", [])],
-                "candidates": service.get("candidates", list(hosts)),
-                "voters": {voter: testbed["nodes"][voter]["site"] for voter in service.get("voters", voters)},
-            },
-            indent=1,
-            sort_keys=True,
-        )
-        + "\n"
-        for name, service in asked.items()
-    }
+    return found
 
 
-def _problems(service: object, hosts: Sequence[str]) -> Iterator[tuple[str, BadValue]]:
-    wrong = mismatch(service, _SERVICE)
-    if wrong or not isinstance(service, dict):
-        yield "", BadValue(wrong or "is not a mapping")
-        return
-    known = choice([key.removesuffix("?") for key in _SERVICE], "setting")
-    host = choice(hosts, "agent")
-    for key in service:
-        try:
-            known(key)
-            for each in service[key] if key in ("voters", "candidates", "priorities") else ():
-                host(each)
-        except BadValue as error:
-            yield key, error
+def _wrong_name(name: object) -> str | None:
+    """A service's name is part of names of files, sockets and units."""
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return None
+    return "is no name of a service: use letters, digits, - and _, at most 40 of them, and begin with a letter"
 
 
 def _delay(graph: Graph, a: str, b: str) -> float:

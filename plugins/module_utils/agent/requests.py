@@ -10,14 +10,33 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from ..errors import BadValue
+from ..values import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TCP = "tcp"
+_TCP_WORDS = (3, 4, 5)
 _LONGEST = 200
+
+
+def wrong_request(argv: Sequence[str]) -> str:
+    """Say what is wrong with a request's words, whatever the service answers; nothing if they may be asked."""
+    if not argv or argv[0] != _TCP:
+        return ""
+    if len(argv) not in _TCP_WORDS:
+        return f"is not of the form [{_TCP}, address, port, line, what the answer begins with]"
+    try:
+        whole(1, 65535)(argv[2])
+    except BadValue as error:
+        return f"its port {error.message}"
+    return ""
 
 
 async def request(argv: Sequence[str], *, host: str, address: str, timeout_s: float) -> str:
@@ -28,8 +47,9 @@ async def request(argv: Sequence[str], *, host: str, address: str, timeout_s: fl
             return await (_tcp(words[1:]) if words[0] == _TCP else _program(words))
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
-    except OSError as error:
-        return error.strerror or str(error)
+    except (OSError, ValueError, OverflowError) as error:
+        # Also what no socket or program can be asked with: a host that isn't one, a line without an end.
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 async def _tcp(words: Sequence[str]) -> str:
@@ -49,12 +69,19 @@ async def _tcp(words: Sequence[str]) -> str:
 
 async def _program(words: Sequence[str]) -> str:
     process = await asyncio.create_subprocess_exec(
-        *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *words,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         said, _none = await process.communicate()
     finally:
         with suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        # Whoever left the group may hold the pipe's other end for ever.
+        process._transport.close()
     text = said.decode("utf-8", "replace").strip()[-_LONGEST:]
     return "" if process.returncode == 0 else f"{text or 'no word'} (exit status {process.returncode})"

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import read_config
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
+
+from .agents import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AGENT: dict[str, Any] = {
+    "testbed": "t", "name": "a", "listen": ["tls/192.0.2.1:7447"], "connect": [], "state": "/s", "run": "/r",
+    "tls": {"authority": "/ca", "certificate": "/c", "key": "/k"},
+    "peers": {
+        name: {"domain": f"site-{name}", "address": "192.0.2.1", "certificate": "PEM", "links": ["a"]} for name in "abc"
+    },
+    "store": ["https://192.0.2.1:2379"],
+}  # fmt: skip
+SERVICE: dict[str, Any] = {
+    "command": ["/bin/db", "--serve"], "voters": {name: f"site-{name}" for name in "abc"}, "candidates": ["a", "b"],
+}  # fmt: skip
+
+
+def described(folder: Path, agent: dict[str, Any] | None = None, **services: Any) -> Path:
+    for name, service in services.items():
+        write(folder / "services" / f"{name}.json", SERVICE | service)
+    return write(folder / "agent.json", AGENT | (agent or {}))
+
+
+def refused(path: Path) -> list[str]:
+    with pytest.raises(BadInput) as raised:
+        read_config(path)
+    return [str(problem).replace(f"{path.parent}/", "") for problem in raised.value.problems]
+
+
+def test_a_good_one(tmp_path: Path) -> None:
+    options = {"timing": {"ttl_s": 20}, "watch": {"observers": 4}, "request": ["/bin/ask"], "priorities": {"b": 3}}
+    config = read_config(described(tmp_path, {"cgroup": True}, db=options, web={}))
+    assert (config.me.domain, config.others, config.cgroup) == ("site-a", ("b", "c"), True)
+    assert sorted(config.services) == ["db", "web"]
+    service = config.services["db"]
+    assert (service.name, service.command, service.request) == ("db", ("/bin/db", "--serve"), ("/bin/ask",))
+    assert (service.timing.ttl_s, service.timing.poll_s, service.watch.observers) == (20, 2.0, 4)
+    assert (service.charter.voters["b"], service.candidates, service.priorities) == ("site-b", ("a", "b"), {"b": 3})
+
+
+def test_an_agent_without_services_needs_no_store(tmp_path: Path) -> None:
+    assert read_config(described(tmp_path, {"store": []})).services == {}
+    assert refused(described(tmp_path, {"store": []}, db={})) == [
+        "agent.json: store: is empty: services need a store of leases; say where its members are"
+    ]
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    peers = {**AGENT["peers"], "c": AGENT["peers"]["c"] | {"links": ["d"]}}
+    path = described(
+        tmp_path,
+        {"name": "x", "peers": peers},
+        db={"command": [], "candidates": ["a", "kanazawa"], "timing": {"tls_s": 3}, "watch": {"needed": 0}},
+        web={"ranking": "bset", "requests": ["tcp"], "priorities": {"bb": 1}},
+    )
+    write(tmp_path / "services" / "broken.json", SERVICE | {"command": "text"})
+    assert refused(path) == [
+        "services/broken.json: it.command is not a list, but text",
+        "services/db.json: candidates: there is no agent kanazawa",
+        "services/db.json: command: is empty: say what is to be run",
+        "services/db.json: timing.tls_s: is not known; did you mean ttl_s?",
+        "services/db.json: watch.needed: is not a number above 0",
+        "services/web.json: priorities: there is no agent bb; did you mean b?",
+        "services/web.json: requests: is not known; did you mean request?",
+        "services/web.json: ranking: there is no ranking bset; did you mean best?",
+        "agent.json: name: x is not among the peers",
+        "agent.json: peers.c.links: there is no agent d",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        ({"request": ["tcp", "{address}"]}, "request: is not of the form"),
+        ({"request": ["tcp", "{address}", "http", "ping"]}, "request: its port http is not a whole number from 1"),
+        ({"request": ["tcp", "{address}", "70000"]}, "request: its port 70000 is not"),
+        ({"candidates": []}, "candidates: is empty"),
+        ({"voters": {"a": "x", "b": "x", "c": "y"}}, "voters: a and b fall together with x"),
+        ({"timing": {"ttl_s": 10**400}}, "timing: has a number that is too large"),
+        ({"timing": {"ttl_s": 1}}, "timing.ttl_s"),
+        ({"watch": {"suspect_at": 0.9}}, "watch.suspect_at"),
+        ({"voters": ["a"]}, "it.voters is not a mapping"),
+        ({"user": 3}, "it.user is 3"),
+    ],
+)
+def test_services_that_can_not_be(tmp_path: Path, service: dict[str, Any], message: str) -> None:
+    (found,) = refused(described(tmp_path, db=service))
+    assert found.startswith("services/db.json: ")
+    assert message in found
+
+
+@pytest.mark.parametrize("key", [*AGENT])
+@pytest.mark.parametrize("value", [None, 3, ["x", 3], {"x": 3}])
+def test_a_key_of_another_shape_is_named(tmp_path: Path, key: str, value: object) -> None:
+    (found,) = refused(described(tmp_path, {key: value}))
+    assert f"agent.json: it.{key}" in found
+    write(tmp_path / "agent.json", {name: said for name, said in AGENT.items() if name != key})
+    assert refused(tmp_path / "agent.json") == [f"agent.json: it.{key} is missing"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not JSON"),
+        (b"\xff\xfe{}", "is not text in UTF-8"),
+        (b"[]", "it is not a mapping, but a list"),
+        (None, "can't be read: No such file or directory; the role agent writes it"),
+    ],
+)
+def test_what_is_no_file_of_an_agent(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = described(tmp_path, db={})
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    (found,) = refused(path)
+    assert message in found
+
+
+def test_the_same_words_are_read_by_whoever_reads(tmp_path: Path) -> None:
+    path = described(tmp_path, db={})
+    assert json.loads(path.read_text()) == AGENT
+    assert read_config(path) == read_config(path)
