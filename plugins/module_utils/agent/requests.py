@@ -82,6 +82,6 @@ async def _program(words: Sequence[str]) -> str:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         # Whoever left the group may hold the pipe's other end for ever.
-        process._transport.close()
+        process._transport.close()  # type: ignore[attr-defined]
     text = said.decode("utf-8", "replace").strip()[-_LONGEST:]
     return "" if process.returncode == 0 else f"{text or 'no word'} (exit status {process.returncode})"

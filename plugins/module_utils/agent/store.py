@@ -9,7 +9,9 @@ nothing is known: neither that it was done nor that it wasn't.
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import ssl
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 
 _KEYS = ("holder", "last", "released")
 _HELD: Shape = {"host": str, "term": int}
-_HEADER: Shape = {"header": {"revision": str}}
+# int64 is a text in JSON, and a field that is 0, false or empty isn't there.
+_INT = re.compile("-?[0-9]{1,19}")
+_ANSWER: Shape = {"header": {"revision": _INT}, "TTL?": _INT, "succeeded?": bool}
+_RANGES: Shape = {"responses": [{"response_range": {"kvs?": [{"mod_revision": _INT, "value?": str}]}}]}
+_OK = 200
 _LEASE_GONE = ("lease not found", "lease already exists")
 
 
@@ -51,8 +57,9 @@ class Store:
         """Read a service's keys, linearizable."""
         ranges = [{"request_range": {"key": self._key(service, name)}} for name in _KEYS]
         said = await self._ask("/v3/kv/txn", {"success": ranges})
-        found = [_found(each) for each in said["responses"]]
-        holder, last, released = found
+        if (wrong := mismatch(said, _RANGES, "the store's answer")) or len(said["responses"]) != len(_KEYS):
+            raise NotReached(wrong or "the store answered another question")
+        holder, last, released = (_found(each) for each in said["responses"])
         held = _held(holder)
         before = _held(last)
         token = int(last["mod_revision"]) if last else 0
@@ -69,7 +76,7 @@ class Store:
         granted = await self._ask("/v3/lease/grant", {"ID": str(lease), "TTL": str(math.ceil(ttl_s))})
         if int(granted.get("TTL", 0)) < ttl_s:
             return None
-        value = _encoded(f'{{"host": "{host}", "term": {term}}}')
+        value = _encoded(json.dumps({"host": host, "term": term}))
         holder, last = self._key(service, "holder"), self._key(service, "last")
         said = await self._ask(
             "/v3/kv/txn",
@@ -110,22 +117,29 @@ class Store:
 
     async def _ask(self, path: str, body: Mapping[str, Any], within: str = "") -> dict[str, Any]:
         """Ask the member that answered last, and after a failure leave the next request to the next one."""
+        if not self._endpoints:
+            raise NotReached("no member of the store is known: say where they are in agent.json")
+        at = self._at
         try:
-            answer = await self._client.post(self._endpoints[self._at] + path, json=body)
-        except self._failures as error:
-            failed, self._at = self._endpoints[self._at], (self._at + 1) % len(self._endpoints)
-            raise NotReached(f"{failed}: {str(error) or type(error).__name__}") from error
-        if answer.status_code != 200 and not any(text in answer.text for text in _LEASE_GONE):
-            failed, self._at = self._endpoints[self._at], (self._at + 1) % len(self._endpoints)
-            raise NotReached(f"{failed}: {answer.text[:200]}")
-        if answer.status_code != 200:
-            return {}
+            return await self._asked(self._endpoints[at], path, body, within)
+        except (*self._failures, BadValue) as error:
+            # Of several requests that failed there at a time only one moves on, lest they pass over one that is well.
+            if self._at == at:
+                self._at = (at + 1) % len(self._endpoints)
+            raise NotReached(f"{self._endpoints[at]}: {str(error) or type(error).__name__}") from error
+
+    async def _asked(self, endpoint: str, path: str, body: Mapping[str, Any], within: str) -> dict[str, Any]:
+        answer = await self._client.post(endpoint + path, json=body)
+        if answer.status_code != _OK:
+            if any(text in answer.text for text in _LEASE_GONE):
+                return {}
+            raise BadValue(answer.text[:200] or f"HTTP {answer.status_code}")
         said = from_json(answer.text)
-        said = said.get(within) if within and isinstance(said, dict) else said
-        wrong = mismatch(said, _HEADER, "the store's answer")
-        if wrong or not isinstance(said, dict):
-            raise NotReached(wrong or "the store's answer is empty")
-        return said
+        if within and isinstance(said, dict):
+            said = said.get(within)
+        if wrong := mismatch(said, _ANSWER, "the store's answer"):
+            raise BadValue(wrong)
+        return dict(said)
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
@@ -147,12 +161,15 @@ def _compared(key: str, target: str, field: str, revision: int) -> dict[str, Any
 
 
 def _found(response: Mapping[str, Any]) -> dict[str, Any] | None:
-    found = response.get("response_range", {}).get("kvs") or [None]
-    return found[0]  # type: ignore[no-any-return]
+    found: list[dict[str, Any]] = response["response_range"].get("kvs", [])
+    return found[0] if found else None
 
 
 def _value(found: Mapping[str, Any] | None) -> str:
-    return b64decode(found.get("value", "")).decode("utf-8", "replace") if found else ""
+    try:
+        return b64decode(found.get("value", "")).decode("utf-8", "replace") if found else ""
+    except ValueError as error:
+        raise BadValue("what the store says of a service is not in base 64") from error
 
 
 def _held(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
