@@ -134,10 +134,12 @@ class Agent:
             domain=self.config.me.domain,
             network=len(self.overlay.alive & set(self.config.others)) / max(len(self.config.others), 1),
             priority=service.priorities.get(self.config.name, 0),
-            hindrance=self._hindrance() or (watching.hindrance if watching else ""),
+            hindrance=self._hindrance(service) or (watching.hindrance if watching else ""),
         )
 
-    def _hindrance(self) -> str:
+    def _hindrance(self, service: Service) -> str:
+        if self.config.name not in service.candidates:
+            return "it is no candidate"
         try:
             left = shutil.disk_usage(self.config.state).free
         except OSError as error:
@@ -281,7 +283,7 @@ class Agent:
     async def _election(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """Hold a dry run: what an election would come to now. Nobody votes."""
         driver = self._driver(request)
-        others = [name for name in driver.service.candidates if name != self.config.name]
+        others = [name for name in driver.service.agents if name != self.config.name]
         said = await self.overlay.ask_all(others, "vote", {"service": driver.service.name})
         votes = [self._own_vote(driver)]
         silent = {}
@@ -291,7 +293,7 @@ class Agent:
             else:
                 votes.append(vote_from_dict(answer.get("vote"), name))
         term = (driver.view.term if driver.view else 0) + 1
-        decision = decide(driver.service.charter, term, votes, driver.rules, len(driver.service.candidates))
+        decision = decide(driver.service.charter, term, votes, driver.rules, len(driver.service.agents))
         yield {
             "holder": driver.view.holder if driver.view else None, "decision": decision.to_dict(), "silent": silent
         }  # fmt: skip

@@ -79,6 +79,11 @@ class Service:
     watch: Watch
     user: str
 
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Who takes part in its elections: whoever may run it, and whoever votes without that."""
+        return tuple(dict.fromkeys((*self.candidates, *self.charter.voters)))
+
 
 @dataclass(frozen=True)
 class Config:

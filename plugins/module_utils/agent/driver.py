@@ -54,7 +54,7 @@ class Driver:
         self._supervised = Supervised(config.run, service.name, self._supervisor_said)
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unreachable = False
+        self._unreachable = self._ticked = False
 
     async def run(self) -> None:
         """Take part, for ever."""
@@ -66,13 +66,20 @@ class Driver:
         if reading.record and reading.repair:
             await asyncio.to_thread(self._votes.write, reading.record)
         self.participant = Participant(
-            self._config.name, self.service.candidates, self.service.charter, self.service.timing,
+            self._config.name, self.service.agents, self.service.charter, self.service.timing,
             record=reading.record, profile=self._profile(self.service), rules=self.rules,
             chance=random.SystemRandom(), held=held, now=boottime(),
         )  # fmt: skip
+        self._supervised.send(do="held")
         while True:
             event = await self._next(self.participant)
-            await self._do(event(self.participant, boottime()))
+            try:
+                actions = event(self.participant, boottime())
+            except BadValue as error:
+                # What was asked for can't be, by now: the one that asked is answered already.
+                self._tell("request_refused", {"text": str(error)})
+            else:
+                await self._do(actions)
 
     async def stop(self) -> None:
         for task in list(self._tasks):
@@ -112,10 +119,15 @@ class Driver:
         # Whatever a participant wants, the rest of the agent has its turn.
         await asyncio.sleep(0)
         left = participant.wake_at - boottime()
+        if left <= 0 and self._ticked and not self._inbox.empty():
+            # Neither time nor events may keep the other from its turn.
+            self._ticked = False
+            return self._inbox.get_nowait()
         if left > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _IDLE_S)):
                     return await self._inbox.get()
+        self._ticked = True
         participant.elector.profile = self._profile(self.service)
         return Participant.tick
 
@@ -183,7 +195,12 @@ class Driver:
         if event in ("started", "stopped"):
             self._tell(f"service_{event}", {key: value for key, value in said.items() if key != "event"})
         if event == "stopped":
-            self.participate(lambda participant, _now: participant.stopped())
+            token = said.get("token")
+            self.participate(
+                lambda participant, _now: (
+                    participant.stopped() if participant.holder and participant.holder.token == token else []
+                )
+            )
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

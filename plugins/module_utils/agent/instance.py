@@ -18,10 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import OkiagariError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -89,11 +92,18 @@ class Instance:
 
 def own_cgroup(name: str) -> Path:
     """Make the control group `name` beside this process, in the part that systemd delegated to its unit."""
-    line = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-    unit = _CGROUPS / line.removeprefix("0::/").removesuffix("/supervisor")
-    # No process may stay in a group that has groups below it and controllers for them.
-    (unit / "supervisor").mkdir(exist_ok=True)
-    (unit / "supervisor" / "cgroup.procs").write_text(str(os.getpid()))
-    group = unit / name
-    group.mkdir(exist_ok=True)
+    try:
+        lines = [line for line in _OWN_CGROUP.read_text(encoding="ascii").splitlines() if line.startswith("0::/")]
+        if not lines or not (_CGROUPS / "cgroup.procs").exists():
+            raise OkiagariError("control groups of version 2 are not in use here; boot with them, or set cgroup: false")
+        unit = _CGROUPS / lines[0].removeprefix("0::/").removesuffix("/supervisor")
+        # No process may stay in a group that has groups below it and controllers for them.
+        (unit / "supervisor").mkdir(exist_ok=True)
+        (unit / "supervisor" / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+        group = unit / name
+        group.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OkiagariError(
+            f"no control group can be made for the service: {error}; the unit needs Delegate=yes"
+        ) from error
     return group

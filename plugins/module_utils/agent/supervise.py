@@ -9,7 +9,7 @@ itself, systemd's watchdog kills it, and with it its control group. Clock: CLOCK
 It listens at a socket for one line of JSON a request, and tells everybody who is connected what becomes of the service:
 
     {"do": "start", "token": 7, "lease": 1, "term": 2, "deadline": 12.5}     {"event": "started", "token": 7}
-    {"do": "feed", "token": 7, "deadline": 13.5}                             {"event": "stopped"}
+    {"do": "feed", "token": 7, "deadline": 13.5}                             {"event": "stopped", "token": 7}
     {"do": "stop"}
     {"do": "held"}      {"held": {"lease": 1, "token": 7, "term": 2, "deadline": 13.5}, "running": true}
 """
@@ -21,6 +21,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ _REQUESTS: dict[str, dict[str, Shape]] = {
 # A machine that was suspended wakes all timers late; the service's deadline goes by the clock that went on.
 _LOOK_S = 0.1
 _WATCHDOG_S = 0.5
+_SHORTEST_S = 0.01
+_LATEST_S = 1e10
 _LONGEST = 65_536
 
 
@@ -67,6 +70,7 @@ class Supervision:
         self._instance: Instance | None = None
         self._selector = selectors.DefaultSelector()
         self._connected: dict[socket.socket, bytes] = {}
+        self._token = 0
         self._ending = False
         self._notify_at = 0.0
 
@@ -86,7 +90,10 @@ class Supervision:
                 self._step(listener)
 
     def _step(self, listener: socket.socket) -> None:
-        for key, _events in self._selector.select(_LOOK_S if self._instance else _WATCHDOG_S):
+        if self._ending and self._instance:
+            self._instance.kill()
+        look = min(_LOOK_S, self._supervisor.wake_at - boottime()) if self._instance else _WATCHDOG_S
+        for key, _events in self._selector.select(max(look, _SHORTEST_S)):
             if key.fileobj is listener:
                 self._accept(listener)
             elif isinstance(key.fileobj, socket.socket):
@@ -95,18 +102,24 @@ class Supervision:
         if self._instance and self._instance.dead():
             self._instance = None
             self._supervisor.exited()
-            self._tell({"event": "stopped"})
+            self._tell({"event": "stopped", "token": self._token})
         if boottime() >= self._notify_at:
             self._notify_at = boottime() + _WATCHDOG_S
             _notify("WATCHDOG=1")
 
     def _accept(self, listener: socket.socket) -> None:
-        connection, _address = listener.accept()
+        try:
+            connection, _address = listener.accept()
+        except OSError:
+            # Gone already, or there are too many: the service goes on.
+            return
         connection.setblocking(False)
         self._connected[connection] = b""
         self._selector.register(connection, selectors.EVENT_READ)
 
     def _receive(self, connection: socket.socket) -> None:
+        if connection not in self._connected:
+            return  # dropped since it was found to be readable
         try:
             data = connection.recv(_LONGEST)
         except BlockingIOError:
@@ -139,10 +152,11 @@ class Supervision:
             self._send(connection, {"held": vars(held) if held else None, "running": self._instance is not None})
 
     def _start(self, now: float, said: dict[str, Any]) -> None:
-        if do := self._supervisor.start(now, **said):
+        do = None if self._ending else self._supervisor.start(now, **said)
+        if do:
             self._do(do, said)
         elif not self._instance:
-            self._tell({"event": "stopped"})
+            self._tell({"event": "stopped", "token": said["token"]})
 
     def _do(self, do: Do | None, said: dict[str, Any] | None = None) -> None:
         if do is Do.LAUNCH and said:
@@ -153,6 +167,7 @@ class Supervision:
             self._instance.kill()
 
     def _launch(self, said: dict[str, Any]) -> None:
+        self._token = said["token"]
         environment = {
             "OKIAGARI_SERVICE": self._service.name,
             "OKIAGARI_TOKEN": str(said["token"]),
@@ -160,9 +175,10 @@ class Supervision:
         }
         try:
             self._instance = Instance(self._service.command, environment, self._service.user, self._cgroup)
-        except (OSError, KeyError) as error:
+        except (OSError, KeyError, ValueError, subprocess.SubprocessError) as error:
             self._supervisor.exited()
-            self._tell({"event": "stopped", "why": f"{self._service.command[0]} can't be started: {error}"})
+            why = f"{self._service.command[0]} can't be started: {error}"
+            self._tell({"event": "stopped", "token": self._token, "why": why})
         else:
             self._tell({"event": "started", "token": said["token"], "pid": self._instance.pid})
 
@@ -196,6 +212,8 @@ def _request(line: bytes) -> dict[str, Any]:
         raise BadValue(f"there are the requests {', '.join(_REQUESTS)}")
     if wrong := mismatch(said, shape, "a request"):
         raise BadValue(wrong)
+    if not 0 <= said.get("deadline", 0) < _LATEST_S:
+        raise BadValue("a request's deadline is none of this clock")
     return {"do": said["do"], **{key: said[key] for key in shape}}
 
 

@@ -7,26 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..authority import Held
 from ..errors import BadValue
-from ..values import from_json
+from ..values import Shape, from_json, mapping, mismatch
 from .supervise import socket_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _RETRY_S = 0.2
+_HELD: dict[str, Shape] = {"lease": int, "token": int, "term": int, "deadline": (int, float)}
 
 
 class Supervised:
     """The connection to one service's supervisor, made anew whenever it breaks.
 
     `event` gets everything that the supervisor tells by itself. A supervisor that is gone has taken its service with
-    it: that is told as `{"event": "stopped"}` once there is another.
+    it: that is told as `{"event": "stopped"}` once there is another. `token` in it says whose end it is: what is heard
+    of an older start must not be taken for the end of one that was sent since.
     """
 
     def __init__(self, run: Path, service: str, event: Callable[[dict[str, Any]], object]) -> None:
@@ -35,6 +38,9 @@ class Supervised:
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._known = False
         self._connected = asyncio.Event()
+        self._token: int | None = None
+        # The tokens that were the last ones when each question was sent that is not answered yet.
+        self._asked: deque[int | None] = deque()
 
     async def run(self) -> None:
         """Keep the connection, for ever."""
@@ -45,6 +51,7 @@ class Supervised:
                 await asyncio.sleep(_RETRY_S)
                 continue
             self._connected.set()
+            self._asked.clear()
             if self._known:
                 self.send(do="held")
             try:
@@ -56,7 +63,10 @@ class Supervised:
             await asyncio.sleep(_RETRY_S)
 
     async def held(self) -> Held | None:
-        """Ask what runs, and wait for an answer; one that is being stopped is waited for until it is dead."""
+        """Ask what runs, and wait for an answer; one that is being stopped is waited for until it is dead.
+
+        What ends while nobody listens to events yet, whoever does asks for once more by `send(do="held")`.
+        """
         while True:
             await self._connected.wait()
             self.send(do="held")
@@ -64,8 +74,8 @@ class Supervised:
                 async with asyncio.timeout(1.0):
                     said = await self._answers.get()
                 if said["held"]:
-                    self._known = True
-                    return Held(**said["held"])
+                    self._known, self._token = True, said["held"]["token"]
+                    return Held(**{key: said["held"][key] for key in _HELD})
                 if not said["running"]:
                     self._known = True
                     return None
@@ -74,17 +84,29 @@ class Supervised:
 
     def send(self, **request: Any) -> None:
         """Send a request. Where there is no supervisor nothing runs, and nothing starts."""
+        if request["do"] == "start":
+            self._token = request["token"]
         if self._writer:
+            if request["do"] == "held":
+                self._asked.append(self._token)
             with suppress(OSError, RuntimeError):
                 self._writer.write(json.dumps(request).encode() + b"\n")
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with suppress(OSError, BadValue, ValueError):
+        with suppress(OSError, ValueError):
             while line := await reader.readline():
-                said = from_json(line.decode("utf-8", "replace"))
-                if "held" not in said:
-                    self._event(said)
-                elif not self._known:
-                    self._answers.put_nowait(said)
-                elif not said["running"]:
-                    self._event({"event": "stopped"})
+                with suppress(BadValue):
+                    self._heard(mapping(from_json(line.decode("utf-8", "replace"))))
+
+    def _heard(self, said: Mapping[str, Any]) -> None:
+        if "held" not in said:
+            self._event(dict(said))
+            return
+        shape: Shape = {"held": type(None) if said["held"] is None else _HELD, "running": bool}
+        if wrong := mismatch(said, shape, "the supervisor's answer"):
+            raise BadValue(wrong)
+        token = self._asked.popleft() if self._asked else None
+        if not self._known:
+            self._answers.put_nowait(dict(said))
+        elif not said["running"] and token is not None:
+            self._event({"event": "stopped", "token": token})
