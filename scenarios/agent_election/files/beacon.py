@@ -12,6 +12,8 @@ A note is a line `TIME TOKEN`, in seconds since the epoch, every 50 ms: what sho
 can't answer without having noted that, so that a full disk makes it unwell.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import socket
@@ -86,7 +88,7 @@ def runs(folder: str) -> None:
         for line in open(path, errors="replace"):  # noqa: PTH123, SIM115
             words = line.split()
             # A host that lost its power may have lost the end of a line, too.
-            if len(words) == 2 and words[1].isdigit():  # noqa: PLR2004
+            if len(words) == 2 and words[1].isdigit():
                 found.setdefault(int(words[1]), []).append(float(words[0]))
     here = socket.gethostname()
     print(json.dumps([
