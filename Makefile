@@ -74,6 +74,10 @@ lab-down: setup ## stop the lab
 lab-status: setup ## what of the lab is up
 	ansible-playbook playbooks/lab_status.yml
 
+.PHONY: agents
+agents: site ## resident agents at each host, with a store for their leases, on the lab
+	ansible-playbook playbooks/agents.yml
+
 .PHONY: bench
 bench: setup ## measure against the figures to beat; what needs no lab first, while none takes a processor
 	python tests/bench/targets.py
@@ -86,7 +90,7 @@ soak: site ## 200 random kill points, 20,000 partitions, the long tests, and two
 	python tests/contract/partition_schedules.py --rounds 20000
 	pytest --durations 12 -m soak tests/contract
 	pytest --durations 12 -m "lab and soak" tests/lab
-	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark
+	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark agent_election
 	ansible-playbook playbooks/storage.yml
 	python scripts/run_scenarios.py controller_killed nagoya_otemachi_loss
 	for drill in $(SCENARIO) hiroshima_isolated; do \
