@@ -222,6 +222,6 @@ def free_ports(addresses: list[str]) -> list[tuple[int, int]]:
     with ExitStack() as stack:
         found = []
         for address in addresses:
-            pair = [stack.enter_context(socket.create_server((address, 0))) for _ in range(2)]
+            pair = [stack.enter_context(socket.create_server((address, 0))) for _port in range(2)]
             found.append((int(pair[0].getsockname()[1]), int(pair[1].getsockname()[1])))
         return found

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return {"run": _run, "supervise": _supervise, "begin": _begin, "ask": _ask}[asked.command](asked)
     except OkiagariError as error:
-        print(f"okiagari-agent: {error}", file=sys.stderr)
+        sys.stderr.write(f"okiagari-agent: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -80,14 +80,15 @@ def _begin(asked: argparse.Namespace) -> int:
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     service = choice(config.services, "service")(asked.service)
     begun = VoteFile(config.state, service).begin()
-    print("begun" if begun else "was there")
+    sys.stdout.write("begun\n" if begun else "was there\n")
     return 0
 
 
 def _ask(asked: argparse.Namespace) -> int:
     request = {"op": asked.op, **dict(map(_pair, asked.values))}
     for said in ask(request, asked.folder, timeout_s=3600.0 if asked.op == "follow" else 30.0):
-        print(json.dumps(said, indent=None if "row" in said else 2), flush=True)
+        sys.stdout.write(json.dumps(said, indent=None if "row" in said else 2) + "\n")
+        sys.stdout.flush()
     return 0
 
 

@@ -100,9 +100,9 @@ class Suspicion:
             return
         opinions = by_domain(fresh)
         level = _mean(opinions.values())
-        bar = self._watch.suspect_at if len(fresh) > 1 else 1.0
-        holding = sum(1 for each in opinions.values() if each >= bar)
-        if level < bar or holding < min(_INDEPENDENT, len(opinions)):
+        sure = self._watch.suspect_at if len(fresh) > 1 else 1.0
+        holding = sum(1 for each in opinions.values() if each >= sure)
+        if level < sure or holding < min(_INDEPENDENT, len(opinions)):
             self._high_since = None
         elif self._high_since is None:
             self._high_since = now

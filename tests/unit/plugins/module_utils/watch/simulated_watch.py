@@ -32,8 +32,9 @@ class World:
     """A service at `HOLDER` and everybody who watches it. Everything random comes from one seed."""
 
     def __init__(
-        self, seed: object, sites: Mapping[str, str] = SITES, *, watch: Watch | None = None, loss: float = 0.0
+        self, seed: object, sites: Mapping[str, str] | None = None, *, watch: Watch | None = None, loss: float = 0.0
     ) -> None:
+        sites = SITES if sites is None else sites
         self.chance = random.Random(str(seed))
         self.watch, self.loss = watch or Watch(), loss
         self.now = 0.0
