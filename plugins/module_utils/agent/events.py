@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
+import threading
 import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, OkiagariError
 from ..logpool import Emitter, Event, Following, Pool, Query, Subscriptions, Waiting, from_wire
+from ..values import Shape, items, mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +33,8 @@ OP_IMPORTANT = "events.important"
 _GATHER_S = 0.02
 _BATCH = 200
 _KEPT = 100_000
+_RETRY_S = 10.0
+_IMPORTANT: Shape = {"lines": [str], "position": int}
 
 
 class Events:
@@ -41,12 +45,13 @@ class Events:
     ) -> None:
         self.pool = Pool(clock, most_bytes=most_bytes)
         self.following = Subscriptions()
-        self.lost: str = ""
         self._emitter = Emitter(name, secrets.token_hex(4), clock)
         self._overlay, self._clock = overlay, clock
         self._path = state / "important.sqlite"
         self._to_send: list[Event] = []
         self._to_keep: list[Event] = []
+        self._writing = threading.Lock()
+        self._unkept = False
         self._wanted = asyncio.Event()
         self._database: sqlite3.Connection | None = None
 
@@ -60,7 +65,7 @@ class Events:
 
     def heard(self, body: Mapping[str, Any]) -> None:
         """Take what another agent has published; raise `BadValue` for what aren't events."""
-        self._take([from_wire(str(line)) for line in body.get("lines", [])])
+        self._take([from_wire(str(line)) for line in items(body.get("lines"))])
 
     def important(self, after: int) -> dict[str, Any]:
         """Give important events that came here after the position `after`, and the position up to which they go."""
@@ -71,7 +76,7 @@ class Events:
         }  # fmt: skip
 
     def follow(self, text: str, deliver: Callable[[dict[str, Any]], object]) -> int:
-        """Call `deliver` with each row that the query has from now on; give the number that `unfollow` takes."""
+        """Call `deliver` with each row that the query has from now on; give the number that ends it."""
         following = Following(Query(text))
         for row in following.recall(self.pool, self._clock()) if following.query.looks_back_s else ():
             deliver(row)
@@ -85,10 +90,13 @@ class Events:
             if not found.done():
                 found.set_result(row)
 
-        waiting = Waiting(Query(text), self._clock() + seconds)
-        if row := waiting.begin(self.pool, self._clock()):
+        query = Query(text)
+        if row := Waiting(query, self._clock() + seconds).begin(self.pool, self._clock()):
             return row
-        number = self.following.add(Following(Query(text)), deliver)
+        following = Following(query)
+        if query.looks_back_s:
+            following.recall(self.pool, self._clock())
+        number = self.following.add(following, deliver)
         try:
             async with asyncio.timeout(seconds):
                 return await found
@@ -98,17 +106,31 @@ class Events:
             self.following.remove(number)
 
     def open(self) -> None:
-        """Open the file of important events and read it; a damaged one is put aside, and that is told."""
+        """Open the file of important events and read it; a damaged one is put aside, and that is told.
+
+        Where the disk can't be used at all, the agent goes on without the file until it is started anew.
+        """
         try:
             self._take(self._opened(), kept=True)
+        except (sqlite3.OperationalError, OSError) as error:
+            self._shut()
+            self._tell_unkept(error)
         except sqlite3.DatabaseError as error:
-            aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock())}")
+            self._shut()
+            self._begin_anew(error)
+
+    def _begin_anew(self, damage: Exception) -> None:
+        aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock())}")
+        try:
             self._path.replace(aside)
             for suffix in ("-wal", "-shm"):
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             self._opened()
-            text = f"the important events on this disk are lost: {error}; peers have them, the file is now {aside}"
-            self.tell("agent", {"event": "events_lost", "text": text}, important=True)
+        except (sqlite3.Error, OSError) as error:
+            self._shut()
+            self._tell_unkept(error)
+        text = f"the important events on this disk are lost: {damage}; peers have them, the file is now {aside}"
+        self.tell("agent", {"event": "events_lost", "text": text}, important=True)
 
     async def run(self) -> None:
         """Send and keep what is new, for ever."""
@@ -120,9 +142,7 @@ class Events:
             for start in range(0, len(sending), _BATCH):
                 lines = [event.wire().decode() for event in sending[start : start + _BATCH]]
                 self._overlay.publish(OP, {"lines": lines})
-            keeping, self._to_keep = self._to_keep, []
-            if keeping:
-                await asyncio.to_thread(self._keep, keeping)
+            await self._keep_new()
 
     async def catch_up(self, peer: str) -> None:
         """Take the important events that a peer has and this agent may not have."""
@@ -130,25 +150,62 @@ class Events:
         with suppress(OkiagariError):
             while True:
                 said = await self._overlay.ask(peer, OP_IMPORTANT, {"after": after})
+                if wrong := mismatch(said, _IMPORTANT, "an answer"):
+                    raise BadValue(wrong)
                 self.heard(said)
                 if not said["lines"] or said["position"] <= after:
                     return
                 after = said["position"]
 
     def close(self) -> None:
-        if self._database:
-            self._keep(self._to_keep)
-            self._database.close()
+        """Keep what is new, and close the file. A write that a cancelled `run` has left is waited for."""
+        try:
+            self._keep(list(self._to_keep))
+        except sqlite3.Error as error:
+            self._tell_unkept(error)
+        self._shut()
 
     def _take(self, events: Iterable[Event], *, kept: bool = False) -> None:
         now = self._clock()
         for event in events:
             if not self.pool.add(event):
                 continue
-            self.following.offer(event, now)
             if event.important and not kept:
                 self._to_keep.append(event)
                 self._wanted.set()
+            self.following.offer(event, now)
+
+    async def _keep_new(self) -> None:
+        keeping = list(self._to_keep)
+        if not keeping:
+            return
+        if self._database is None:
+            self._to_keep.clear()
+            return
+        try:
+            await asyncio.to_thread(self._keep, keeping)
+        except sqlite3.Error as error:
+            # A disk that is full is no reason to end what keeps services going.
+            self._tell_unkept(error)
+            del self._to_keep[:-_KEPT]
+            asyncio.get_running_loop().call_later(_RETRY_S, self._wanted.set)
+        else:
+            del self._to_keep[: len(keeping)]
+            if self._unkept:
+                self._unkept = False
+                self.tell("agent", {"event": "events_kept", "text": "important events are on this disk again"})
+
+    def _tell_unkept(self, error: Exception) -> None:
+        if not self._unkept:
+            self._unkept = True
+            text = f"important events can't be kept on this disk: {error}; peers have them, free some space here"
+            self.tell("agent", {"event": "events_not_kept", "text": text})
+
+    def _shut(self) -> None:
+        with self._writing:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
 
     def _opened(self) -> list[Event]:
         self._database = sqlite3.connect(self._path, check_same_thread=False)
@@ -164,13 +221,16 @@ class Events:
         return found
 
     def _keep(self, events: Iterable[Event]) -> None:
-        if self._database is None:
-            return
-        with self._database:
-            self._database.executemany(
+        with self._writing:
+            if self._database is not None:
+                self._insert(self._database, events)
+
+    def _insert(self, database: sqlite3.Connection, events: Iterable[Event]) -> None:
+        with database:
+            database.executemany(
                 "INSERT OR IGNORE INTO event VALUES (?, ?, ?)",
                 [(event.time, event.id, event.wire().decode()) for event in events],
             )
-            self._database.execute(
+            database.execute(
                 "DELETE FROM event WHERE time < (SELECT time FROM event ORDER BY time DESC LIMIT 1 OFFSET ?)", (_KEPT,)
             )

@@ -1,0 +1,328 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent's part in the log pool, over an overlay that is in memory and a file on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent import events as module
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.events import OP, OP_IMPORTANT, Events
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue, OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Query
+
+from .agents import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+
+class FakeOverlay:
+    """Notes what is published, and asks the peers that the test gives it."""
+
+    def __init__(self, **peers: Any) -> None:
+        self.published: list[dict[str, Any]] = []
+        self.peers = peers
+        self.asked: list[int] = []
+
+    def publish(self, op: str, body: dict[str, Any]) -> None:
+        assert op == OP
+        self.published.append(body)
+
+    async def ask(self, to: str, op: str, body: Mapping[str, Any]) -> Any:
+        assert op == OP_IMPORTANT
+        self.asked.append(body["after"])
+        peer = self.peers[to]
+        if isinstance(peer, Exception):
+            raise peer
+        return peer.important(body["after"]) if isinstance(peer, Events) else peer
+
+
+def make(folder: Path, name: str = "a", **peers: Any) -> tuple[Events, FakeOverlay]:
+    overlay = FakeOverlay(**peers)
+    folder.mkdir(exist_ok=True)
+    return Events(name, folder, overlay, time.time, most_bytes=2**24), overlay
+
+
+@asynccontextmanager
+async def running(events: Events) -> AsyncIterator[None]:
+    events.open()
+    task = asyncio.create_task(events.run())
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        events.close()
+
+
+def numbers(events: Events, query: str = "where has values.n") -> list[int]:
+    return [row["values"]["n"] for row in events.pool.run(Query(query))]
+
+
+def on_disk(folder: Path) -> int:
+    with sqlite3.connect(folder / "important.sqlite") as database:
+        (count,) = database.execute("SELECT count(*) FROM event").fetchone()
+    database.close()
+    return count
+
+
+def test_what_is_told_is_published_once_and_gathered(tmp_path: Path) -> None:
+    events, overlay = make(tmp_path)
+    other, _overlay = make(tmp_path / "b", "b")
+
+    async def run() -> None:
+        async with running(events):
+            for number in range(450):
+                events.tell("test", {"n": number})
+            await until(lambda: sum(len(body["lines"]) for body in overlay.published) == 450)
+
+    asyncio.run(run())
+    assert [len(body["lines"]) for body in overlay.published] == [200, 200, 50]
+    for body in (*overlay.published, *overlay.published):
+        other.heard(body)
+    assert numbers(other) == numbers(events) == list(reversed(range(450)))
+
+
+@pytest.mark.parametrize("lines", [None, 3, "{}", [3], [None], ["x"]])
+def test_what_are_no_events_is_refused(tmp_path: Path, lines: object) -> None:
+    events, _overlay = make(tmp_path)
+    with pytest.raises(BadValue):
+        events.heard({"lines": lines})
+    assert len(events.pool) == 0
+
+
+def test_important_events_outlive_the_agent(tmp_path: Path) -> None:
+    async def first() -> None:
+        events, _overlay = make(tmp_path)
+        async with running(events):
+            events.tell("test", {"n": 1}, important=True)
+            events.tell("test", {"n": 2})
+            await until(lambda: not events._to_keep)
+            # Told when nothing writes any more: kept when the agent ends.
+        events.tell("test", {"n": 9})
+
+    async def last() -> None:
+        events, overlay = make(tmp_path)
+        async with running(events):
+            events.tell("test", {"n": 3}, important=True)
+        assert sorted(numbers(events)) == [1, 3]
+        assert not any('"n":1' in line for body in overlay.published for line in body["lines"])
+
+    asyncio.run(first())
+    asyncio.run(last())
+    assert on_disk(tmp_path) == 2
+    assert (tmp_path / "important.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_comes_while_it_is_being_written_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, _overlay = make(tmp_path)
+    begun, go_on = threading.Event(), threading.Event()
+    whole = events._insert
+
+    def slow(database: sqlite3.Connection, found: Any) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        whole(database, found)
+
+    monkeypatch.setattr(events, "_insert", slow)
+
+    async def run() -> None:
+        async with running(events):
+            events.tell("test", {"n": 1}, important=True)
+            await until(begun.is_set)
+            events.tell("test", {"n": 2}, important=True)
+            go_on.set()
+            await until(lambda: not events._to_keep)
+
+    asyncio.run(run())
+    assert on_disk(tmp_path) == 2
+
+
+def test_an_end_in_the_middle_of_a_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, _overlay = make(tmp_path)
+    begun = threading.Event()
+    whole = events._insert
+
+    def slow(database: sqlite3.Connection, found: Any) -> None:
+        begun.set()
+        whole(database, found)
+
+    monkeypatch.setattr(events, "_insert", slow)
+
+    async def run() -> None:
+        async with running(events):
+            for number in range(2000):
+                events.tell("test", {"n": number}, important=True)
+            await until(begun.is_set)
+            events.tell("test", {"n": 2000}, important=True)
+
+    asyncio.run(run())
+    assert on_disk(tmp_path) == 2001
+
+
+def test_a_full_disk_ends_nothing_and_what_was_not_kept_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RETRY_S", 0.01)
+    events, _overlay = make(tmp_path)
+
+    async def run() -> None:
+        async with running(events):
+            database = events._database
+            (pages,) = database.execute("PRAGMA page_count").fetchone()
+            database.execute(f"PRAGMA max_page_count = {pages}")
+            for number in range(100):
+                events.tell("test", {"n": number, "text": "x" * 500}, important=True)
+            await until(lambda: list(events.pool.run(Query("where values.event = events_not_kept"))))
+            events.tell("test", {"n": 100}, important=True)
+            database.execute("PRAGMA max_page_count = 1000000")
+            await until(lambda: list(events.pool.run(Query("where values.event = events_kept"))))
+
+    asyncio.run(run())
+    assert on_disk(tmp_path) == 101
+    assert len(list(events.pool.run(Query("where values.event = events_not_kept")))) == 1
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
+def test_a_damaged_file_is_put_aside_and_that_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "important.sqlite").write_bytes(content)
+    events, _overlay = make(tmp_path)
+
+    async def run() -> None:
+        async with running(events):
+            events.tell("test", {"n": 1}, important=True)
+
+    asyncio.run(run())
+    (aside,) = tmp_path.glob("important.sqlite.damaged-*")
+    assert aside.read_bytes() == content
+    (row,) = events.pool.run(Query("where values.event = events_lost"))
+    assert str(aside) in row["values"]["text"]
+    assert on_disk(tmp_path) == 2
+
+
+def test_lines_that_are_no_events_are_passed_over(tmp_path: Path) -> None:
+    async def run() -> Events:
+        events, _overlay = make(tmp_path)
+        async with running(events):
+            events.tell("test", {"n": 1}, important=True)
+        with sqlite3.connect(tmp_path / "important.sqlite") as database:
+            database.execute("INSERT INTO event VALUES (1.0, 'x', 'garbage')")
+        database.close()
+        again, _overlay = make(tmp_path)
+        again.open()
+        again.close()
+        return again
+
+    assert numbers(asyncio.run(run())) == [1]
+
+
+def test_a_place_that_can_not_be_used_is_told_and_the_agent_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "important.sqlite").mkdir()
+    events, overlay = make(tmp_path)
+
+    async def run() -> None:
+        async with running(events):
+            events.tell("test", {"n": 1}, important=True)
+            await until(lambda: overlay.published and not events._to_keep)
+
+    asyncio.run(run())
+    assert len(list(events.pool.run(Query("where values.event = events_not_kept")))) == 1
+    assert not list(events.pool.run(Query("where values.event = events_kept")))
+    assert (tmp_path / "important.sqlite").is_dir()
+
+
+def test_an_agent_catches_up_page_by_page(tmp_path: Path) -> None:
+    async def run() -> None:
+        peer, _overlay = make(tmp_path / "b", "b")
+        for number in range(450):
+            peer.tell("test", {"n": number}, important=True)
+            peer.tell("test", {"n": -1})
+        events, overlay = make(tmp_path / "a", b=peer)
+        await events.catch_up("b")
+        assert sorted(numbers(events)) == list(range(450))
+        assert overlay.asked == [0, 200, 400, 450]
+        assert not events._to_send
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [OkiagariError("no answer"), {}, {"lines": [], "position": "x"}, {"lines": 3, "position": 1},
+     {"lines": ["garbage"], "position": 1}, {"lines": [3], "position": 9}],
+)  # fmt: skip
+def test_a_peer_that_can_not_answer_ends_only_the_catching_up(tmp_path: Path, answer: Any) -> None:
+    events, overlay = make(tmp_path, b=answer)
+    asyncio.run(events.catch_up("b"))
+    assert overlay.asked == [0]
+
+
+def test_a_peer_that_says_the_same_again_is_not_asked_for_ever(tmp_path: Path) -> None:
+    peer, _overlay = make(tmp_path / "b", "b")
+    peer.tell("test", {"n": 1}, important=True)
+    events, overlay = make(tmp_path / "a", b={**peer.important(0), "position": 0})
+    asyncio.run(events.catch_up("b"))
+    assert (overlay.asked, numbers(events)) == ([0], [1])
+
+
+def test_waiting(tmp_path: Path) -> None:
+    async def run() -> None:
+        events, _overlay = make(tmp_path)
+        assert await events.wait("where values.n = 1", 0) is None
+        waiting = asyncio.create_task(events.wait("where values.n = 1", 60))
+        await asyncio.sleep(0)
+        events.tell("test", {"n": 2})
+        events.tell("test", {"n": 1})
+        row = await waiting
+        assert row["values"] == {"n": 1}
+        assert await events.wait("where values.n = 1", 0) == row
+        assert len(events.following) == 0
+        with pytest.raises(BadValue):
+            await events.wait("where", 1)
+
+    asyncio.run(run())
+
+
+def test_waiting_for_a_count_goes_on_from_what_is_held(tmp_path: Path) -> None:
+    async def run() -> None:
+        events, _overlay = make(tmp_path)
+        for number in range(4):
+            events.tell("test", {"n": number})
+        waiting = asyncio.create_task(events.wait("where has values.n | count over 1m | where count >= 5", 60))
+        await asyncio.sleep(0)
+        events.tell("test", {"n": 4})
+        assert (await waiting)["count"] == 5
+
+    asyncio.run(run())
+
+
+def test_following(tmp_path: Path) -> None:
+    events, _overlay = make(tmp_path)
+    rows: list[dict[str, Any]] = []
+    number = events.follow("where has values.n | select values.n", rows.append)
+    events.tell("test", {"n": 1})
+    events.following.remove(number)
+    events.tell("test", {"n": 2})
+    assert rows == [{"values.n": 1}]
+
+
+def test_whoever_follows_and_fails_costs_no_event(tmp_path: Path) -> None:
+    events, _overlay = make(tmp_path)
+
+    def fail(_row: dict[str, Any]) -> None:
+        raise RuntimeError
+
+    events.follow("where has values.n", fail)
+    with pytest.raises(RuntimeError):
+        events.tell("test", {"n": 1}, important=True)
+    assert len(events._to_keep) == 1
