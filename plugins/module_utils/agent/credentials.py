@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import BadInput, OkiagariError, Problem
+from ..errors import BadInput, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from cryptography.x509 import Certificate
 
     from .config import Config
 
+_Loaded = TypeVar("_Loaded")
 SOON_DAYS = 30
 _AGAIN = "run playbooks/agents.yml, which makes and brings new ones"
 
@@ -37,33 +40,53 @@ def _end(config: Config) -> datetime:
 
 def _problems(config: Config, now: datetime) -> Iterator[tuple[Path, str]]:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import serialization
     from cryptography.x509.oid import NameOID
 
     tls = config.tls
-    missing = [path for path in (tls.authority, tls.certificate, tls.key) if not path.exists()]
-    if missing:
-        yield from ((path, f"is missing: {_AGAIN}") for path in missing)
+    authority, wrong_authority = _read(tls.authority, x509.load_pem_x509_certificate)
+    own, wrong_own = _read(tls.certificate, x509.load_pem_x509_certificate)
+    key, wrong_key = _read(tls.key, lambda pem: serialization.load_pem_private_key(pem, password=None))
+    unread = ((tls.authority, wrong_authority), (tls.certificate, wrong_own), (tls.key, wrong_key))
+    yield from ((path, wrong) for path, wrong in unread if wrong)
+    for path, certificate in ((tls.authority, authority), (tls.certificate, own)):
+        if certificate is not None:
+            yield from ((path, wrong) for wrong in _wrong_times(certificate, now))
+    if own is None:
         return
-    try:
-        authority = x509.load_pem_x509_certificate(tls.authority.read_bytes())
-        own = x509.load_pem_x509_certificate(tls.certificate.read_bytes())
-        key = serialization.load_pem_private_key(tls.key.read_bytes(), password=None)
-    except ValueError as error:
-        raise OkiagariError(
-            f"the certificates in {tls.certificate.parent} can't be read ({error}): {_AGAIN}"
-        ) from error
-    try:
-        own.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    if authority is not None and not _issued(own, authority):
         yield tls.certificate, f"was not issued by {tls.authority}: {_AGAIN}"
     names = [str(name.value) for name in own.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if names != [config.name]:
         yield tls.certificate, f"is for {' '.join(names) or 'nobody'}, not for {config.name}: {_AGAIN}"
-    if now > own.not_valid_after_utc:
-        yield tls.certificate, f"has expired on {own.not_valid_after_utc:%Y-%m-%d}: {_AGAIN}"
-    if now < own.not_valid_before_utc:
-        yield tls.certificate, f"is not valid before {own.not_valid_before_utc:%Y-%m-%d %H:%M}: set this host's clock"
-    if own.public_key() != key.public_key():
+    if key is not None and own.public_key() != key.public_key():
         yield tls.key, f"doesn't belong to {tls.certificate}: {_AGAIN}"
+
+
+def _read(path: Path, load: Callable[[bytes], _Loaded]) -> tuple[_Loaded | None, str]:
+    """Give what is in a file, or what is wrong with it."""
+    try:
+        return load(path.read_bytes()), ""
+    except FileNotFoundError:
+        return None, f"is missing: {_AGAIN}"
+    except OSError as error:
+        return None, f"can't be read: {error.strerror}"
+    except (ValueError, TypeError) as error:
+        return None, f"is not what it should be ({str(error).splitlines()[0]}): {_AGAIN}"
+
+
+def _wrong_times(certificate: Certificate, now: datetime) -> Iterator[str]:
+    if now > certificate.not_valid_after_utc:
+        yield f"has expired on {certificate.not_valid_after_utc:%Y-%m-%d}: {_AGAIN}"
+    if now < certificate.not_valid_before_utc:
+        yield f"is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M}: set this host's clock"
+
+
+def _issued(own: Certificate, authority: Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        own.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FRESH_S = 30.0
 """How far a message's time may be from the receiver's clock."""
+_FAR_S = 1e12
 _REMEMBERED = 100_000
 _SHAPE: Shape = {"from": str, "to": str, "at": (int, float), "id": str, "op": str, "body": dict}
 
@@ -52,22 +53,28 @@ class Envelopes:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         self._name, self._clock = name, clock
-        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        try:
+            private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        except (OSError, ValueError, TypeError) as error:
+            raise OkiagariError(f"{key} can't be read: {error}") from error
         if not isinstance(private, ec.EllipticCurvePrivateKey):
             raise OkiagariError(f"{key} is not a key of an elliptic curve, as the testbed's authority makes them")
         self._algorithm = ec.ECDSA(hashes.SHA256())
         self._private = private
         self._public: dict[str, ec.EllipticCurvePublicKey] = {}
         for peer, certificate in certificates.items():
-            public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+            try:
+                public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+            except ValueError as error:
+                raise OkiagariError(f"the certificate of {peer} can't be read: {error}; run the role agent") from error
             if isinstance(public, ec.EllipticCurvePublicKey):
                 self._public[peer] = public
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def seal(self, to: str, op: str, body: Mapping[str, Any], reply_to: str = "") -> tuple[bytes, bytes]:
-        """Give a message and its signature. `reply_to` is the id of the question that it answers."""
+    def seal(self, to: str, op: str, body: Mapping[str, Any], number: str = "") -> tuple[bytes, bytes]:
+        """Give a message and its signature. `number` is its id; an answer has that of its question."""
         message = {
-            "from": self._name, "to": to, "at": self._clock(), "id": reply_to or secrets.token_hex(8), "op": op,
+            "from": self._name, "to": to, "at": self._clock(), "id": number or secrets.token_hex(8), "op": op,
             "body": body,
         }  # fmt: skip
         said = json.dumps(message, separators=(",", ":")).encode()
@@ -98,7 +105,7 @@ class Envelopes:
         return Opened(sender, message["op"], message["body"], message["id"])
 
     def _look_at_age(self, sender: str, number: str, at: float) -> None:
-        age = self._clock() - at
+        age = self._clock() - min(max(at, -_FAR_S), _FAR_S)
         if abs(age) > FRESH_S:
             raise BadValue(
                 f"it is {age:.0f} s old by the clocks of {sender} and this host; set them alike if it is new"

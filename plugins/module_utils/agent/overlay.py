@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -128,9 +129,10 @@ class Overlay:
         """Leave. Without it zenoh's threads would keep the process from ending."""
         for task in self._answering:
             task.cancel()
-        if self._session is not None:
+        session, self._session = self._session, None
+        if session is not None:
             with suppress(Exception):
-                await self._loop.run_in_executor(None, self._session.close)
+                await self._loop.run_in_executor(None, session.close)
 
     def send(self, to: str, op: str, body: Mapping[str, Any]) -> None:
         """Send a message to one agent. It may be lost."""
@@ -146,22 +148,26 @@ class Overlay:
 
         if self._session is None:
             raise NoAnswer("the overlay isn't open")
-        said, signature = self._envelopes.seal(to, op, body)
+        number = secrets.token_hex(8)
+        said, signature = self._envelopes.seal(to, op, body, number)
         answer: asyncio.Future[Mapping[str, Any]] = self._loop.create_future()
 
         def replied(reply: Any) -> None:
             if reply.ok is not None:
                 sample = reply.ok
-                self._call(self._settle, answer, to, sample.payload.to_bytes(), _attached(sample))
+                self._call(self._settle, answer, (to, number), sample.payload.to_bytes(), _attached(sample))
 
         # The last call comes when there will be no other answer.
         def over() -> None:
             self._call(self._fail, answer, to)
 
-        self._session.get(
-            f"{self._root}/ask/{to}", zenoh.handlers.Callback(replied, over), payload=said, attachment=signature,
-            timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE,
-        )  # fmt: skip
+        try:
+            self._session.get(
+                f"{self._root}/ask/{to}", zenoh.handlers.Callback(replied, over), payload=said, attachment=signature,
+                timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE,
+            )  # fmt: skip
+        except zenoh.ZError as error:
+            raise NoAnswer(f"{to} can't be asked: {error}") from error
         try:
             async with asyncio.timeout(timeout_s):
                 return await answer
@@ -188,10 +194,12 @@ class Overlay:
 
         if self._session is not None:
             # Dropped where a link is congested: nothing here may wait for a link that is being cut.
-            self._session.put(
-                key, said, attachment=signature, congestion_control=zenoh.CongestionControl.DROP,
-                priority=zenoh.Priority.INTERACTIVE_HIGH,
-            )  # fmt: skip
+            # What isn't sent because the session ends is lost like anything else that may be.
+            with suppress(zenoh.ZError):
+                self._session.put(
+                    key, said, attachment=signature, congestion_control=zenoh.CongestionControl.DROP,
+                    priority=zenoh.Priority.INTERACTIVE_HIGH,
+                )  # fmt: skip
 
     def _call(self, what: Callable[..., object], *args: Any) -> None:
         """Hand over from a thread of zenoh to the event loop; nobody is there any more when that has ended."""
@@ -236,15 +244,24 @@ class Overlay:
     async def _give_answer(
         self, query: Any, opened: Opened, asked: Callable[[Opened], Awaitable[Mapping[str, Any]]]
     ) -> None:
-        try:
-            body: Mapping[str, Any] = {"said": await asked(opened)}
-        except OkiagariError as error:
-            body = {"error": str(error)}
-        said, signature = self._envelopes.seal(opened.sender, opened.op, body, reply_to=opened.id)
-        query.reply(str(query.key_expr), said, attachment=signature)
-        query.drop()
+        import zenoh
 
-    def _settle(self, answer: asyncio.Future[Mapping[str, Any]], peer: str, said: bytes, signature: bytes) -> None:
+        try:
+            try:
+                body: Mapping[str, Any] = {"said": await asked(opened)}
+            except OkiagariError as error:
+                body = {"error": str(error)}
+            said, signature = self._envelopes.seal(opened.sender, opened.op, body, opened.id)
+            with suppress(zenoh.ZError):
+                query.reply(str(query.key_expr), said, attachment=signature)
+        finally:
+            # Whatever happened: who asks hears at once that there is no other answer.
+            query.drop()
+
+    def _settle(
+        self, answer: asyncio.Future[Mapping[str, Any]], question: tuple[str, str], said: bytes, signature: bytes
+    ) -> None:
+        peer, number = question
         if answer.done():
             return
         try:
@@ -254,10 +271,14 @@ class Overlay:
             return
         if opened.sender != peer:
             self._refuse(f"{opened.sender} answers what {peer} was asked")
+        elif opened.id != number:
+            self._refuse(f"{peer} answers another question: somebody sends it again")
         elif "error" in opened.body:
             answer.set_exception(OkiagariError(f"{peer}: {opened.body['error']}"))
+        elif isinstance(body := opened.body.get("said"), dict):
+            answer.set_result(body)
         else:
-            answer.set_result(opened.body["said"])
+            answer.set_exception(OkiagariError(f"{peer}: its answer says nothing"))
 
     def _fail(self, answer: asyncio.Future[Mapping[str, Any]], peer: str) -> None:
         if not answer.done():
