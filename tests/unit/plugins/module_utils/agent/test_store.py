@@ -48,7 +48,7 @@ class Gateway:
         self.answers, self.asked = list(answers), []
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append((request.url.host, request.url.path, json.loads(request.content)))
+        self.asked.append((request.url.host.removesuffix(".example"), request.url.path, json.loads(request.content)))
         answer = self.answers.pop(0)
         await asyncio.sleep(0)
         if isinstance(answer, Exception):
