@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
-from ..values import from_json
+from ..values import from_json, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,17 +29,19 @@ def ask(request: dict[str, Any], run: Path = RUN, timeout_s: float = 10.0) -> It
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as lines:
                 for line in lines:
-                    said = from_json(line.decode())
+                    if not line.endswith(b"\n"):
+                        break
+                    said = mapping(from_json(line.decode("utf-8", "replace")))
                     if "error" in said:
                         raise OkiagariError(said["error"])
                     if said.get("end"):
                         return
-                    yield said
+                    yield dict(said)
         except TimeoutError as error:
             raise OkiagariError(f"this host's agent didn't answer within {timeout_s:g} s") from error
         except OSError as error:
             raise OkiagariError(
-                f"this host's agent can't be reached at {run / NAME}: {error.strerror}; "
+                f"this host's agent can't be reached at {run / NAME}: {error.strerror or error}; "
                 "see systemctl status okiagari-agent"
             ) from error
     raise OkiagariError("this host's agent ended before it had answered")

@@ -14,20 +14,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import OkiagariError
 from ..values import from_json, mapping
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
     from pathlib import Path
+
+Operation: TypeAlias = "Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]"
 
 _LONGEST = 4 * 1024 * 1024
 
 
-async def serve(path: Path, operation: Callable[[Mapping[str, Any]], AsyncIterator[dict[str, Any]]]) -> asyncio.Server:
+async def serve(path: Path, operation: Operation) -> asyncio.Server:
     """Listen at `path`; `operation` gives the answers to a request, one by one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -35,8 +37,9 @@ async def serve(path: Path, operation: Callable[[Mapping[str, Any]], AsyncIterat
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             try:
-                while line := await reader.readline():
-                    await _answer(line, writer, operation)
+                line = await reader.readline()
+                while line:
+                    line = await _until_gone(reader, _answer(line, writer, operation))
             except ValueError:
                 await _say(writer, {"error": f"a request is longer than {_LONGEST} bytes"})
             finally:
@@ -47,16 +50,36 @@ async def serve(path: Path, operation: Callable[[Mapping[str, Any]], AsyncIterat
     return server
 
 
+async def _until_gone(reader: asyncio.StreamReader, answer: Coroutine[Any, Any, None]) -> bytes:
+    """Give the whole answer, and then the next request; end at once when whoever asks is gone."""
+    answering, following = asyncio.ensure_future(answer), asyncio.ensure_future(reader.readline())
+    try:
+        await asyncio.wait((answering, following), return_when=asyncio.FIRST_COMPLETED)
+        if answering.done() or following.exception() or following.result():
+            await answering
+            return await following
+        return b""
+    finally:
+        answering.cancel()
+        following.cancel()
+        await asyncio.gather(answering, following, return_exceptions=True)
+
+
 async def _answer(
     line: bytes,
     writer: asyncio.StreamWriter,
-    operation: Callable[[Mapping[str, Any]], AsyncIterator[dict[str, Any]]],
+    operation: Operation,
 ) -> None:
     try:
-        async for said in operation(mapping(from_json(line.decode("utf-8", "replace")))):
-            await _say(writer, said)
+        async with aclosing(operation(mapping(from_json(line.decode("utf-8", "replace"))))) as answers:
+            async for said in answers:
+                await _say(writer, said)
     except OkiagariError as error:
         await _say(writer, {"error": str(error)})
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a mistake of this program: whoever asks is told, and can report it
+        await _say(writer, {"error": f"the agent has an error: {type(error).__name__}: {error}"})
     else:
         await _say(writer, {"end": True})
 

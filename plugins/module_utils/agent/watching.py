@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadValue
+from ..errors import BadValue, OkiagariError
 from ..watch import Observation, Observer, OwnHealth, Suspicion, observers
+from .overlay import NoAnswer
 from .requests import request
 from .supervise import boottime
 
@@ -42,6 +43,7 @@ class Watching:
         self._links = {name: peer.links for name, peer in config.peers.items()}
         self._domains = {name: peer.domain for name, peer in config.peers.items()}
         self._token = -1
+        self._turn = 0
         self._asks = False
 
     @property
@@ -77,13 +79,38 @@ class Watching:
             self._begin(view.holder, view.token)
         if self._asks:
             holder = self._config.peers[self._observer.holder]
-            why = await request(
-                self._service.request, host=holder.name, address=holder.address, timeout_s=self.watch.timeout_s
+            why, _done = await asyncio.gather(
+                request(
+                    self._service.request, host=holder.name, address=holder.address, timeout_s=self.watch.timeout_s
+                ),
+                self._look_at_myself(),
             )
             observation = self._observer.result(boottime(), not why, why)
             self._suspicion.heard(boottime(), observation)
             self._overlay.publish(OP, observation.to_dict())
         self._weigh()
+
+    async def _look_at_myself(self) -> None:
+        """Ask another peer, each in its turn: whoever hears nothing of those who are there had better doubt itself.
+
+        One that is known to be gone says nothing about this agent; where all are gone, this agent is cut off.
+        """
+        others = [name for name in self._config.others if name != self._observer.holder]
+        there = [name for name in others if name in self._overlay.alive]
+        self._turn += 1
+        if not others:
+            return
+        if not there:
+            self._health.unanswered()
+            return
+        try:
+            await self._overlay.ask(there[self._turn % len(there)], "ping", {}, self.watch.timeout_s)
+        except NoAnswer:
+            self._health.unanswered()
+        except OkiagariError:
+            self._health.answered()
+        else:
+            self._health.answered()
 
     def _begin(self, holder: str | None, token: int) -> None:
         self._token, self._asks = token, False
