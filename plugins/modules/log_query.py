@@ -76,6 +76,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     query, wait, most = module.params["query"], module.params["wait"], module.params["most"]
+    if most < 0:
+        module.fail_json(msg=f"most is {most}: say how many rows, from 0")
     request = {"op": "wait", "text": query, "seconds": wait} if wait > 0 else {"op": "query", "text": query}
     try:
         said = (each["row"] for each in ask(request, timeout_s=wait + 10.0) if "row" in each)
