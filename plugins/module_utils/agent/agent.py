@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..election import Profile, Vote, decide
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
-from ..values import choice, mapping, number, text
+from ..values import choice, items, mapping, number, text
 from .client import NAME
 from .credentials import check
 from .driver import OP as OP_ELECTION
@@ -33,13 +34,16 @@ from .watching import Watching
 from .wire import rules_from_dict, rules_to_dict, vote_from_dict, vote_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from .config import Config, Service
     from .envelope import Opened
 
 OP_RULES = "rules"
 POOL_BYTES = 64 * 1024 * 1024
+_FIGURES = re.compile("[0-9]+")
+_REASONS = 1000
+_UNREAD = 10_000
 _FULL_BYTES = 8 * 1024 * 1024
 _ANSWER_S = 5.0
 _LONGEST_WAIT_S = 86_400
@@ -50,6 +54,7 @@ class Agent:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._word = check(config)
         certificates = {name: peer.certificate for name, peer in config.peers.items()}
         envelopes = Envelopes(config.name, config.tls.key, certificates, time.time)
         self.overlay = Overlay(config, envelopes)
@@ -79,7 +84,7 @@ class Agent:
             "hand_over": self._hand_over,
             OP_IMPORTANT: self._important,
         }
-        self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncIterator[dict[str, Any]]]] = {
+        self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
             "ping": self._ping_peers,
             "query": self._query,
@@ -93,28 +98,31 @@ class Agent:
 
     async def run(self) -> None:
         """Be an agent until `stop`."""
-        word = check(self.config)
         self.config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.events.open()
-        if word:
-            self.events.tell("agent", {"event": "certificate_expires", "text": word}, important=True)
-        server = await serve(self.config.run / NAME, self._operate)
-        self.events.tell("agent", {"event": "agent_started", "pid": os.getpid()})
-        # A holder that was started anew has to renew its lease before all else: that needs no overlay.
-        work = [driver.run() for driver in self.drivers.values()]
-        work += [self._connect(), self.events.run(), *(watching.run() for watching in self.watching.values())]
-        tasks = [asyncio.create_task(each) for each in work]
-        for task in tasks:
-            task.add_done_callback(self._task_done)
+        if self._word:
+            self.events.tell("agent", {"event": "certificate_expires", "text": self._word}, important=True)
+        server: asyncio.Server | None = None
+        tasks: list[asyncio.Task[None]] = []
         try:
+            server = await serve(self.config.run / NAME, self._operate)
+            self.events.tell("agent", {"event": "agent_started", "pid": os.getpid()})
+            # A holder that was started anew has to renew its lease before all else: that needs no overlay.
+            work = [driver.run() for driver in self.drivers.values()]
+            work += [self._connect(), self.events.run(), *(watching.run() for watching in self.watching.values())]
+            tasks += [asyncio.create_task(each) for each in work]
+            for task in tasks:
+                task.add_done_callback(self._task_done)
             await self._ended.wait()
         finally:
-            server.close()
+            if server:
+                server.close()
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             for driver in self.drivers.values():
                 await driver.stop()
+            # Whatever happened: zenoh's threads would keep the process from ending, and from being started anew.
             await self.overlay.close()
             await self.store.close()
             self.events.close()
@@ -167,8 +175,10 @@ class Agent:
         return await self._asked[choice(self._asked, "question")(opened.op)](opened)
 
     def _refuse(self, why: str) -> None:
-        if why not in self._refused:
-            self._refused.add(why)
+        # Ages and other figures make no other reason of it.
+        kind = _FIGURES.sub("", why)
+        if kind not in self._refused and len(self._refused) < _REASONS:
+            self._refused.add(kind)
             self.events.tell("agent", {"event": "message_refused", "text": why}, important=True)
 
     def _peer_changed(self, peer: str, alive: bool) -> None:
@@ -180,7 +190,8 @@ class Agent:
         while not self.overlay.alive - {self.config.name}:
             await asyncio.sleep(1.0)
         for peer in sorted(self.overlay.alive - {self.config.name}):
-            await self.events.catch_up(peer)
+            with suppress(OkiagariError):
+                await self.events.catch_up(peer)
 
     def _driver(self, said: Mapping[str, Any]) -> Driver:
         return self.drivers[choice(self.drivers, "service")(said.get("service"))]
@@ -203,11 +214,11 @@ class Agent:
 
     # from this host
 
-    async def _operate(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _operate(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         async for said in self._operations[choice(self._operations, "operation")(request.get("op"))](request):
             yield said
 
-    async def _status(self, _request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _status(self, _request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         counts = self.events.pool.counts
         yield {
             "testbed": self.config.testbed,
@@ -233,10 +244,10 @@ class Agent:
             "election_messages": participant.elector.messages if participant else 0,
         }
 
-    async def _ping_peers(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _ping_peers(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Run a task that does nothing at each peer."""
         loop = asyncio.get_running_loop()
-        peers = [choice(self.config.peers, "agent")(peer) for peer in request.get("peers", self.config.others)]
+        peers = [choice(self.config.peers, "agent")(peer) for peer in items(request.get("peers", self.config.others))]
         begun = loop.time()
         said = await self.overlay.ask_all(peers, "ping", {})
         took_ms = round(1000 * (loop.time() - begun), 3)
@@ -245,7 +256,7 @@ class Agent:
             yield {"peer": peer, "error" if isinstance(answer, OkiagariError) else "answer": str(answer)}
         yield {"took_ms": took_ms}
 
-    async def _query(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _query(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         query = Query(text(request.get("text")))
         for rows in self.events.pool.steps(query):
             for row in rows:
@@ -253,24 +264,30 @@ class Agent:
             await asyncio.sleep(0)
         yield {"complete_from": self.events.pool.complete_from}
 
-    async def _follow(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _follow(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Give rows as they come, until whoever asked is gone."""
         rows: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        number = self.events.follow(text(request.get("text")), rows.put_nowait)
-        yield {"following": True}
+
+        def deliver(row: dict[str, Any]) -> None:
+            if rows.qsize() < _UNREAD:
+                rows.put_nowait(row)
+
+        number = self.events.follow(text(request.get("text")), deliver)
         try:
-            while True:
+            yield {"following": True}
+            while rows.qsize() < _UNREAD:
                 yield {"row": await rows.get()}
+            raise OkiagariError(f"more than {_UNREAD} rows are waiting to be read: read them faster, or ask for fewer")
         finally:
             self.events.following.remove(number)
 
-    async def _wait(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _wait(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Give the first row there is, or that comes within so many `seconds`; nothing if there is none."""
         row = await self.events.wait(text(request.get("text")), number(0, _LONGEST_WAIT_S)(request.get("seconds")))
         if row is not None:
             yield {"row": row}
 
-    async def _tell(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _tell(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         trace = request.get("trace", "")
         event = self.events.tell(
             text(request.get("source")),
@@ -280,7 +297,7 @@ class Agent:
         )
         yield {"id": event.id}
 
-    async def _election(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _election(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Hold a dry run: what an election would come to now. Nobody votes."""
         driver = self._driver(request)
         others = [name for name in driver.service.agents if name != self.config.name]
@@ -298,7 +315,7 @@ class Agent:
             "holder": driver.view.holder if driver.view else None, "decision": decision.to_dict(), "silent": silent
         }  # fmt: skip
 
-    async def _ask_hand_over(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _ask_hand_over(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         driver, to = self._driver(request), text(request.get("to"))
         holder = (await self.store.read(driver.service.name)).holder
         if holder is None:
@@ -312,7 +329,7 @@ class Agent:
         body = {"service": driver.service.name, "to": to}
         yield {"holder": holder, **await self.overlay.ask(holder, "hand_over", body, _ANSWER_S)}
 
-    async def _rule(self, request: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _rule(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Forbid, prefer or allow hosts; whatever isn't named stays as it is."""
         driver = self._driver(request)
         before = driver.rules
@@ -321,7 +338,7 @@ class Agent:
         for key in ("forbidden", "preferred", "allowed"):
             if key in request:
                 names = request[key]
-                changes[key] = None if names is None and key == "allowed" else frozenset(known(name) for name in names)
+                changes[key] = None if names is None and key == "allowed" else frozenset(map(known, items(names)))
         rules = replace(before, **changes)
         if rules != before and request.get("dry_run") is not True:
             rules = replace(rules, revision=before.revision + 1)
@@ -336,6 +353,8 @@ class Agent:
         if to in driver.rules.forbidden:
             raise BadValue(f"{to} is forbidden; allow it first")
         choice(driver.service.candidates, "candidate")(to)
+        if to == self.config.name:
+            raise BadValue(f"{to} holds it already")
         if to not in self.overlay.alive:
             raise NoAnswer(f"{to} can't be reached")
         driver.participate(lambda participant, _now: participant.hand_over(to))

@@ -1,0 +1,274 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One agent as a whole, over an overlay that is in memory and a store that nobody answers for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent import agent as module
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.agent import Agent
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client import NAME, ask
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope import Opened
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Holder, Timing
+from ansible_collections.okiagari.testbed.plugins.module_utils.election import Rules
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Query
+
+from .agents import NAMES, authority, config, service, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from pathlib import Path
+
+
+class FakeOverlay:
+    refused = 0
+
+    def __init__(self, *_arguments: Any) -> None:
+        self.alive = {"a", "b"}
+        self.closed = False
+        self.published: list[tuple[str, Any]] = []
+        self.raised: Exception | None = None
+
+    async def open(self, *_arguments: Any) -> None:
+        if self.raised:
+            raise self.raised
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def publish(self, op: str, body: Mapping[str, Any]) -> None:
+        self.published.append((op, body))
+
+    def send(self, *_arguments: Any) -> None:
+        pass
+
+    async def ask(self, to: str, *_arguments: Any) -> Mapping[str, Any]:
+        raise NoAnswer(f"{to} didn't answer")
+
+    async def ask_all(self, peers: Any, *_arguments: Any) -> dict[str, Any]:
+        return {peer: NoAnswer(f"{peer} didn't answer") for peer in peers}
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return authority(tmp_path_factory.mktemp("keys"), *NAMES)
+
+
+@pytest.fixture
+def make(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Agent]:
+    monkeypatch.setattr(module, "Overlay", FakeOverlay)
+    described = config(keys)
+    peers = {
+        name: replace(peer, certificate=(keys / f"{name}.pem").read_text()) for name, peer in described.peers.items()
+    }
+
+    def agent(**services: Any) -> Agent:
+        return Agent(
+            replace(described, peers=peers, state=tmp_path / "state", run=tmp_path / "run", services=services)
+        )  # fmt: skip
+
+    return agent
+
+
+def use(make: Callable[..., Agent], what: Callable[[Agent], Coroutine[Any, Any, None]], **services: Any) -> None:
+    async def run() -> None:
+        agent = make(**services)
+        task = asyncio.create_task(agent.run())
+        try:
+            await until(lambda: (agent.config.run / NAME).exists() or task.done())
+            await what(agent)
+            assert not task.done()
+        finally:
+            agent.stop()
+            await task
+        assert agent.overlay.closed
+
+    asyncio.run(run())
+
+
+async def asked(agent: Agent, op: str, **values: Any) -> list[dict[str, Any]]:
+    return await asyncio.to_thread(lambda: list(ask({"op": op, **values}, agent.config.run)))
+
+
+def told(agent: Agent, event: str) -> list[str]:
+    return [row["values"]["text"] for row in agent.events.pool.run(Query(f"where values.event = {event}"))]
+
+
+def test_a_service_that_is_not_asked_is_no_end_of_the_agent(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        (status,) = await asked(agent, "status")
+        assert (status["reachable"], status["unreachable"]) == (["b"], ["c"])
+        assert status["services"]["db"]["here"] == "not held"
+        assert agent.profile(agent.config.services["db"]).hindrance == ""
+
+    use(make, what, db=service(request=()))
+
+
+@pytest.mark.parametrize("where", ["overlay", "socket", "driver"])
+def test_an_error_ends_the_agent_and_leaves_no_thread_of_the_overlay(make: Callable[..., Agent], where: str) -> None:
+    """It is started anew then; with threads of zenoh left, the process wouldn't even end."""
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        agent = make(db=service())
+        if where == "overlay":
+            agent.overlay.raised = ZeroDivisionError()
+        elif where == "socket":
+            (agent.config.run / NAME / "in the way").mkdir(parents=True)
+        else:
+            agent.drivers["db"].run = fail
+        with pytest.raises(OSError if where == "socket" else ZeroDivisionError):
+            async with asyncio.timeout(60):
+                await agent.run()
+        assert agent.overlay.closed
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("op", "values", "message"),
+    [
+        ("dance", {}, "there is no operation dance"),
+        (["status"], {}, "is not a text"),
+        ("ping", {"peers": 3}, "3 is not a list"),
+        ("ping", {"peers": ["bb"]}, "no agent bb; did you mean"),
+        ("query", {}, "is not a text"),
+        ("query", {"text": "wher"}, "did you mean where"),
+        ("wait", {"text": "last 1", "seconds": "long"}, "long is not a number"),
+        ("tell", {"source": "x", "values": []}, "is not a mapping"),
+        ("tell", {"source": "x" * 500}, "an event.source"),
+        ("rules", {"service": "d"}, "no service d; did you mean db"),
+        ("rules", {"service": "db", "forbidden": None}, "is not a list"),
+        ("rules", {"service": "db", "forbidden": [3]}, "is not a text"),
+        ("rules", {"service": "db", "preferred": ["d"]}, "no candidate d"),
+        ("election", {}, "is not a text"),
+        ("hand_over", {"service": "db", "to": "b"}, "no member of the store is known"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told(
+    make: Callable[..., Agent], op: Any, values: dict[str, Any], message: str
+) -> None:
+    async def what(agent: Agent) -> None:
+        with pytest.raises(OkiagariError, match=message):
+            await asked(agent, op, **values)
+
+    use(make, what, db=service())
+
+
+def test_the_log_pool_from_outside(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        (said,) = await asked(agent, "tell", source="x", values={"n": 1})
+        row, end = await asked(agent, "query", text="where has values.n | select values.n")
+        assert (row, list(end)) == ({"row": {"values.n": 1}}, ["complete_from"])
+        (found,) = await asked(agent, "wait", text="where has values.n", seconds=60)
+        assert found["row"]["id"] == said["id"]
+        assert await asked(agent, "wait", text="where has values.m", seconds=0) == []
+
+    use(make, what)
+
+
+def test_whoever_follows_and_is_gone_is_forgotten_and_whoever_does_not_read_too(
+    make: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_UNREAD", 3)
+
+    async def what(agent: Agent) -> None:
+        _reader, writer = await asyncio.open_unix_connection(str(agent.config.run / NAME))
+        writer.write(b'{"op": "follow", "text": "where has values.n"}\n')
+        await until(lambda: len(agent.events.following))
+        writer.close()
+        await until(lambda: not len(agent.events.following))
+        answers = agent._follow({"text": "where has values.n"})
+        assert await anext(answers) == {"following": True}
+        for number in range(10):
+            agent.events.tell("x", {"n": number})
+        with pytest.raises(OkiagariError, match="read them faster"):
+            await anext(answers)
+        assert len(agent.events.following) == 0
+
+    use(make, what)
+
+
+def test_rules_are_taken_kept_and_published(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        (said,) = await asked(agent, "rules", service="db", forbidden=["b"], allowed=["a", "b"], dry_run=True)
+        assert (said["before"]["revision"], said["after"]["forbidden"]) == (0, ["b"])
+        assert agent.rules["db"].read() == Rules()
+        await asked(agent, "rules", service="db", forbidden=["b"])
+        assert agent.rules["db"].read() == agent.drivers["db"].rules == Rules(1, None, frozenset("b"))
+        assert [op for op, _body in agent.overlay.published if op == "rules"] == ["rules"]
+        agent._hear(Opened("c", "rules", {"service": "db", "rules": {"revision": 9}}, "1"))
+        assert agent.drivers["db"].rules.revision == 1
+
+    use(make, what, db=service())
+
+
+def test_an_election_is_tried_with_whoever_may_vote_and_nobody_but_candidates_is_elected(
+    make: Callable[..., Agent],
+) -> None:
+    async def what(agent: Agent) -> None:
+        (said,) = await asked(agent, "election", service="db")
+        assert sorted(said["silent"]) == ["b", "c"]
+        assert said["decision"]["elected"] is None
+        (place,) = said["decision"]["candidates"]
+        assert (place["host"], place["place"], place["why"]) == ("a", None, "it is no candidate")
+
+    use(make, what, db=service(candidates=("b",)))
+
+
+def test_messages_that_are_none_are_told_once_whatever_figures_are_in_them(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        for op, body in (("dance", {}), ("events", {"lines": 3}), ("election", {}), ("observation", {"service": 3})):
+            agent._hear(Opened("b", op, body, "1"))
+        before = len(told(agent, "message_refused"))
+        assert before == 4
+        for age in range(100):
+            agent._refuse(f"it is {age} s old")
+        assert len(told(agent, "message_refused")) == before + 1
+
+    use(make, what, db=service())
+
+
+def test_a_hand_over_that_can_not_be_is_refused_before_it_begins(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        driver = agent.drivers["db"]
+        with pytest.raises(OkiagariError, match="a doesn't hold db"):
+            agent._begin_hand_over(driver, "b")
+        holder = Holder(Timing(), lease=1, token=2, term=3, sent_at=0.0, start_at=0.0)
+        driver.participant = type("Participant", (), {"holder": holder, "wake_at": float("inf")})()
+        driver.rules = Rules(1, forbidden=frozenset("b"))
+        for to, message in (
+            ("a", "holds it already"),
+            ("b", "b is forbidden"),
+            ("c", "c can't be reached"),
+            ("d", "no"),
+        ):
+            with pytest.raises(OkiagariError, match=message):
+                agent._begin_hand_over(driver, to)
+        driver.participant = None
+
+    use(make, what, db=service())
+
+
+def test_a_full_disk_is_a_hindrance(make: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def what(agent: Agent) -> None:
+        usage = module.shutil.disk_usage
+        monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(path)._replace(free=1000))
+        assert agent.profile(agent.config.services["db"]).hindrance == "its disk is full"
+
+        def fail(_path: Path) -> Any:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(module.shutil, "disk_usage", fail)
+        assert "Input/output error" in agent.profile(agent.config.services["db"]).hindrance
+
+    use(make, what, db=service())
