@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervise import socket_path
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervise import boottime, socket_path
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervision import Supervised
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Held
 
 from .agents import until
+from .supervisors import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -199,3 +201,32 @@ def test_nothing_was_started_so_nothing_has_ended(tmp_path: Path) -> None:
         assert pretended.events == [{"event": "last"}]
 
     use(tmp_path, what, NOTHING, NOTHING)
+
+
+def test_both_sides_together(tmp_path: Path) -> None:
+    """An agent that is started anew finds its service; a supervisor that is killed takes it along."""
+    supervisor = Supervisor(tmp_path)
+
+    async def run() -> None:
+        events: list[dict[str, Any]] = []
+        for held in (None, 7):
+            supervised = Supervised(supervisor.run, "db", events.append)
+            task = asyncio.create_task(supervised.run())
+            found = await supervised.held()
+            assert (found.token if found else None) == held
+            if not held:
+                supervised.send(do="start", token=7, lease=5, term=2, deadline=boottime() + 600)
+                await until(lambda: events)
+                assert (events[0]["event"], events[0]["token"]) == ("started", 7)
+            else:
+                await asyncio.to_thread(supervisor.end, signal.SIGKILL)
+                supervisor.begin()
+                await until(lambda: len(events) > 1)
+                assert events[1:] == [{"event": "stopped", "token": 7}]
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    try:
+        asyncio.run(run())
+    finally:
+        supervisor.end()
