@@ -52,7 +52,7 @@ class Events:
         self._to_keep: list[Event] = []
         self._writing = threading.Lock()
         self._unkept = False
-        self._wanted = asyncio.Event()
+        self._unsent, self._unwritten = asyncio.Event(), asyncio.Event()
         self._database: sqlite3.Connection | None = None
 
     def tell(self, source: str, values: Mapping[str, Any], *, trace: str = "", important: bool = False) -> Event:
@@ -60,7 +60,7 @@ class Events:
         event = self._emitter.event(source, values, trace=trace, important=important)
         self._take([event])
         self._to_send.append(event)
-        self._wanted.set()
+        self._unsent.set()
         return event
 
     def heard(self, body: Mapping[str, Any]) -> None:
@@ -133,15 +133,25 @@ class Events:
         self.tell("agent", {"event": "events_lost", "text": text}, important=True)
 
     async def run(self) -> None:
-        """Send and keep what is new, for ever."""
+        """Send and keep what is new, for ever. What is sent doesn't wait for this host's disk."""
+        await asyncio.gather(self._send_all(), self._keep_all())
+
+    async def _send_all(self) -> None:
+        """Send what is new at once, and what comes within a moment after it together."""
         while True:
-            await self._wanted.wait()
-            await asyncio.sleep(_GATHER_S)
-            self._wanted.clear()
+            await self._unsent.wait()
+            self._unsent.clear()
             sending, self._to_send = self._to_send, []
             for start in range(0, len(sending), _BATCH):
                 lines = [event.wire().decode() for event in sending[start : start + _BATCH]]
                 self._overlay.publish(OP, {"lines": lines})
+            await asyncio.sleep(_GATHER_S)
+
+    async def _keep_all(self) -> None:
+        while True:
+            await self._unwritten.wait()
+            await asyncio.sleep(_GATHER_S)
+            self._unwritten.clear()
             await self._keep_new()
 
     async def catch_up(self, peer: str) -> None:
@@ -172,7 +182,7 @@ class Events:
                 continue
             if event.important and not kept:
                 self._to_keep.append(event)
-                self._wanted.set()
+                self._unwritten.set()
             self.following.offer(event, now)
 
     async def _keep_new(self) -> None:
@@ -188,7 +198,7 @@ class Events:
             # A disk that is full is no reason to end what keeps services going.
             self._tell_unkept(error)
             del self._to_keep[:-_KEPT]
-            asyncio.get_running_loop().call_later(_RETRY_S, self._wanted.set)
+            asyncio.get_running_loop().call_later(_RETRY_S, self._unwritten.set)
         else:
             del self._to_keep[: len(keeping)]
             if self._unkept:

@@ -60,7 +60,9 @@ class Gateway:
 
 
 def use(
-    gateway: Gateway, what: Callable[[Store], Awaitable[Any]], endpoints: Sequence[str] = ("http://a.example", "http://b.example")
+    gateway: Gateway,
+    what: Callable[[Store], Awaitable[Any]],
+    endpoints: Sequence[str] = ("http://a.example", "http://b.example"),
 ) -> Any:
     async def run() -> Any:
         store = Store("t", endpoints, None, 1.0)
@@ -221,7 +223,7 @@ def test_after_a_failure_the_next_member_is_asked(answer: Any) -> None:
     gateway = Gateway(answer, ranges(None, None, None), ranges(None, None, None))
 
     async def three(store: Store) -> None:
-        with pytest.raises(NotReached, match="http://a.example"):
+        with pytest.raises(NotReached, match=r"http://a\.example"):
             await store.read("db")
         await store.read("db")
         await store.read("db")
