@@ -148,6 +148,9 @@ class Driver:
                     self._supervised.send(do="stop")
                 case act.Tell():
                     self._tell(action.event, {"text": action.text})
+                case act.Release():
+                    # An heir that is told before the store is looks there too early, and an election comes before it.
+                    await asyncio.wait({self._background(self._asked(action))}, timeout=self.service.timing.answer_s)
                 case _:
                     self._background(self._asked(action))
 
@@ -202,10 +205,11 @@ class Driver:
                 )
             )
 
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

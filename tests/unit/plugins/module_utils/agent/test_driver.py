@@ -183,6 +183,34 @@ def test_the_end_of_another_start_is_not_this_one_s(tmp_path: Path) -> None:
     assert rig.events().count("service_stopped") == 3
 
 
+def test_an_heir_is_told_when_the_store_knows_that_the_service_was_given_back(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, held(), View(17, "a", 2, 9))
+    released = asyncio.Event()
+
+    async def slow(_service: str, **values: Any) -> None:
+        await released.wait()
+        rig.store.done.append(("release", values))
+
+    def handed_over() -> list[str]:
+        return [to for to, body in rig.overlay.sent if body["kind"] == "hand_over"]
+
+    rig.store.release = slow  # type: ignore[method-assign]
+
+    async def what() -> None:
+        rig.driver.participate(lambda participant, _now: participant.hand_over("b"))
+        await until(lambda: {"do": "stop"} in rig.supervised.sent)
+        rig.driver._supervisor_said({"event": "stopped", "token": 9})
+        await until(rig.driver._inbox.empty)
+        await asyncio.sleep(0)
+        assert not handed_over()
+        released.set()
+        await until(handed_over)
+        assert rig.store.done[0][0] == "release"
+        assert handed_over() == ["b"]
+
+    use(rig, what)
+
+
 def test_what_can_not_be_by_now_ends_nothing(tmp_path: Path) -> None:
     rig = Rig(tmp_path, held(), View(17, "a", 2, 9))
 
