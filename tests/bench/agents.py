@@ -34,7 +34,7 @@ def main() -> int:
             wait_for(lambda: all(len(node.ask("status")[0]["reachable"]) == PEERS for node in farm.nodes.values()), 120)
             first = farm.nodes[names[0]]
             rows = [tasks(first, names[1:2], 2.0), tasks(first, names[1:], 5.0)]
-            rows += [events(first, farm.nodes[names[-1]]), *idle(first)]
+            rows += [events(first, farm.nodes[names[-1]]), *idle(farm.nodes[names[1]])]
         finally:
             farm.end()
     show(rows)
