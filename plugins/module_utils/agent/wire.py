@@ -48,6 +48,8 @@ def to_wire(message: Message) -> dict[str, Any]:
     body = asdict(message)
     if isinstance(message, Ballot):
         body["vote"] = vote_to_dict(message.vote)
+    if isinstance(message, Result):
+        body["order"] = list(message.order)
     return {"kind": _NAMES[type(message)], **body}
 
 
