@@ -25,6 +25,7 @@ from .driver import Driver
 from .envelope import Envelopes
 from .events import OP as OP_EVENTS
 from .events import OP_IMPORTANT, Events
+from .links import Links
 from .local import serve
 from .overlay import NoAnswer, Overlay
 from .rules_file import RulesFile
@@ -62,6 +63,9 @@ class Agent:
         answer_s = min((service.timing.answer_s for service in config.services.values()), default=1.0)
         self.store = Store(config.testbed, config.store, config.tls, answer_s)
         self.rules = {name: RulesFile(config.state, name) for name in config.services}
+        listening = config.listen[0].partition("/")[2].rpartition(":")
+        neighbours = {peer: config.peers[peer].address for peer in config.me.links}
+        self.links = Links(listening[0], int(listening[2]), neighbours)
         self.drivers: dict[str, Driver] = {}
         self.watching: dict[str, Watching] = {}
         for name, service in config.services.items():
@@ -109,7 +113,12 @@ class Agent:
             self.events.tell("agent", {"event": "agent_started", "pid": os.getpid()})
             # A holder that was started anew has to renew its lease before all else: that needs no overlay.
             work = [driver.run() for driver in self.drivers.values()]
-            work += [self._connect(), self.events.run(), *(watching.run() for watching in self.watching.values())]
+            work += [
+                self._connect(),
+                self._measure(),
+                self.events.run(),
+                *(watching.run() for watching in self.watching.values()),
+            ]
             tasks += [asyncio.create_task(each) for each in work]
             for task in tasks:
                 task.add_done_callback(self._task_done)
@@ -141,6 +150,7 @@ class Agent:
             host=self.config.name,
             domain=self.config.me.domain,
             network=len(self.overlay.alive & set(self.config.others)) / max(len(self.config.others), 1),
+            distance_ms=round(self.links.distance_ms),
             priority=service.priorities.get(self.config.name, 0),
             hindrance=self._hindrance(service) or (watching.hindrance if watching else ""),
         )
@@ -193,6 +203,13 @@ class Agent:
             with suppress(OkiagariError):
                 await self.events.catch_up(peer)
 
+    async def _measure(self) -> None:
+        """Probe the links. Where that can't be done all else goes on: it serves the choice between equal candidates."""
+        try:
+            await self.links.run()
+        except OSError as error:
+            self.events.tell("agent", {"event": "links_not_measured", "text": str(error)}, important=True)
+
     def _driver(self, said: Mapping[str, Any]) -> Driver:
         return self.drivers[choice(self.drivers, "service")(said.get("service"))]
 
@@ -225,6 +242,7 @@ class Agent:
             "name": self.config.name,
             "reachable": sorted(self.overlay.alive - {self.config.name}),
             "unreachable": sorted(set(self.config.others) - self.overlay.alive),
+            "links": self.links.to_dict(),
             "refused_messages": self.overlay.refused,
             "events": {"held": len(self.events.pool), "bytes": self.events.pool.size, "dropped": counts.dropped},
             "services": {name: self._service_status(name) for name in self.drivers},

@@ -43,7 +43,8 @@ def service(**others: Any) -> Service:
 def config(folder: Path, **others: Any) -> Config:
     """Give the configuration of agent `a`, one of three."""
     fields: dict[str, Any] = {
-        "testbed": "t", "name": "a", "listen": (), "connect": (), "state": folder / "state", "run": folder / "run",
+        "testbed": "t", "name": "a", "listen": ("tls/127.0.0.1:0",),
+        "connect": (), "state": folder / "state", "run": folder / "run",
         "tls": Tls(folder / "ca.pem", folder / "a.pem", folder / "a.key"),
         "peers": {name: Peer(name, f"site-{name}", "127.0.0.1", "", ()) for name in NAMES},
         "store": (), "services": {}, "cgroup": False,

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far the neighbours are (P1.5, P1.13): round-trip time, loss and hops of each link, by a probe every two seconds.
+
+A probe is a UDP packet of 17 bytes, and so is its answer, to the port at which the overlay listens for TCP, whose own
+acknowledgements couldn't tell, since TCP hides loss: 90 bytes of traffic every `PERIOD_S` each way, for each of the two
+ends. Hops are counted by the TTL method: what is left of the 64 with which every agent sends.
+
+An answer counts only with the random number of its probe, and from the address of its peer. Whoever sends a probe gets
+back as much as it sent, and only if it is a peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import struct
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PERIOD_S = 2.0
+REMEMBERED = 100
+"""Over how many of the last probes loss is counted."""
+_TTL = 64
+# ip(7); Python has no name for it before 3.14.
+_IP_RECVTTL = 12
+_SMOOTHED = 0.125
+_PROBE, _ANSWER = b"okiagari?", b"okiagari!"
+_NUMBER = 8
+_LONGEST = 64
+
+
+@dataclass
+class Link:
+    """What is known of the way to one peer. A probe counts as lost when the next one is sent without its answer."""
+
+    peer: str
+    address: str
+    rtt_ms: float | None = None
+    hops: int | None = None
+    _answered: deque[bool] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _open: bytes = b""
+    _sent_at: float = 0.0
+
+    @property
+    def loss_percent(self) -> float:
+        return 100.0 * self._answered.count(False) / len(self._answered) if self._answered else 0.0
+
+    def probe(self, now: float, number: bytes) -> bytes:
+        """Give the next probe, which is sent at `now`, seconds of a monotonic clock."""
+        if self._open:
+            self._answered.append(False)
+        self._open, self._sent_at = number, now
+        return _PROBE + number
+
+    def heard(self, now: float, number: bytes, ttl: int | None) -> None:
+        """Take an answer, unless it is none to the probe that is open."""
+        if number != self._open:
+            return
+        self._open = b""
+        self._answered.append(True)
+        took_ms = 1000 * (now - self._sent_at)
+        self.rtt_ms = took_ms if self.rtt_ms is None else self.rtt_ms + _SMOOTHED * (took_ms - self.rtt_ms)
+        self.hops = None if ttl is None else _TTL - ttl
+
+    def to_dict(self) -> dict[str, Any]:
+        rtt_ms = None if self.rtt_ms is None else round(self.rtt_ms, 3)
+        return {"rtt_ms": rtt_ms, "loss_percent": round(self.loss_percent, 1), "hops": self.hops}
+
+
+class Links:
+    """The probes of one agent, at `address` and `port`; `peers` gives the address of each peer that has a link."""
+
+    def __init__(self, address: str, port: int, peers: Mapping[str, str]) -> None:
+        self.all = {peer: Link(peer, where) for peer, where in peers.items()}
+        self._address, self._port = address, port
+        self._by_address = {link.address: link for link in self.all.values()}
+        self._socket: socket.socket | None = None
+
+    @property
+    def distance_ms(self) -> float:
+        """The mean round-trip time to the neighbours that answer; 0 where none did yet."""
+        times = [link.rtt_ms for link in self.all.values() if link.rtt_ms is not None]
+        return sum(times) / len(times) if times else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {peer: link.to_dict() for peer, link in self.all.items()}
+
+    async def run(self) -> None:
+        """Probe all links, for ever. Raises `OSError` where the port is taken."""
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+            opened.setblocking(False)
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _TTL)
+            opened.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
+            opened.bind((self._address, self._port))
+            self._socket = opened
+            loop.add_reader(opened, self._receive)
+            try:
+                while True:
+                    for link in self.all.values():
+                        self._send(link.probe(time.monotonic(), secrets.token_bytes(_NUMBER)), link.address)
+                    await asyncio.sleep(PERIOD_S)
+            finally:
+                loop.remove_reader(opened)
+                self._socket = None
+
+    def _receive(self) -> None:
+        if self._socket is None:
+            return
+        with suppress(OSError):
+            said, extra, _flags, (where, _port) = self._socket.recvmsg(_LONGEST, socket.CMSG_SPACE(4))
+            link = self._by_address.get(where)
+            kind, number = said[: len(_PROBE)], said[len(_PROBE) :]
+            if link is None or len(number) != _NUMBER:
+                return
+            if kind == _PROBE:
+                self._send(_ANSWER + number, where)
+            elif kind == _ANSWER:
+                link.heard(time.monotonic(), number, _ttl(extra))
+
+    def _send(self, said: bytes, where: str) -> None:
+        # A network that is down, or a full queue, loses packets as any other does.
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.sendto(said, (where, self._port))
+
+
+def _ttl(extra: list[tuple[int, int, bytes]]) -> int | None:
+    for level, kind, value in extra:
+        if (level, kind) == (socket.IPPROTO_IP, socket.IP_TTL):
+            return int(struct.unpack("i", value[:4])[0])
+    return None
