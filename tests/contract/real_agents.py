@@ -162,7 +162,11 @@ class Farm:
                 "command": [sys.executable, "-IB", str(script), str(node.record), node.address, str(self.service_port)],
                 "request": ["tcp", "{address}", str(self.service_port), "ping", "pong"],
                 "voters": {name: f"site-{name}" for name in self.nodes},
-                "candidates": list(self.nodes), "timing": TIMING, "watch": WATCH,
+                "candidates": list(self.nodes),
+                # The ends of the chain first: without one in the middle no part has a majority.
+                "ranking": "priority",
+                "priorities": {name: int(len(links) == 1) for name, links in self.links.items()},
+                "timing": TIMING, "watch": WATCH,
             }
         }  # fmt: skip
 
