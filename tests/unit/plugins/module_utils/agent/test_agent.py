@@ -34,11 +34,11 @@ class FakeOverlay:
         self.alive = {"a", "b"}
         self.closed = False
         self.published: list[tuple[str, Any]] = []
-        self.raised: Exception | None = None
+        self.raised: list[Exception] = []
 
     async def open(self, *_arguments: Any) -> None:
-        if self.raised:
-            raise self.raised
+        for error in self.raised:
+            raise error
 
     async def close(self) -> None:
         self.closed = True
@@ -121,7 +121,7 @@ def test_an_error_ends_the_agent_and_leaves_no_thread_of_the_overlay(make: Calla
     async def run() -> None:
         agent = make(db=service())
         if where == "overlay":
-            agent.overlay.raised = ZeroDivisionError()
+            agent.overlay.raised.append(ZeroDivisionError())
         elif where == "socket":
             (agent.config.run / NAME / "in the way").mkdir(parents=True)
         else:

@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A service for trying agents: it answers `ping` with `pong HOST TOKEN`, and notes on its host's disk that it runs.
 
-    beacon serve PORT FOLDER     what agents keep going at one host
-    beacon ask PORT HOST ...     a client: exits with 0 if exactly one of these hosts answers, and says which
-    beacon runs FOLDER           when it ran at this host, by its own notes: JSON, a run each
+    beacon.py serve PORT FOLDER     what agents keep going at one host
+    beacon.py ask PORT HOST ...     a client: exits with 0 if exactly one of these hosts answers, and says which
+    beacon.py runs FOLDER           when it ran at this host, by its own notes: JSON, a run each
 
 A note is a line `TIME TOKEN`, in seconds since the epoch, every 50 ms: what shows whether two ever ran at once. It
 can't answer without having noted that, so that a full disk makes it unwell.
