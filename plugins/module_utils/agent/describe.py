@@ -126,7 +126,7 @@ def _wrong_name(name: object) -> str | None:
 
 
 def _delay(graph: Graph, a: str, b: str) -> float:
-    path = graph.shortest_path(a, b) if a != b else [a]
+    path = graph.shortest_path(a, b)
     if path is None:
         return float("inf")
     hops = itertools.pairwise(path)

@@ -178,16 +178,15 @@ class Overlay:
         self, peers: Iterable[str], op: str, body: Mapping[str, Any], timeout_s: float = 2.0
     ) -> dict[str, Mapping[str, Any] | OkiagariError]:
         """Ask several agents at once; give what each answered, or why it didn't."""
+
+        async def one(name: str) -> Mapping[str, Any] | OkiagariError:
+            try:
+                return await self.ask(name, op, body, timeout_s)
+            except OkiagariError as error:
+                return error
+
         names = list(peers)
-        said = await asyncio.gather(
-            *(self.ask(name, op, body, timeout_s) for name in names), return_exceptions=True
-        )  # fmt: skip
-        for each in said:
-            if isinstance(each, BaseException) and not isinstance(each, OkiagariError):
-                raise each
-        return {name: each for name, each in zip(names, said, strict=True) if not isinstance(each, BaseException)} | {
-            name: each for name, each in zip(names, said, strict=True) if isinstance(each, OkiagariError)
-        }
+        return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
 
     def _put(self, key: str, said: bytes, signature: bytes) -> None:
         import zenoh
