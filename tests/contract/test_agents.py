@@ -143,6 +143,13 @@ def test_a_stranger_gets_nothing(farm: Farm, tmp_path_factory: pytest.TempPathFa
         time.sleep(2)
         assert node.ask("status")[0]["reachable"] == []
         assert farm.nodes["b"].ask("status")[0]["refused_messages"] == 0
+        # With one of its own authority the very same agent is connected: it was the certificate that kept it out.
+        node.signal("run", signal.SIGTERM)
+        node.processes["run"].wait(10)
+        node.join(stranger.nodes["b"])
+        stranger.nodes["b"].start("run")
+        node.start("run")
+        wait_for(lambda: node.ask("status")[0]["reachable"] == ["b"])
     finally:
         stranger.end()
 
