@@ -131,9 +131,16 @@ def _session(peer: Mapping[str, Any]) -> str:
     return str(peer["peer"]) if vrf == "default" else f"{peer['peer']} in {vrf}"
 
 
-def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Say whether two snapshots show the same testbed; our own leases and marks don't count."""
-    return {**one, "okiagari": None} == {**other, "okiagari": None}
+def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Name what differs between two snapshots, such as `bfd.10.254.0.9`; our own leases and marks don't count."""
+    found = []
+    for part in sorted((one.keys() | other.keys()) - {"okiagari"}):
+        mine, its = one.get(part), other.get(part)
+        if isinstance(mine, dict) and isinstance(its, dict):
+            found += [f"{part}.{name}" for name in sorted(mine.keys() | its.keys()) if mine.get(name) != its.get(name)]
+        elif mine != its:
+            found.append(part)
+    return found
 
 
 def _link(link: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import OkiagariError
 from . import events
-from .snapshot import same
+from .snapshot import unlike
 from .system import ordinarily
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Timeline:
         self._awaited: dict[str, events.Watch] = {}
         self._standing: set[str] = set()
         self._undone: float | None = None
+        self._left: list[str] = []
 
     def run(self) -> None:
         """Do everything, and look in the end whether all is as before."""
@@ -90,7 +91,8 @@ class Timeline:
         if self._undone is not None:
             self._idle(self._undone + _WATCH)
         if self._undone is not None:
-            self._tell("not_restored", detail=f"not as before {_WATCH:g} s after the last undo")
+            left = f": {', '.join(self._left)}" if self._left else ""
+            self._tell("not_restored", detail=f"not as before {_WATCH:g} s after the last undo{left}")
 
     def _plan(self, offset: float, action: int, planned: Planned) -> None:
         heappush(self._agenda, (offset, action, planned.fault.id))
@@ -134,19 +136,19 @@ class Timeline:
         return False
 
     def _look_whether_restored(self, since: float) -> None:
-        if self._as_before():
-            took = self._clock.monotonic() - since
-            self._tell("restored", detail=f"as before {took:.2f} s after the last undo", took=round(took, 3))
-            self._undone = None
-
-    def _as_before(self) -> bool:
         try:
             # Before a router's daemons the look would hold up the very thing that it waits for.
             with ordinarily():
-                return same(self._look(), self._before)
+                left = unlike(self._look(), self._before)
         except OkiagariError:
             # A target that can't be read just now isn't known to be as before, and its faults must still end in time.
-            return False
+            return
+        if not left:
+            took = self._clock.monotonic() - since
+            last = f"; {', '.join(self._left)} came last" if self._left else ""
+            self._tell("restored", detail=f"as before {took:.2f} s after the last undo{last}", took=round(took, 3))
+            self._undone = None
+        self._left = left
 
     def _await(self, ids: list[str]) -> None:
         for fault_id in ids:

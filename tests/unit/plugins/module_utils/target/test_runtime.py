@@ -69,7 +69,30 @@ def test_faults_that_are_undone_under_the_runner_stay_undone(tmp_path: Path, mon
 def test_a_scar_is_told(tmp_path: Path) -> None:
     events = run(SimulatedTarget(tmp_path), tmp_path, before={"state": "another"})
     assert "restored" not in events
-    assert "not as before 30 s after the last undo" in events["not_restored"]["detail"]
+    assert events["not_restored"]["detail"] == "not as before 30 s after the last undo: state"
+
+
+def test_what_comes_back_last_is_told(tmp_path: Path) -> None:
+    target = SimulatedTarget(tmp_path)
+    sessions = iter(["down", "down"])
+
+    def look() -> dict[str, Any]:
+        target.clock.sleep(0.5)
+        return {"bfd": {"192.0.2.1": next(sessions, "up"), "192.0.2.5": "up"}}
+
+    program = parse(
+        {
+            "drill": "d",
+            "t0": target.clock.now() + 4,
+            "ends": 40,
+            "faults": [CUT],
+            "before": {"bfd": {"192.0.2.1": "up", "192.0.2.5": "up"}},
+        }
+    )
+    target.keeper.arm("d", [(program.faults[0].fault, 30.0)])
+    Runtime(program, target.keeper, target.kernel, target.clock, tmp_path, look).run()
+    events = {event["event"]: event for event in map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())}
+    assert events["restored"]["detail"].endswith("after the last undo; bfd.192.0.2.1 came last")
 
 
 def test_restoration_is_not_watched_without_knowing_how_it_was(tmp_path: Path) -> None:

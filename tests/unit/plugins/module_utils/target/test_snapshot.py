@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
-from ansible_collections.okiagari.testbed.plugins.module_utils.target.snapshot import COMMANDS, normalise, same
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.snapshot import COMMANDS, normalise, unlike
 
 LINKS = [
     {
@@ -170,5 +170,11 @@ def test_a_snapshot_survives_the_wire() -> None:
 
 def test_our_own_leases_dont_count() -> None:
     one: dict[str, Any] = normalise(answers())
-    assert same(one, normalise(answers(leases=Completed(0, "", ""))))
-    assert not same(one, normalise(answers(daemons=Completed(0, "", ""))))
+    assert unlike(one, normalise(answers(leases=Completed(0, "", "")))) == []
+    assert unlike(one, normalise(answers(daemons=Completed(0, "", "")))) == ["bfd", "bgp"]
+
+
+def test_what_differs_is_named() -> None:
+    one = {"bfd": {"10.0.0.1": "up", "10.0.0.2": "up"}, "routes": ["a"], "okiagari": {"leases": ["x"]}, "bgp": {}}
+    other = {"bfd": {"10.0.0.1": "down", "10.0.0.2": "up"}, "routes": ["b"], "okiagari": {"leases": []}, "bgp": {}}
+    assert unlike(one, other) == ["bfd.10.0.0.1", "routes"]
