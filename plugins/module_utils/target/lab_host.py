@@ -23,6 +23,7 @@ from .main import Commands
 from .system import Clock, Places, SubprocessRunner, command
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from ..fault.backend import Backend
@@ -71,7 +72,7 @@ class LabCommands(Commands):
     def backend(self) -> Backend:
         return LabPower(self.space)
 
-    def look(self) -> dict[str, Any]:
+    def look(self, _parts: Collection[str] = ()) -> dict[str, Any]:
         """Give the state of every node. One that still boots isn't as before."""
         leases = [unit for unit in self.timers.units() if unit.startswith(LEASE_PREFIX)]
         return {"power": states_of(self.space), "okiagari": {"leases": leases, "qdiscs": [], "routes": []}}

@@ -19,7 +19,7 @@ from .system import Clock, Places, SubprocessRunner, WaitingProcess, be_punctual
 
 # What only some commands need they import themselves: nothing is cached, so on a slow target each import is felt.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from ..fault.backend import Backend
     from ..runner import Runner
@@ -83,11 +83,11 @@ class Commands:
     def snapshot(self, _request: Mapping[str, Any]) -> Answer:
         return self.look()
 
-    def look(self) -> Answer:
-        """Give the target's state."""
+    def look(self, parts: Collection[str] = ()) -> Answer:
+        """Give the target's state, or what some parts of it need."""
         from .snapshot import take
 
-        return take(self.runner)
+        return take(self.runner, parts)
 
     def inject(self, request: Mapping[str, Any]) -> Answer:
         from ..fault.model import parse_fault

@@ -16,7 +16,7 @@ from .timeline import Timeline
 from .writers import Writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from ..runner import Runner
@@ -32,7 +32,7 @@ class Stopped(Exception):  # noqa: N818 -- no error: it was asked for
 class Runtime:
     """Runs `program` from start to end. Every event is a line of `events.jsonl` in `folder` as soon as it happens.
 
-    `look` gives the target's snapshot, or raises `OkiagariError`.
+    `look` gives the target's snapshot, of some parts or with no names of all; or raises `OkiagariError`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Runtime:
         runner: Runner,
         clock: Clock,
         folder: Path,
-        look: Callable[[], Snapshot],
+        look: Callable[[Collection[str]], Snapshot],
     ) -> None:
         self._program = program
         self._runner = runner

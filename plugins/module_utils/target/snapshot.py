@@ -17,7 +17,7 @@ from ..runner import CommandFailed, Completed, Runner, fitting, parsed_json, rea
 from . import storage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..values import Shape
 
@@ -35,6 +35,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "leases": ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{LEASE_PREFIX}*.timer"),
 }  # fmt: skip
 _NEEDED = ("links", "qdiscs", "routes", "rules")
+_READ_BY = {
+    "links": ("links",), "qdiscs": ("qdiscs",), "routes": ("routes",), "rules": ("rules", "rules6"),
+    "bgp": ("daemons",), "bfd": ("daemons",), "units": ("units",), "storage": (),
+}  # fmt: skip
 _SHAPES: dict[str, Shape] = {
     "links": [
         {
@@ -58,16 +62,21 @@ _DOCUMENT = re.compile(r"^(?:\{|\[\s*(?:[{\]]|\Z))", re.MULTILINE)
 Snapshot = dict[str, Any]
 
 
-def take(runner: Runner) -> Snapshot:
-    """Give the state of the target that `runner` runs on. Raises `OkiagariError` if `ip` or `tc` don't answer."""
+def take(runner: Runner, parts: Collection[str] = ()) -> Snapshot:
+    """Give the state of the target that `runner` runs on. Raises `OkiagariError` if `ip` or `tc` don't answer.
+
+    With `parts`, names such as `bfd`, no more is looked at than those need, which is quicker.
+    """
     answers: dict[str, Completed] = {}
+    names = [name for name in COMMANDS if not parts or any(name in _READ_BY.get(part, COMMANDS) for part in parts)]
 
     def ask(name: str) -> None:
         answers[name] = runner.run(COMMANDS[name])
 
     part: list[Snapshot | None] = []
-    asking = [threading.Thread(target=ask, args=(name,)) for name in COMMANDS]
-    asking.append(threading.Thread(target=lambda: part.append(storage.take(runner))))
+    asking = [threading.Thread(target=ask, args=(name,)) for name in names]
+    if not parts or "storage" in parts:
+        asking.append(threading.Thread(target=lambda: part.append(storage.take(runner))))
     for thread in asking:
         thread.start()
     for thread in asking:
@@ -79,33 +88,44 @@ def take(runner: Runner) -> Snapshot:
 
 
 def normalise(answers: Mapping[str, Completed]) -> Snapshot:
-    """Make a snapshot of what the commands of `COMMANDS` printed."""
+    """Make a snapshot of what the commands of `COMMANDS` printed, or some of them."""
     for name in _NEEDED:
-        if answers[name].rc:
+        if name in answers and answers[name].rc:
             raise OkiagariError(f"no snapshot: {' '.join(COMMANDS[name])}: {reason(answers[name])}")
-    links, qdiscs, table, rules = (parsed_json(COMMANDS[name], answers[name].out, _SHAPES[name]) for name in _NEEDED)
-    table = [route for route in table if _lasting(route)]
-    rules6 = (
-        parsed_json(COMMANDS["rules6"], answers["rules6"].out, _SHAPES["rules"]) if not answers["rules6"].rc else []
-    )
-    snapshot: Snapshot = {
-        "links": {link["ifname"]: _link(link) for link in links},
-        "qdiscs": _qdiscs(qdiscs),
-        "routes": sorted(routes.text(route) for route in table),
-        "rules": sorted([_rule("ip", rule) for rule in rules] + [_rule("ip6", rule) for rule in rules6]),
-        "okiagari": {
-            "leases": _unit_names(answers["leases"]),
-            "qdiscs": sorted(
-                f"{qdisc['kind']} on {qdisc['dev']}" for qdisc in qdiscs if qdisc["handle"] == FAULT_HANDLE
-            ),
-            "routes": sorted(routes.text(route) for route in table if routes.is_ours(route)),
-        },
+    tables = {
+        name: parsed_json(COMMANDS[name], answers[name].out, _SHAPES[name]) for name in _NEEDED if name in answers
     }
-    if answers["units"].rc == 0:
+    snapshot: Snapshot = {}
+    if "links" in tables:
+        snapshot["links"] = {link["ifname"]: _link(link) for link in tables["links"]}
+    if "qdiscs" in tables:
+        snapshot["qdiscs"] = _qdiscs(tables["qdiscs"])
+    if "routes" in tables:
+        snapshot["routes"] = sorted(routes.text(route) for route in tables["routes"] if _lasting(route))
+    if "rules" in tables:
+        snapshot["rules"] = _rules(tables["rules"], answers["rules6"])
+    if "leases" in answers:
+        snapshot["okiagari"] = _ours(tables, answers["leases"])
+    if "units" in answers and answers["units"].rc == 0:
         failed = [name for name in _unit_names(answers["units"]) if not name.startswith((LEASE_PREFIX, DRILL_PREFIX))]
         snapshot["units"] = {"failed": failed}
-    snapshot.update(daemons(answers["daemons"].out))
+    if "daemons" in answers:
+        snapshot.update(daemons(answers["daemons"].out))
     return snapshot
+
+
+def _rules(rules: Sequence[Mapping[str, Any]], answer6: Completed) -> list[str]:
+    rules6 = [] if answer6.rc else parsed_json(COMMANDS["rules6"], answer6.out, _SHAPES["rules"])
+    return sorted([_rule("ip", rule) for rule in rules] + [_rule("ip6", rule) for rule in rules6])
+
+
+def _ours(tables: Mapping[str, Any], leases: Completed) -> dict[str, Any]:
+    mine = [qdisc for qdisc in tables["qdiscs"] if qdisc["handle"] == FAULT_HANDLE]
+    return {
+        "leases": _unit_names(leases),
+        "qdiscs": sorted(f"{qdisc['kind']} on {qdisc['dev']}" for qdisc in mine),
+        "routes": sorted(routes.text(each) for each in tables["routes"] if _lasting(each) and routes.is_ours(each)),
+    }
 
 
 def daemons(text: str) -> Snapshot:

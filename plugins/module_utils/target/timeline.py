@@ -14,7 +14,7 @@ from .snapshot import unlike
 from .system import ordinarily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from ..runner import Runner
     from .maker import Maker
@@ -43,14 +43,14 @@ class Tell(Protocol):
 class Timeline:
     """The faults of `program`, T0 being at the monotonic `start`. What happens is told through `tell`.
 
-    `look` gives the target's snapshot, or raises `OkiagariError`.
+    `look` gives the target's snapshot, of some parts or with no names of all; or raises `OkiagariError`.
     """
 
     def __init__(
         self,
         program: Program,
         keeper: Maker,
-        look: Callable[[], Snapshot],
+        look: Callable[[Collection[str]], Snapshot],
         runner: Runner,
         clock: Clock,
         start: float,
@@ -136,19 +136,28 @@ class Timeline:
         return False
 
     def _look_whether_restored(self, since: float) -> None:
-        try:
-            # Before a router's daemons the look would hold up the very thing that it waits for.
-            with ordinarily():
-                left = unlike(self._look(), self._before)
-        except OkiagariError:
-            # A target that can't be read just now isn't known to be as before, and its faults must still end in time.
-            return
-        if not left:
-            took = self._clock.monotonic() - since
+        """Look at what wasn't as before the last time, which is quicker than at all; then at all, to believe it."""
+        parts = {_part(name) for name in self._left}
+        left = self._unlike(parts)
+        took = self._clock.monotonic() - since
+        if parts and not left:
+            left = self._unlike()
+        if left:
+            self._left = left
+        elif left is not None:
             last = f"; {', '.join(self._left)} came last" if self._left else ""
             self._tell("restored", detail=f"as before {took:.2f} s after the last undo{last}", took=round(took, 3))
             self._undone = None
-        self._left = left
+
+    def _unlike(self, parts: Collection[str] = ()) -> list[str] | None:
+        """Name what isn't as before, of these parts only if there are some; None where it can't be read just now."""
+        try:
+            # Before a router's daemons the look would hold up the very thing that it waits for.
+            with ordinarily():
+                return [name for name in unlike(self._look(parts), self._before) if not parts or _part(name) in parts]
+        except OkiagariError:
+            # A target that can't be read just now isn't known to be as before, and its faults must still end in time.
+            return None
 
     def _await(self, ids: list[str]) -> None:
         for fault_id in ids:
@@ -263,4 +272,9 @@ class Timeline:
                 self._tell("undone", record.fault.id, f"{record.fault.kind} on {record.claim}", at=record.undone_at)
         self._standing.difference_update(ids)
         if not self._standing and self._before:
-            self._undone = self._clock.monotonic()
+            self._undone, self._left = self._clock.monotonic(), []
+
+
+def _part(name: str) -> str:
+    """Of which part of a snapshot this is."""
+    return name.partition(".")[0]

@@ -15,6 +15,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.target.runtime im
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 LONG_S = 2.5
@@ -24,7 +25,7 @@ CUT = {"id": "a", "kind": "link_down", "params": {"interface": "w-a"}, "at": 5, 
 def run(target: SimulatedTarget, folder: Path, **more: Any) -> dict[str, Any]:
     """Run a drill on a target whose snapshots take long, and give its events by name."""
 
-    def look() -> dict[str, Any]:
+    def look(_parts: Collection[str]) -> dict[str, Any]:
         target.clock.sleep(LONG_S)
         return shown(target)
 
@@ -76,9 +77,12 @@ def test_what_comes_back_last_is_told(tmp_path: Path) -> None:
     target = SimulatedTarget(tmp_path)
     sessions = iter(["down", "down"])
 
-    def look() -> dict[str, Any]:
-        target.clock.sleep(0.5)
-        return {"bfd": {"192.0.2.1": next(sessions, "up"), "192.0.2.5": "up"}}
+    looked: list[set[str]] = []
+
+    def look(parts: Collection[str]) -> dict[str, Any]:
+        looked.append(set(parts))
+        target.clock.sleep(0.1 if parts else 0.5)
+        return {"bfd": {"192.0.2.1": next(sessions, "up"), "192.0.2.5": "up"}, **({} if parts else {"rules": ["a"]})}
 
     program = parse(
         {
@@ -86,13 +90,40 @@ def test_what_comes_back_last_is_told(tmp_path: Path) -> None:
             "t0": target.clock.now() + 4,
             "ends": 40,
             "faults": [CUT],
-            "before": {"bfd": {"192.0.2.1": "up", "192.0.2.5": "up"}},
+            "before": {"bfd": {"192.0.2.1": "up", "192.0.2.5": "up"}, "rules": ["a"]},
         }
     )
     target.keeper.arm("d", [(program.faults[0].fault, 30.0)])
     Runtime(program, target.keeper, target.kernel, target.clock, tmp_path, look).run()
     events = {event["event"]: event for event in map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())}
     assert events["restored"]["detail"].endswith("after the last undo; bfd.192.0.2.1 came last")
+    # What is missing is looked at by itself; what is whole again is believed after a look at everything.
+    assert looked == [set(), {"bfd"}, {"bfd"}, set()]
+    assert events["restored"]["took"] == pytest.approx(0.5 + 0.5 + 0.1 + 0.1 + 0.1, abs=0.01)
+
+
+def test_what_goes_again_meanwhile_is_waited_for_too(tmp_path: Path) -> None:
+    target = SimulatedTarget(tmp_path)
+    answers = iter(["down", "up", "down", "up", "up"])
+
+    def look(_parts: Collection[str]) -> dict[str, Any]:
+        target.clock.sleep(0.1)
+        return {"bfd": {"192.0.2.1": next(answers)}}
+
+    program = parse(
+        {
+            "drill": "d",
+            "t0": target.clock.now() + 4,
+            "ends": 40,
+            "faults": [CUT],
+            "before": {"bfd": {"192.0.2.1": "up"}},
+        }
+    )
+    target.keeper.arm("d", [(program.faults[0].fault, 30.0)])
+    Runtime(program, target.keeper, target.kernel, target.clock, tmp_path, look).run()
+    events = [json.loads(line)["event"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert events.count("restored") == 1
+    assert next(answers, "none left") == "none left"
 
 
 def test_restoration_is_not_watched_without_knowing_how_it_was(tmp_path: Path) -> None:
@@ -103,7 +134,7 @@ def test_a_snapshot_that_fails_delays_no_fault_and_ends_no_runner(tmp_path: Path
     target = SimulatedTarget(tmp_path)
     before, taken = shown(target), iter([False, False])
 
-    def look() -> dict[str, Any]:
+    def look(_parts: Collection[str]) -> dict[str, Any]:
         target.clock.sleep(LONG_S)
         if next(taken, True):
             return shown(target)

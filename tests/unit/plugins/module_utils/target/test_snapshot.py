@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.runner import Completed
-from ansible_collections.okiagari.testbed.plugins.module_utils.target.snapshot import COMMANDS, normalise, unlike
+from ansible_collections.okiagari.testbed.plugins.module_utils.target.snapshot import COMMANDS, normalise, take, unlike
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LINKS = [
     {
@@ -178,3 +181,17 @@ def test_what_differs_is_named() -> None:
     one = {"bfd": {"10.0.0.1": "up", "10.0.0.2": "up"}, "routes": ["a"], "okiagari": {"leases": ["x"]}, "bgp": {}}
     other = {"bfd": {"10.0.0.1": "down", "10.0.0.2": "up"}, "routes": ["b"], "okiagari": {"leases": []}, "bgp": {}}
     assert unlike(one, other) == ["bfd.10.0.0.1", "routes"]
+
+
+def test_parts_are_looked_at_by_themselves() -> None:
+    asked = []
+
+    class Said:
+        def run(self, argv: Sequence[str], **_options: Any) -> Completed:
+            asked.append(tuple(argv))
+            return next(answer for name, answer in answers().items() if COMMANDS[name] == tuple(argv))
+
+    snapshot = take(Said(), {"bfd", "routes"})  # type: ignore[arg-type]
+    assert sorted(asked) == sorted([COMMANDS["daemons"], COMMANDS["routes"]])
+    whole = normalise(answers())
+    assert snapshot == {part: whole[part] for part in ("bfd", "bgp", "routes")}
