@@ -5,7 +5,7 @@
 
 The overlay's connections are mutually authenticated, but each vouches for the neighbour alone. So every message
 carries who sent it, to whom, when and its number, and a signature over all of it by the key of the sender's
-certificate (ECDSA over P-256).
+certificate (ECDSA over P-256). What is no JSON, as a part of a file, goes after it and a line feed, signed with it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Opened:
     op: str
     body: Mapping[str, Any]
     id: str
+    content: bytes = b""
 
 
 class Envelopes:
@@ -71,13 +72,17 @@ class Envelopes:
                 self._public[peer] = public
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def seal(self, to: str, op: str, body: Mapping[str, Any], number: str = "") -> tuple[bytes, bytes]:
+    def seal(
+        self, to: str, op: str, body: Mapping[str, Any], number: str = "", content: bytes = b""
+    ) -> tuple[bytes, bytes]:  # fmt: skip
         """Give a message and its signature. `number` is its id; an answer has that of its question."""
         message = {
             "from": self._name, "to": to, "at": self._clock(), "id": number or secrets.token_hex(8), "op": op,
             "body": body,
         }  # fmt: skip
         said = json.dumps(message, separators=(",", ":")).encode()
+        if content:
+            said += b"\n" + content
         return said, self._private.sign(said, self._algorithm)
 
     def open(self, said: bytes, signature: bytes, *, fresh: bool = True) -> Opened:
@@ -87,7 +92,8 @@ class Envelopes:
         """
         from cryptography.exceptions import InvalidSignature
 
-        message = from_json(said.decode("utf-8", "replace"))
+        head, _line_feed, content = said.partition(b"\n")
+        message = from_json(head.decode("utf-8", "replace"))
         if wrong := mismatch(message, _SHAPE, "a message"):
             raise BadValue(wrong)
         sender = message["from"]
@@ -102,7 +108,7 @@ class Envelopes:
             raise BadValue(f"it is meant for {shown(message['to'])}")
         if fresh:
             self._look_at_age(sender, message["id"], message["at"])
-        return Opened(sender, message["op"], message["body"], message["id"])
+        return Opened(sender, message["op"], message["body"], message["id"], content)
 
     def _look_at_age(self, sender: str, number: str, at: float) -> None:
         age = self._clock() - min(max(at, -_FAR_S), _FAR_S)

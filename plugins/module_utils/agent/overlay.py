@@ -14,7 +14,8 @@ import asyncio
 import json
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import BadValue, OkiagariError
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .envelope import Envelopes, Opened
+
+Asked: TypeAlias = "Callable[[Opened], Awaitable[Mapping[str, Any] | bytes]]"
+"""What answers a question: with what JSON can say, or with bytes for whoever pulls."""
 
 LEASE_MS = 2000
 """After so long without a sign of life a connection is over, and another way is taken."""
@@ -93,7 +97,7 @@ class Overlay:
     async def open(
         self,
         heard: Callable[[Opened], object],
-        asked: Callable[[Opened], Awaitable[Mapping[str, Any]]],
+        asked: Asked,
         changed: Callable[[str, bool], object],
         refusal: Callable[[str], object],
     ) -> None:
@@ -144,13 +148,28 @@ class Overlay:
 
     async def ask(self, to: str, op: str, body: Mapping[str, Any], timeout_s: float = 2.0) -> Mapping[str, Any]:
         """Ask one agent; raise `NoAnswer`, or `OkiagariError` with what it says is wrong with the question."""
+        opened = await self._ask(to, op, body, timeout_s)
+        said: Mapping[str, Any] = opened.body["said"]
+        return said
+
+    async def pull(self, to: str, op: str, body: Mapping[str, Any], timeout_s: float) -> bytes:
+        """Ask one agent for bytes, which everything else goes before; raise as `ask` does."""
+        import zenoh
+
+        # An answer goes as its question does: dropped rather than waited for, since a relay that waits holds up all.
+        opened = await self._ask(
+            to, op, body, timeout_s, priority=zenoh.Priority.BACKGROUND, congestion_control=zenoh.CongestionControl.DROP
+        )  # fmt: skip
+        return opened.content
+
+    async def _ask(self, to: str, op: str, body: Mapping[str, Any], timeout_s: float, **carried: Any) -> Opened:
         import zenoh
 
         if self._session is None:
             raise NoAnswer("the overlay isn't open")
         number = secrets.token_hex(8)
         said, signature = self._envelopes.seal(to, op, body, number)
-        answer: asyncio.Future[Mapping[str, Any]] = self._loop.create_future()
+        answer: asyncio.Future[Opened] = self._loop.create_future()
 
         def replied(reply: Any) -> None:
             if reply.ok is not None:
@@ -164,7 +183,7 @@ class Overlay:
         try:
             self._session.get(
                 f"{self._root}/ask/{to}", zenoh.handlers.Callback(replied, over), payload=said, attachment=signature,
-                timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE,
+                timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE, **carried,
             )  # fmt: skip
         except zenoh.ZError as error:
             raise NoAnswer(f"{to} can't be asked: {error}") from error
@@ -223,13 +242,11 @@ class Overlay:
         else:
             heard(opened)
 
-    def _answer(self, query: Any, asked: Callable[[Opened], Awaitable[Mapping[str, Any]]]) -> None:
+    def _answer(self, query: Any, asked: Asked) -> None:
         said = query.payload.to_bytes() if query.payload is not None else b""
         self._call(self._begin_answer, query, said, _attached(query), asked)
 
-    def _begin_answer(
-        self, query: Any, said: bytes, signature: bytes, asked: Callable[[Opened], Awaitable[Mapping[str, Any]]]
-    ) -> None:
+    def _begin_answer(self, query: Any, said: bytes, signature: bytes, asked: Asked) -> None:
         try:
             opened = self._envelopes.open(said, signature)
         except BadValue as error:
@@ -240,26 +257,27 @@ class Overlay:
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _give_answer(
-        self, query: Any, opened: Opened, asked: Callable[[Opened], Awaitable[Mapping[str, Any]]]
-    ) -> None:
+    async def _give_answer(self, query: Any, opened: Opened, asked: Asked) -> None:
         import zenoh
 
+        content = b""
         try:
             try:
-                body: Mapping[str, Any] = {"said": await asked(opened)}
+                given = await asked(opened)
+                body: Mapping[str, Any] = {"said": {} if isinstance(given, bytes) else given}
+                content = given if isinstance(given, bytes) else b""
             except OkiagariError as error:
                 body = {"error": str(error)}
-            said, signature = self._envelopes.seal(opened.sender, opened.op, body, opened.id)
+            said, signature = self._envelopes.seal(opened.sender, opened.op, body, opened.id, content)
             with suppress(zenoh.ZError):
-                query.reply(str(query.key_expr), said, attachment=signature)
+                # Bulk may wait for a moment until it is dropped.
+                reply = partial(query.reply, str(query.key_expr), said, attachment=signature)
+                await asyncio.to_thread(reply) if content else reply()
         finally:
             # Whatever happened: who asks hears at once that there is no other answer.
             query.drop()
 
-    def _settle(
-        self, answer: asyncio.Future[Mapping[str, Any]], question: tuple[str, str], said: bytes, signature: bytes
-    ) -> None:
+    def _settle(self, answer: asyncio.Future[Opened], question: tuple[str, str], said: bytes, signature: bytes) -> None:
         peer, number = question
         if answer.done():
             return
@@ -274,12 +292,12 @@ class Overlay:
             self._refuse(f"{peer} answers another question: somebody sends it again")
         elif "error" in opened.body:
             answer.set_exception(OkiagariError(f"{peer}: {opened.body['error']}"))
-        elif isinstance(body := opened.body.get("said"), dict):
-            answer.set_result(body)
+        elif isinstance(opened.body.get("said"), dict):
+            answer.set_result(opened)
         else:
             answer.set_exception(OkiagariError(f"{peer}: its answer says nothing"))
 
-    def _fail(self, answer: asyncio.Future[Mapping[str, Any]], peer: str) -> None:
+    def _fail(self, answer: asyncio.Future[Opened], peer: str) -> None:
         if not answer.done():
             answer.set_exception(NoAnswer(f"{peer} can't be reached, or doesn't answer"))
 

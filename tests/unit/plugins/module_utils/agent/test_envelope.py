@@ -55,13 +55,24 @@ def test_a_message_says_who_meant_what(of: Callable[..., Envelopes]) -> None:
     assert len({of("a").seal("b", "x", {})[0] for _time in range(20)}) == 20
 
 
-@given(place=st.integers(0, 9999), change=st.integers(1, 255))
-def test_a_message_with_another_byte_is_none(of: Callable[..., Envelopes], place: int, change: int) -> None:
-    said, signature = of("a").seal("b", "election", BODY)
+@given(st.binary(max_size=100))
+def test_whatever_goes_with_a_message_comes_with_it(of: Callable[..., Envelopes], content: bytes) -> None:
+    opened = of("b").open(*of("a").seal("b", "bulk", BODY, content=content))
+    assert (opened.body, opened.content) == (BODY, content)
+
+
+@given(place=st.integers(0, 9999), change=st.integers(1, 255), content=st.binary(max_size=100))
+def test_a_message_with_another_byte_is_none(
+    of: Callable[..., Envelopes], place: int, change: int, content: bytes
+) -> None:
+    said, signature = of("a").seal("b", "election", BODY, content=content)
     message = bytearray(said + signature)
     message[place % len(message)] ^= change
     with pytest.raises(BadValue):
         of("b").open(bytes(message[: len(said)]), bytes(message[len(said) :]))
+    for cut in (said.partition(b"\n")[0] + b"\n", said + b"\nmore", said[:-1]):
+        with pytest.raises(BadValue):
+            of("b").open(cut, signature)
 
 
 @given(st.binary(max_size=100), st.binary(max_size=80))

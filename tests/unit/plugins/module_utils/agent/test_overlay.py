@@ -37,11 +37,13 @@ class Session:
     def __init__(self) -> None:
         self.closed = False
         self.sent: list[str] = []
+        self.carried: list[tuple[object, object]] = []
         self.answer: Callable[..., None] = lambda _said, _reply, _over: None
 
-    def get(self, key: str, callback: Any, payload: bytes, attachment: bytes, **_options: Any) -> None:
+    def get(self, key: str, callback: Any, payload: bytes, attachment: bytes, **options: Any) -> None:
         if self.closed:
             raise ZError("session closed")
+        self.carried.append((options.get("priority"), options.get("congestion_control")))
         replied, over = callback
 
         def reply(said: bytes, signature: bytes) -> None:
@@ -77,7 +79,8 @@ def zenoh(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = SimpleNamespace(
         ZError=ZError, handlers=SimpleNamespace(Callback=lambda reply, over: (reply, over)),
         QueryTarget=SimpleNamespace(ALL=1), ConsolidationMode=SimpleNamespace(NONE=1),
-        CongestionControl=SimpleNamespace(DROP=1), Priority=SimpleNamespace(INTERACTIVE_HIGH=1),
+        CongestionControl=SimpleNamespace(DROP="drop"),
+        Priority=SimpleNamespace(INTERACTIVE_HIGH="first", BACKGROUND="last"),
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "zenoh", fake)
 
@@ -110,6 +113,23 @@ def test_an_answer_is_the_one_to_this_question(tmp_path: Path, zenoh: None) -> N
         assert rig.refused[0] == "c answers what b was asked"
         assert any("answers another question" in why for why in rig.refused)
         assert rig.overlay.refused == len(rig.refused)
+
+    use(tmp_path, what)
+
+
+def test_bytes_are_pulled_behind_everything_else_and_are_signed(tmp_path: Path, zenoh: None) -> None:
+    async def what(rig: Rig) -> None:
+        def answer(said: bytes, reply: Any, over: Any) -> None:
+            opened = rig.of["b"].open(said, rig.of["a"]._private.sign(said, rig.of["a"]._algorithm))
+            message, signature = rig.of["b"].seal("a", opened.op, {"said": {}}, opened.id, b"\n{}\x00")
+            reply(message + b"!", signature)
+            reply(message, signature)
+
+        rig.session.answer = answer
+        assert await rig.overlay.pull("b", "bulk.chunk", {}, 2.0) == b"\n{}\x00"
+        assert len(rig.refused) == 1
+        await rig.overlay.ask("b", "ping", {})
+        assert rig.session.carried == [("last", "drop"), (None, None)]
 
     use(tmp_path, what)
 
@@ -191,6 +211,8 @@ def test_whoever_asks_always_hears_of_an_end(tmp_path: Path, zenoh: None) -> Non
                 raise BadValue("is bad")
             if opened.op == "broken":
                 raise ZeroDivisionError
+            if opened.op == "bulk":
+                return b"bytes"
             return {"n": 3}
 
         def come(*sealed: bytes, closed: bool = False) -> Question:
@@ -201,16 +223,18 @@ def test_whoever_asks_always_hears_of_an_end(tmp_path: Path, zenoh: None) -> Non
         errors: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
         seal = rig.of["b"].seal
-        good, bad = come(*seal("a", "good", {})), come(*seal("a", "bad", {}))
+        good, bad, bulk = (come(*seal("a", op, {})) for op in ("good", "bad", "bulk"))
         others = [
             come(*seal("a", "broken", {})), come(*seal("c", "good", {})), come(b"garbage", b""),
             come(*seal("a", "good", {}), closed=True),
         ]  # fmt: skip
-        await until(lambda: all(each.dropped for each in (good, bad, *others)))
-        for question, body in ((good, {"said": {"n": 3}}), (bad, {"error": "is bad"})):
+        await until(lambda: all(each.dropped for each in (good, bad, bulk, *others)))
+        for question, body, content in (
+            (good, {"said": {"n": 3}}, b""), (bad, {"error": "is bad"}, b""), (bulk, {"said": {}}, b"bytes"),
+        ):  # fmt: skip
             (reply,) = question.replies
             opened = rig.of["b"].open(*reply)
-            assert (opened.sender, opened.body) == ("a", body)
+            assert (opened.sender, opened.body, opened.content) == ("a", body, content)
         assert not any(each.replies for each in others)
         assert len(rig.refused) == 2
         await rig.overlay.close()
