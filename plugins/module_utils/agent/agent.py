@@ -10,14 +10,17 @@ import os
 import re
 import shutil
 import time
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..election import Profile, Vote, decide
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
-from ..values import choice, items, mapping, number, text
+from ..values import choice, file_path, items, mapping, number, text, whole
+from .blobs import Blobs, digest
+from .bulk import OP_CHUNK, OP_SIZE, Bulk
 from .client import NAME
 from .credentials import check
 from .driver import OP as OP_ELECTION
@@ -48,6 +51,9 @@ _UNREAD = 10_000
 _FULL_BYTES = 8 * 1024 * 1024
 _ANSWER_S = 5.0
 _LONGEST_WAIT_S = 86_400
+_BLOB_BYTES = 1024**3
+_LARGEST_BYTES = 1024**5
+_FETCH_S = 3600.0
 
 
 class Agent:
@@ -60,6 +66,7 @@ class Agent:
         envelopes = Envelopes(config.name, config.tls.key, certificates, time.time)
         self.overlay = Overlay(config, envelopes)
         self.events = Events(config.name, config.state, self.overlay, time.time, most_bytes=POOL_BYTES)
+        self.bulk = Bulk(Blobs(config.state / "blobs"), self.overlay)
         answer_s = min((service.timing.answer_s for service in config.services.values()), default=1.0)
         self.store = Store(config.testbed, config.store, config.tls, answer_s)
         self.rules = {name: RulesFile(config.state, name) for name in config.services}
@@ -82,11 +89,13 @@ class Agent:
             OP_WATCH: lambda opened: self._watching(opened.body).heard(opened.body, opened.sender),
             OP_RULES: lambda opened: self._take_rules(self._driver(opened.body), opened.body.get("rules")),
         }
-        self._asked: dict[str, Callable[[Opened], Awaitable[Mapping[str, Any]]]] = {
+        self._asked: dict[str, Callable[[Opened], Awaitable[Mapping[str, Any] | bytes]]] = {
             "ping": self._ping,
             "vote": self._vote,
             "hand_over": self._hand_over,
             OP_IMPORTANT: self._important,
+            OP_SIZE: self.bulk.size,
+            OP_CHUNK: self.bulk.chunk,
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
@@ -98,6 +107,9 @@ class Agent:
             "election": self._election,
             "hand_over": self._ask_hand_over,
             "rules": self._rule,
+            "offer": self._offer,
+            "fetch": self._fetch,
+            "drop": self._drop,
         }
 
     async def run(self) -> None:
@@ -182,7 +194,7 @@ class Agent:
         except BadValue as error:
             self._refuse(f"{opened.sender}: {error}")
 
-    async def _answer(self, opened: Opened) -> Mapping[str, Any]:
+    async def _answer(self, opened: Opened) -> Mapping[str, Any] | bytes:
         return await self._asked[choice(self._asked, "question")(opened.op)](opened)
 
     def _refuse(self, why: str) -> None:
@@ -233,8 +245,10 @@ class Agent:
     # from this host
 
     async def _operate(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        async for said in self._operations[choice(self._operations, "operation")(request.get("op"))](request):
-            yield said
+        operation = self._operations[choice(self._operations, "operation")(request.get("op"))]
+        async with aclosing(operation(request)) as answers:
+            async for said in answers:
+                yield said
 
     async def _status(self, _request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         counts = self.events.pool.counts
@@ -364,6 +378,23 @@ class Agent:
             self._take_rules(driver, rules_to_dict(rules))
             self.overlay.publish(OP_RULES, {"service": driver.service.name, "rules": rules_to_dict(rules)})
         yield {"before": rules_to_dict(before), "after": rules_to_dict(rules)}
+
+    def _offer(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Take a file of this host for peers to fetch."""
+        return self.bulk.offer(Path(file_path(request.get("path"))))
+
+    def _fetch(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Have here what a peer offers."""
+        return self.bulk.fetch(
+            choice(self.config.others, "other agent")(request.get("peer")),
+            digest(request.get("digest")),
+            whole(0, _LARGEST_BYTES)(request.get("most_bytes", _BLOB_BYTES)),
+            number(0, _LONGEST_WAIT_S)(request.get("seconds", _FETCH_S)),
+        )
+
+    async def _drop(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        self.bulk.drop(name := digest(request.get("digest")))
+        yield {"dropped": name}
 
     def _begin_hand_over(self, driver: Driver, to: str) -> dict[str, Any]:
         participant = driver.participant

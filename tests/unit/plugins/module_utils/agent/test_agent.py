@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,13 @@ def test_an_error_ends_the_agent_and_leaves_no_thread_of_the_overlay(make: Calla
         ("rules", {"service": "db", "preferred": ["d"]}, "no candidate d"),
         ("election", {}, "is not a text"),
         ("hand_over", {"service": "db", "to": "b"}, "no member of the store is known"),
+        ("offer", {"path": "file"}, "not the absolute path of a file"),
+        ("fetch", {"peer": "a", "digest": "0" * 64}, "no other agent a"),
+        ("fetch", {"peer": "b", "digest": "0" * 63}, "is not a SHA-256"),
+        ("fetch", {"peer": "b", "digest": "0" * 64, "most_bytes": -1}, "-1 is not a whole number"),
+        ("fetch", {"peer": "b", "digest": "0" * 64, "seconds": "long"}, "long is not a number"),
+        ("fetch", {"peer": "b", "digest": "0" * 64, "seconds": 0.01}, "within 0.01 s from b; b didn't answer"),
+        ("drop", {"digest": "0" * 64}, "there is no blob"),
     ],
 )
 def test_what_is_asked_wrongly_is_told(
@@ -172,6 +180,24 @@ def test_the_log_pool_from_outside(make: Callable[..., Agent]) -> None:
         (found,) = await asked(agent, "wait", text="where has values.n", seconds=60)
         assert found["row"]["id"] == said["id"]
         assert await asked(agent, "wait", text="where has values.m", seconds=0) == []
+
+    use(make, what)
+
+
+def test_what_is_offered_is_given_to_peers_until_it_is_dropped(make: Callable[..., Agent], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"pack")
+
+    async def what(agent: Agent) -> None:
+        (*_progress, said) = await asked(agent, "offer", path=str(tmp_path / "file"))
+        name = said["digest"]
+        assert said == {"digest": hashlib.sha256(b"pack").hexdigest(), "bytes": 4}
+        assert await agent._answer(Opened("b", "bulk.size", {"digest": name}, "1")) == {"bytes": 4}
+        assert await agent._answer(Opened("b", "bulk.chunk", {"digest": name, "offset": 1}, "2")) == b"ack"
+        (*_progress, said) = await asked(agent, "fetch", peer="b", digest=name)
+        assert (said["path"], said["bytes"]) == (str(tmp_path / "state" / "blobs" / name), 4)
+        assert await asked(agent, "drop", digest=name) == [{"dropped": name}]
+        with pytest.raises(OkiagariError, match="there is no blob"):
+            await agent._answer(Opened("b", "bulk.size", {"digest": name}, "3"))
 
     use(make, what)
 
