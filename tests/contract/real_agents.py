@@ -54,7 +54,7 @@ class Node:
     def __init__(self, farm: Farm, name: str, number: int) -> None:
         self.farm, self.name, self.number = farm, name, number
         self.folder = farm.folder / name
-        self.address = f"127.0.7.{number}"
+        self.address = f"{farm.network}.{number}"
         self.record = self.folder / "record"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -101,6 +101,7 @@ class Node:
         """Start `run`, or `supervise SERVICE`."""
         with self.log.open("ab") as log:
             argv = [*self.farm.command, *what.split(), "--config", str(self.folder / "agent.json")]
+            argv = [*self.farm.inside(self.name), *argv]
             self.processes[what] = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def signal(self, what: str, number: int) -> None:
@@ -108,6 +109,11 @@ class Node:
 
     def ask(self, op: str, **values: Any) -> list[dict[str, Any]]:
         return list(ask({"op": op, **values}, self.folder / "run"))
+
+    def part(self, digest: str) -> int:
+        """Say how many bytes of a blob have come here so far."""
+        path = self.folder / "state" / "blobs" / f".{digest}.part"
+        return path.stat().st_size if path.exists() else 0
 
     def end(self) -> None:
         for process in self.processes.values():
@@ -122,14 +128,20 @@ class Node:
 
 
 class Farm:
-    """Agents that reach each other as `links` says, over one folder."""
+    """Agents that reach each other as `links` says, over one folder.
+
+    On loopback, or elsewhere: then `inside` gives a command that begins there, and their addresses are of `network`.
+    """
 
     def __init__(
-        self, folder: Path, links: Mapping[str, Sequence[str]], store: Sequence[str], offset: int = 0
+        self, folder: Path, links: Mapping[str, Sequence[str]], store: Sequence[str], offset: int = 0,
+        network: str = "", inside: Callable[[str], Sequence[str]] = lambda _name: (),
     ) -> None:  # fmt: skip
         self.folder, self.links, self.store = folder, dict(links), list(store)
+        self.network, self.inside = network or "127.0.7", inside
         self.nodes = {name: Node(self, name, number) for number, name in enumerate(links, start=offset + 1)}
-        self.port, self.service_port = free_ports([next(iter(self.nodes.values())).address])[0]
+        first = next(iter(self.nodes.values())).address
+        self.port, self.service_port = (7447, 7448) if network else free_ports([first])[0]
         for path, content in sources().items():
             file = folder / "agent" / path
             file.parent.mkdir(parents=True, exist_ok=True)
