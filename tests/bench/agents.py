@@ -1,11 +1,12 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Agents on loopback, as they are installed, with TLS and signatures: tasks, events, memory, idle load."""
+"""Agents on loopback, as they are installed, with TLS and signatures: tasks, events, bulk, memory, idle load."""
 
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import time
@@ -20,6 +21,8 @@ from real_agents import Farm, Node, wait_for  # noqa: E402
 PEERS = 10
 TASKS = 200
 EVENTS = 200
+BLOB_MIB = 64
+FETCHES = 3
 IDLE_S = 20.0
 
 
@@ -35,6 +38,8 @@ def main() -> int:
             first = farm.nodes[names[0]]
             rows = [tasks(first, names[1:2], 2.0), tasks(first, names[1:], 5.0)]
             rows += [events(first, farm.nodes[names[-1]]), *idle(farm.nodes[names[1]])]
+            rows.append(bulk(farm.nodes[names[1]], first, "one hop"))
+            rows.append(bulk(farm.nodes[names[2]], farm.nodes[names[3]], "a relay"))
         finally:
             farm.end()
     show(rows)
@@ -61,6 +66,19 @@ def events(teller: Node, listener: Node) -> Row:
                 lines.readline()
                 took.append(1000 * (time.monotonic() - begun))
     return row("event to subscriber", "ms", took, 5.0)
+
+
+def bulk(receiver: Node, sender: Node, way: str) -> Row:
+    """Time a blob of which the receiver has nothing, until it is on its disk."""
+    rates = []
+    source = sender.folder / "blob"
+    for _round in range(FETCHES):
+        source.write_bytes(os.urandom(BLOB_MIB * 1024 * 1024))
+        digest = sender.ask("offer", path=str(source))[-1]["digest"]
+        rates.append(BLOB_MIB / receiver.ask("fetch", peer=sender.name, digest=digest)[-1]["seconds"])
+        for node in (sender, receiver):
+            node.ask("drop", digest=digest)
+    return row(f"{BLOB_MIB} MiB over {way}", "MiB/s", rates, None)
 
 
 def idle(node: Node) -> list[Row]:
