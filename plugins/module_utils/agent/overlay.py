@@ -31,6 +31,8 @@ Asked: TypeAlias = "Callable[[Opened], Awaitable[Mapping[str, Any] | bytes]]"
 LEASE_MS = 2000
 """After so long without a sign of life a connection is over, and another way is taken."""
 _BLOCKED_US = 1_500_000
+_BULK_BATCHES = 16
+"""So many batches of 64 KiB of bulk wait at each link: all that a transfer has on its way, so that none is dropped."""
 _RETRY = {"period_init_ms": 500, "period_max_ms": 1000, "period_increase_factor": 1.5}
 _MESSAGES = (
     "put", "delete", "declare_subscriber", "query", "reply", "declare_queryable", "liveliness_token",
@@ -63,6 +65,7 @@ def zenoh_settings(config: Config) -> dict[str, Any]:
         "transport/link/protocols": ["tls"],
         "transport/link/tx/lease": LEASE_MS,
         "transport/link/tx/queue/congestion_control/block/wait_before_close": _BLOCKED_US,
+        "transport/link/tx/queue/size/background": _BULK_BATCHES,
         "transport/link/tls": {
             "root_ca_certificate": str(tls.authority),
             "listen_private_key": str(tls.key), "listen_certificate": str(tls.certificate),
