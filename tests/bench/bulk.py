@@ -47,21 +47,23 @@ class Namespaces:
             _run("ip", "-n", name, "link", "set", "lo", "up")
         address = {name: f"{NETWORK}.{number}" for number, name in enumerate(CHAIN, 1)}
         for one, two in self.links:
-            _run("ip", "-n", self.names[one], "link", "add", two, "type", "veth", "peer", one, "netns", self.names[two])
+            other = ["peer", "name", f"to-{one}", "netns", self.names[two]]
+            _run("ip", "-n", self.names[one], "link", "add", "name", f"to-{two}", "type", "veth", *other)
             for here, there in ((one, two), (two, one)):
-                _run("ip", "-n", self.names[here], "addr", "add", address[here], "peer", address[there], "dev", there)
-                _run("ip", "-n", self.names[here], "link", "set", there, "up")
+                ends = [address[here], "peer", address[there]]
+                _run("ip", "-n", self.names[here], "addr", "add", *ends, "dev", f"to-{there}")
+                _run("ip", "-n", self.names[here], "link", "set", f"to-{there}", "up")
 
     def slow(self, one: str, two: str) -> None:
         """Limit a link's rate, both ways."""
         rate = f"{SLOW_MB_S * 8:g}mbit"
         for here, there in ((one, two), (two, one)):
             limit = ["tbf", "rate", rate, "burst", "32kb", "latency", "500ms"]
-            _run("tc", "-n", self.names[here], "qdisc", "add", "dev", there, "root", *limit)
+            _run("tc", "-n", self.names[here], "qdisc", "add", "dev", f"to-{there}", "root", *limit)
 
     def carried(self, one: str, two: str) -> int:
         """Say how many bytes a link has carried so far, both ways."""
-        (link,) = json.loads(_run("ip", "-n", self.names[one], "-s", "-j", "link", "show", "dev", two))
+        (link,) = json.loads(_run("ip", "-n", self.names[one], "-s", "-j", "link", "show", "dev", f"to-{two}"))
         return sum(int(link["stats64"][way]["bytes"]) for way in ("rx", "tx"))
 
     def inside(self, name: str) -> list[str]:

@@ -52,7 +52,7 @@ def blob(farm: Farm) -> tuple[str, bytes]:
 
 
 def held(node: Node, digest: str) -> Path:
-    return node.folder / "state" / "blobs" / digest
+    return Path(node.folder, "state", "blobs", digest)
 
 
 def damage(path: Path) -> None:
@@ -64,7 +64,8 @@ def damage(path: Path) -> None:
 
 
 def fetch(node: Node, digest: str) -> dict[str, Any]:
-    return node.ask("fetch", peer="d", digest=digest)[-1]
+    said: dict[str, Any] = node.ask("fetch", peer="d", digest=digest)[-1]
+    return said
 
 
 def begun(node: Node, digest: str) -> None:

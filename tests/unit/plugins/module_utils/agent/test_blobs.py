@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +74,8 @@ def test_what_can_not_be_taken_leaves_nothing(tmp_path: Path, monkeypatch: pytes
         patched.setattr(module, "pour", full)
         with pytest.raises(OSError, match="No space"):
             take(tmp_path, source)
-    usage = module.shutil.disk_usage
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(path)._replace(free=module.SPARE_BYTES + 3))
+    usage = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(path)._replace(free=module.SPARE_BYTES + 3))
     with pytest.raises(OkiagariError, match=r"4 bytes don't fit into .*; free some space"):
         take(tmp_path, source)
     assert list((tmp_path / "blobs").iterdir()) == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +15,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent import blobs as blobs_module
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent import bulk as module
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.blobs import Blobs
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.blobs import SPARE_BYTES, Blobs, pour
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.bulk import WINDOW, Bulk
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope import Opened
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
@@ -183,9 +183,9 @@ def test_a_blob_that_is_not_there_or_too_large_or_does_not_fit_is_not_begun(monk
     async def what(peer: Peer) -> None:
         with pytest.raises(OkiagariError, match="has 40 bytes at b, and 39 are allowed: raise most_bytes"):
             await peer.fetch(most_bytes=39)
-        usage, free = blobs_module.shutil.disk_usage, blobs_module.SPARE_BYTES + 39
+        usage, free = shutil.disk_usage, SPARE_BYTES + 39
         with monkeypatch.context() as patched:
-            patched.setattr(blobs_module.shutil, "disk_usage", lambda path: usage(path)._replace(free=free))
+            patched.setattr(shutil, "disk_usage", lambda path: usage(path)._replace(free=free))
             with pytest.raises(OkiagariError, match="40 bytes don't fit"):
                 await peer.fetch()
             peer.here.part(peer.name).write_bytes(b"x")
@@ -215,7 +215,7 @@ def test_a_peer_that_is_silent_until_the_deadline(silent: str) -> None:
 
 def test_a_disk_that_becomes_full_keeps_what_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
     async def what(peer: Peer) -> None:
-        pour, left = module.pour, [2]
+        left = [2]
 
         def fill(reading: Any, writing: Any, sha256: Any) -> int:
             left[0] -= writing is not None
@@ -286,7 +286,7 @@ def test_a_chunk_that_is_late_is_waited_for_longer_and_one_from_nobody_is_not(mo
             now[0] += timeout_s if len(waits) > 2 else 0.1
             raise NoAnswer("b didn't answer")
 
-        peer.pull = answer  # type: ignore[method-assign]
+        peer.pull = answer  # type: ignore[method-assign, assignment]
         await peer.fetch()
         assert waits == [5.0, 5.0, 5.0, 10.0, 20.0, 40.0, 40.0, 40.0]
 
