@@ -18,13 +18,14 @@ from ..election import Profile, Vote, decide
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
 from ..values import choice, items, mapping, number, text
+from .catch_up import OP_LINES, OP_POSITIONS, CatchUp
 from .client import NAME
 from .credentials import check
 from .driver import OP as OP_ELECTION
 from .driver import Driver
 from .envelope import Envelopes
 from .events import OP as OP_EVENTS
-from .events import OP_IMPORTANT, Events
+from .events import Events
 from .links import Links
 from .local import serve
 from .overlay import NoAnswer, Overlay
@@ -60,6 +61,7 @@ class Agent:
         envelopes = Envelopes(config.name, config.tls.key, certificates, time.time)
         self.overlay = Overlay(config, envelopes)
         self.events = Events(config.name, config.state, self.overlay, time.time, most_bytes=POOL_BYTES)
+        self.catch_up = CatchUp(config.name, self.events, self.overlay)
         answer_s = min((service.timing.answer_s for service in config.services.values()), default=1.0)
         self.store = Store(config.testbed, config.store, config.tls, answer_s)
         self.rules = {name: RulesFile(config.state, name) for name in config.services}
@@ -86,7 +88,8 @@ class Agent:
             "ping": self._ping,
             "vote": self._vote,
             "hand_over": self._hand_over,
-            OP_IMPORTANT: self._important,
+            OP_POSITIONS: self._positions,
+            OP_LINES: self._lines,
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
@@ -115,6 +118,7 @@ class Agent:
             work = [driver.run() for driver in self.drivers.values()]
             work += [
                 self._connect(),
+                self.catch_up.run(),
                 self._measure(),
                 self.events.run(),
                 *(watching.run() for watching in self.watching.values()),
@@ -195,14 +199,10 @@ class Agent:
     def _peer_changed(self, peer: str, alive: bool) -> None:
         if peer != self.config.name:
             self.events.tell("agent", {"event": "peer_reachable" if alive else "peer_unreachable", "peer": peer})
+            self.catch_up.changed(peer, alive)
 
     async def _connect(self) -> None:
         await self.overlay.open(self._hear, self._answer, self._peer_changed, self._refuse)
-        while not self.overlay.alive - {self.config.name}:
-            await asyncio.sleep(1.0)
-        for peer in sorted(self.overlay.alive - {self.config.name}):
-            with suppress(OkiagariError):
-                await self.events.catch_up(peer)
 
     async def _measure(self) -> None:
         """Probe the links. Where that can't be done all else goes on: it serves the choice between equal candidates."""
@@ -223,9 +223,11 @@ class Agent:
     async def _vote(self, opened: Opened) -> Mapping[str, Any]:
         return {"vote": vote_to_dict(self._own_vote(self._driver(opened.body)))}
 
-    async def _important(self, opened: Opened) -> Mapping[str, Any]:
-        after = opened.body.get("after")
-        return self.events.important(after if isinstance(after, int) else 0)
+    async def _positions(self, opened: Opened) -> Mapping[str, Any]:
+        return self.catch_up.positions(opened.body)
+
+    async def _lines(self, opened: Opened) -> Mapping[str, Any]:
+        return self.catch_up.lines(opened.body)
 
     async def _hand_over(self, opened: Opened) -> Mapping[str, Any]:
         return self._begin_hand_over(self._driver(opened.body), text(opened.body.get("to")))

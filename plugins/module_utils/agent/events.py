@@ -4,8 +4,8 @@
 """The agent's part in the log pool: what it tells, what it holds, who asks (P2.7).
 
 Every agent holds the events of all: what happens is published to everybody who can be reached, and kept in memory.
-Important events are also on the disk of every host, so that they outlive the loss of any of them; an agent that starts
-takes from a peer the important ones that it missed.
+Important events are also on the disk of every host, so that they outlive the loss of any of them; an agent takes from
+its peers the important ones that it missed (catch_up.py).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadValue, OkiagariError
+from ..errors import BadValue
 from ..logpool import Emitter, Event, Following, Pool, Query, Subscriptions, Waiting, from_wire
-from ..values import Shape, items, mismatch
+from ..values import items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,12 +29,10 @@ if TYPE_CHECKING:
     from .overlay import Overlay
 
 OP = "events"
-OP_IMPORTANT = "events.important"
 _GATHER_S = 0.02
 _BATCH = 200
 _KEPT = 100_000
 _RETRY_S = 10.0
-_IMPORTANT: Shape = {"lines": [str], "position": int}
 
 
 class Events:
@@ -46,6 +44,8 @@ class Events:
         self.pool = Pool(clock, most_bytes=most_bytes)
         self.following = Subscriptions()
         self._emitter = Emitter(name, secrets.token_hex(4), clock)
+        self.run_id = self._emitter.origin
+        """Names this agent's life, and so the pool whose positions it tells its peers."""
         self._overlay, self._clock = overlay, clock
         self._path = state / "important.sqlite"
         self._to_send: list[Event] = []
@@ -66,14 +66,6 @@ class Events:
     def heard(self, body: Mapping[str, Any]) -> None:
         """Take what another agent has published; raise `BadValue` for what aren't events."""
         self._take([from_wire(str(line)) for line in items(body.get("lines"))])
-
-    def important(self, after: int) -> dict[str, Any]:
-        """Give important events that came here after the position `after`, and the position up to which they go."""
-        found = self.pool.important(after, _BATCH)
-        return {
-            "lines": [event.wire().decode() for _position, event in found],
-            "position": found[-1][0] if found else after,
-        }  # fmt: skip
 
     def follow(self, text: str, deliver: Callable[[dict[str, Any]], object]) -> int:
         """Call `deliver` with each row that the query has from now on; give the number that ends it."""
@@ -153,19 +145,6 @@ class Events:
             await asyncio.sleep(_GATHER_S)
             self._unwritten.clear()
             await self._keep_new()
-
-    async def catch_up(self, peer: str) -> None:
-        """Take the important events that a peer has and this agent may not have."""
-        after = 0
-        with suppress(OkiagariError):
-            while True:
-                said = await self._overlay.ask(peer, OP_IMPORTANT, {"after": after})
-                if wrong := mismatch(said, _IMPORTANT, "an answer"):
-                    raise BadValue(wrong)
-                self.heard(said)
-                if not said["lines"] or said["position"] <= after:
-                    return
-                after = said["position"]
 
     def close(self) -> None:
         """Keep what is new, and close the file. A write that a cancelled `run` has left is waited for."""

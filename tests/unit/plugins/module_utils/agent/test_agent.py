@@ -176,6 +176,23 @@ def test_the_log_pool_from_outside(make: Callable[..., Agent]) -> None:
     use(make, what)
 
 
+def test_what_was_missed_is_taken_from_whoever_comes(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        other = make()
+        other.events.tell("x", {"n": 1}, important=True)
+
+        async def ask(_to: str, op: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            return await other._asked[op](Opened("a", op, body, "1"))
+
+        agent.overlay.ask = ask
+        agent._peer_changed("c", alive=True)
+        await until(lambda: list(agent.events.pool.run(Query("where has values.n"))))
+        agent._peer_changed("c", alive=False)
+        assert not agent.catch_up._waiting
+
+    use(make, what)
+
+
 def test_whoever_follows_and_is_gone_is_forgotten_and_whoever_does_not_read_too(
     make: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,40 +14,30 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent import events as module
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.events import OP, OP_IMPORTANT, Events
-from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue, OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.events import OP, Events
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
 from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Query
 
 from .agents import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 
 class FakeOverlay:
-    """Notes what is published, and asks the peers that the test gives it."""
+    """Notes what is published."""
 
-    def __init__(self, **peers: Any) -> None:
+    def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
-        self.peers = peers
-        self.asked: list[int] = []
 
     def publish(self, op: str, body: dict[str, Any]) -> None:
         assert op == OP
         self.published.append(body)
 
-    async def ask(self, to: str, op: str, body: Mapping[str, Any]) -> Any:
-        assert op == OP_IMPORTANT
-        self.asked.append(body["after"])
-        peer = self.peers[to]
-        if isinstance(peer, Exception):
-            raise peer
-        return peer.important(body["after"]) if isinstance(peer, Events) else peer
 
-
-def make(folder: Path, name: str = "a", **peers: Any) -> tuple[Events, FakeOverlay]:
-    overlay = FakeOverlay(**peers)
+def make(folder: Path, name: str = "a") -> tuple[Events, FakeOverlay]:
+    overlay = FakeOverlay()
     folder.mkdir(exist_ok=True)
     return Events(name, folder, overlay, time.time, most_bytes=2**24), overlay
 
@@ -239,40 +229,6 @@ def test_a_place_that_can_not_be_used_is_told_and_the_agent_goes_on(tmp_path: Pa
     assert len(list(events.pool.run(Query("where values.event = events_not_kept")))) == 1
     assert not list(events.pool.run(Query("where values.event = events_kept")))
     assert (tmp_path / "important.sqlite").is_dir()
-
-
-def test_an_agent_catches_up_page_by_page(tmp_path: Path) -> None:
-    async def run() -> None:
-        peer, _overlay = make(tmp_path / "b", "b")
-        for number in range(450):
-            peer.tell("test", {"n": number}, important=True)
-            peer.tell("test", {"n": -1})
-        events, overlay = make(tmp_path / "a", b=peer)
-        await events.catch_up("b")
-        assert sorted(numbers(events)) == list(range(450))
-        assert overlay.asked == [0, 200, 400, 450]
-        assert not events._to_send
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [OkiagariError("no answer"), {}, {"lines": [], "position": "x"}, {"lines": 3, "position": 1},
-     {"lines": ["garbage"], "position": 1}, {"lines": [3], "position": 9}],
-)  # fmt: skip
-def test_a_peer_that_can_not_answer_ends_only_the_catching_up(tmp_path: Path, answer: Any) -> None:
-    events, overlay = make(tmp_path, b=answer)
-    asyncio.run(events.catch_up("b"))
-    assert overlay.asked == [0]
-
-
-def test_a_peer_that_says_the_same_again_is_not_asked_for_ever(tmp_path: Path) -> None:
-    peer, _overlay = make(tmp_path / "b", "b")
-    peer.tell("test", {"n": 1}, important=True)
-    events, overlay = make(tmp_path / "a", b={**peer.important(0), "position": 0})
-    asyncio.run(events.catch_up("b"))
-    assert (overlay.asked, numbers(events)) == ([0], [1])
 
 
 def test_waiting(tmp_path: Path) -> None:
