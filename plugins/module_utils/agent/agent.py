@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..election import Profile, Vote, decide
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
+from ..logpool.pool import MIB
 from ..values import choice, items, mapping, number, text
 from .catch_up import OP_LINES, OP_POSITIONS, CatchUp
 from .client import NAME
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from .envelope import Opened
 
 OP_RULES = "rules"
-POOL_BYTES = 64 * 1024 * 1024
 _FIGURES = re.compile("[0-9]+")
 _REASONS = 1000
 _UNREAD = 10_000
@@ -60,7 +60,7 @@ class Agent:
         certificates = {name: peer.certificate for name, peer in config.peers.items()}
         envelopes = Envelopes(config.name, config.tls.key, certificates, time.time)
         self.overlay = Overlay(config, envelopes)
-        self.events = Events(config.name, config.state, self.overlay, time.time, most_bytes=POOL_BYTES)
+        self.events = Events(config.name, config.state, self.overlay, time.time, most_bytes=config.pool_mib * MIB)
         self.catch_up = CatchUp(config.name, self.events, self.overlay)
         answer_s = min((service.timing.answer_s for service in config.services.values()), default=1.0)
         self.store = Store(config.testbed, config.store, config.tls, answer_s)
@@ -79,7 +79,7 @@ class Agent:
         self._ended = asyncio.Event()
         self._refused: set[str] = set()
         self._heard: dict[str, Callable[[Opened], object]] = {
-            OP_EVENTS: lambda opened: self.events.heard(opened.body),
+            OP_EVENTS: self._hear_events,
             OP_ELECTION: lambda opened: self._driver(opened.body).heard(_without_service(opened.body), opened.sender),
             OP_WATCH: lambda opened: self._watching(opened.body).heard(opened.body, opened.sender),
             OP_RULES: lambda opened: self._take_rules(self._driver(opened.body), opened.body.get("rules")),
@@ -185,6 +185,11 @@ class Agent:
             self._heard[choice(self._heard, "message")(opened.op)](opened)
         except BadValue as error:
             self._refuse(f"{opened.sender}: {error}")
+
+    def _hear_events(self, opened: Opened) -> None:
+        # What this agent publishes comes back to it: to read all of it again would halve what it can be told.
+        if opened.sender != self.config.name:
+            self.events.heard(opened.body)
 
     async def _answer(self, opened: Opened) -> Mapping[str, Any]:
         return await self._asked[choice(self._asked, "question")(opened.op)](opened)
@@ -309,6 +314,9 @@ class Agent:
             yield {"row": row}
 
     async def _tell(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        if "events" in request:
+            yield {"new": await self.events.tell_all(items(request["events"]))}
+            return
         trace = request.get("trace", "")
         event = self.events.tell(
             text(request.get("source")),

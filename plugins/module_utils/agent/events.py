@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue
 from ..logpool import Emitter, Event, Following, Pool, Query, Subscriptions, Waiting, from_wire
-from ..values import items
+from ..values import Shape, items, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from .overlay import Overlay
@@ -33,6 +33,9 @@ _GATHER_S = 0.02
 _BATCH = 200
 _KEPT = 100_000
 _RETRY_S = 10.0
+_TOLD: Shape = {
+    "source": str, "values": dict, "trace?": str, "important?": bool, "time?": (int, float), "host?": str,
+}  # fmt: skip
 
 
 class Events:
@@ -55,13 +58,32 @@ class Events:
         self._unsent, self._unwritten = asyncio.Event(), asyncio.Event()
         self._database: sqlite3.Connection | None = None
 
-    def tell(self, source: str, values: Mapping[str, Any], *, trace: str = "", important: bool = False) -> Event:
-        """Take an event that happened here, and let everybody know."""
-        event = self._emitter.event(source, values, trace=trace, important=important)
-        self._take([event])
-        self._to_send.append(event)
-        self._unsent.set()
+    def tell(self, source: str, values: Mapping[str, Any], **more: Any) -> Event:
+        """Take an event that happened here, and let everybody know; `more` is what `Emitter.event` takes."""
+        event = self._emitter.event(source, values, **more)
+        self._send(self._take([event]))
         return event
+
+    async def tell_all(self, told: Sequence[Any]) -> int:
+        """Take many events, mappings as `_TOLD` has them; give how many of them were not here already.
+
+        Raises `BadValue` for one that can't be an event: those before it are taken then.
+        """
+        new = number = 0
+        for start in range(0, len(told), _BATCH):
+            taken: list[Event] = []
+            try:
+                for said in told[start : start + _BATCH]:
+                    number += 1
+                    taken += self._take([self._read(said)])
+            except (BadValue, OverflowError) as error:
+                raise BadValue(f"event {number}: {error}") from error
+            finally:
+                self._send(taken)
+            new += len(taken)
+            # An election must not wait for somebody's log.
+            await asyncio.sleep(0)
+        return new
 
     def heard(self, body: Mapping[str, Any]) -> None:
         """Take what another agent has published; raise `BadValue` for what aren't events."""
@@ -154,15 +176,38 @@ class Events:
             self._tell_unkept(error)
         self._shut()
 
-    def _take(self, events: Iterable[Event], *, kept: bool = False) -> None:
-        now = self._clock()
+    def _read(self, said: Any) -> Event:
+        """Give an event that is told. Of one with an id, what its parts are is only looked at when it is taken."""
+        if not (isinstance(said, dict) and "source" in said and "values" in said):
+            raise BadValue(mismatch(said, _TOLD) or "it says nothing")
+        told = said.get("time")
+        more = {
+            "trace": said.get("trace", ""), "host": said.get("host", self._emitter.host),
+            "important": said.get("important", False), "time": self._clock() if told is None else told,
+        }  # fmt: skip
+        if "id" not in said:
+            if wrong := mismatch(said, _TOLD):
+                raise BadValue(wrong)
+            return self._emitter.event(said["source"], said["values"], **more)
+        more["time"] = float(told) if type(told) is int else more["time"]
+        return Event(*_known(said["id"]), source=said["source"], values=said["values"], **more)
+
+    def _send(self, events: Sequence[Event]) -> None:
+        self._to_send += events
+        self._unsent.set()
+
+    def _take(self, events: Iterable[Event], *, kept: bool = False) -> list[Event]:
+        """Hold events; give those that were new."""
+        now, taken = self._clock(), []
         for event in events:
             if not self.pool.add(event):
                 continue
+            taken.append(event)
             if event.important and not kept:
                 self._to_keep.append(event)
                 self._unwritten.set()
             self.following.offer(event, now)
+        return taken
 
     async def _keep_new(self) -> None:
         keeping = list(self._to_keep)
@@ -223,3 +268,9 @@ class Events:
             database.execute(
                 "DELETE FROM event WHERE time < (SELECT time FROM event ORDER BY time DESC LIMIT 1 OFFSET ?)", (_KEPT,)
             )
+
+
+def _known(said: Any) -> tuple[str, int]:
+    if not isinstance(said, list) or list(map(type, said)) != [str, int]:
+        raise BadValue("its id is not its origin and its number")
+    return said[0], said[1]

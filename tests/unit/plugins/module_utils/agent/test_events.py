@@ -83,6 +83,60 @@ def test_what_is_told_is_published_once_and_gathered(tmp_path: Path) -> None:
     assert numbers(other) == numbers(events) == list(reversed(range(450)))
 
 
+def test_many_are_told_at_once_and_those_that_come_again_count_once(tmp_path: Path) -> None:
+    events, overlay = make(tmp_path)
+    told = [
+        {"source": "feed", "values": {"n": number}, "trace": "t", "time": time.time() - 5, "id": ["x/1", number + 1]}
+        for number in range(450)
+    ]
+
+    async def run() -> None:
+        async with running(events):
+            assert await events.tell_all([*told, {"source": "feed", "values": {"n": 450}}]) == 451
+            assert await events.tell_all([*told[:9], told[0] | {"id": ["x/1", 451], "important": True}]) == 1
+            await until(lambda: sum(len(body["lines"]) for body in overlay.published) == 452)
+
+    asyncio.run(run())
+    assert numbers(events, "where has values.n and trace = t") == [*reversed(range(450)), 0]
+    (row,) = events.pool.run(Query("where origin = 'x/1' and important"))
+    assert (row["host"], row["id"], row["values"]) == ("a", "x/1:451", {"n": 0})
+    assert on_disk(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (3, "event 202: it is not a mapping"),
+        ({"values": {}}, "it.source is missing"),
+        ({"source": "s"}, "it.values is missing"),
+        ({"source": "s" * 200, "values": {}}, "an event.source"),
+        ({"source": "s", "values": {"n": float("nan")}}, "not JSON"),
+        ({"source": "s", "values": {}, "time": -1}, "time is -1"),
+        ({"source": "s", "values": {}, "time": 10**400}, "too large"),
+        ({"source": "s", "values": {}, "trace": "a b"}, "an event.trace"),
+        ({"source": "s", "values": {}, "host": ""}, "an event.host"),
+        ({"source": "s", "values": {}, "important": 1}, "it.important"),
+        ({"source": "s", "values": {}, "time": True}, "it.time"),
+        ({"source": "s", "values": [], "id": ["x", 1]}, "an event.values"),
+        ({"source": "s", "values": {}, "id": ["x", 1], "important": 1}, "an event.important"),
+        ({"source": "s", "values": {}, "id": ["x", 1], "time": True}, "an event.time"),
+        ({"source": "s", "values": {}, "id": ["x", 1], "time": 10**400}, "too large"),
+        ({"source": "s", "values": {"n": float("nan")}, "id": ["x", 1]}, "not JSON"),
+        ({"source": "s", "values": {}, "id": 3}, "its id is not"),
+        ({"source": "s", "values": {}, "id": [1, "x"]}, "its id is not"),
+        ({"source": "s", "values": {}, "id": ["x", 0]}, "sequence is 0"),
+    ],
+)
+def test_one_that_is_no_event_is_named_and_those_before_it_are_taken(
+    tmp_path: Path, wrong: object, message: str
+) -> None:
+    events, _overlay = make(tmp_path)
+    told = [{"source": "s", "values": {"n": number}} for number in range(201)]
+    with pytest.raises(BadValue, match=message):
+        asyncio.run(events.tell_all([*told, wrong, told[0]]))
+    assert len(numbers(events)) == len(events._to_send) == 201
+
+
 @pytest.mark.parametrize("lines", [None, 3, "{}", [3], [None], ["x"]])
 def test_what_are_no_events_is_refused(tmp_path: Path, lines: object) -> None:
     events, _overlay = make(tmp_path)
