@@ -82,6 +82,7 @@ agents: site ## resident agents at each host, with a store for their leases, on 
 bench: setup ## measure against the figures to beat; what needs no lab first, while none takes a processor
 	python tests/bench/targets.py
 	python tests/bench/agents.py
+	python tests/bench/logpool.py
 	$(MAKE) site
 	python tests/bench/bench.py
 
