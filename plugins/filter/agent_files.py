@@ -21,7 +21,7 @@ options:
   settings:
     description:
       - What the role C(agent) is told, by C(name), C(hosts), C(addresses), C(port), C(certificates), C(store),
-        C(voters), C(services) and C(folder).
+        C(voters), C(services), C(folder) and, if it isn't to be 64, C(pool_mib).
     type: dict
     required: true
 author:
@@ -46,6 +46,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleFilterError
 
+from ..module_utils.agent.config import POOL_MIB
 from ..module_utils.agent.describe import agent, services
 from ..module_utils.errors import OkiagariError
 
@@ -65,6 +66,7 @@ def agent_files(testbed: Mapping[str, Any], settings: Mapping[str, Any]) -> list
             certificates=settings["certificates"],
             store=settings["store"],
             folder=folder,
+            pool_mib=settings.get("pool_mib", POOL_MIB),
         )
         found = services(testbed, hosts, settings["voters"], settings["services"])
     except OkiagariError as error:

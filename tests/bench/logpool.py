@@ -3,21 +3,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The log pool with a million events: how fast they come in, what memory they take, how long queries take.
 
-Seconds are of processor time. Prints a table, then the same as JSON. Needs no lab; `logpool.py 100000` takes fewer.
+First the pool itself, then a whole agent on loopback, which is told over its local socket. Seconds are of processor
+time, but for the agent's rates. Prints a table, then the same as JSON. Needs no lab; `logpool.py 100000` takes fewer.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import random
 import resource
+import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".collections"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "contract"))
 
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client import Connection
 from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import (
     Emitter,
     Event,
@@ -29,9 +36,10 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import (
 )
 from ansible_collections.okiagari.testbed.plugins.module_utils.logpool.pool import MIB
 from figures import Row, row, show
+from real_agents import Farm, Node, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 EVENTS = 1_000_000
 HOSTS, SOURCES, TRACE_LENGTH = 36, 4, 20
@@ -39,6 +47,8 @@ BEGIN, RATE = 1_795_262_400.0, 2000.0
 LATE_S = 0.2
 """By so much the order in which events come differs from that of their times."""
 ROUNDS = 5
+REQUEST = 500
+AGENT_MIB = 384
 PAGE = resource.getpagesize()
 QUERIES = {
     "all, nothing fits (host)": 'where host = "nobody"',
@@ -52,7 +62,7 @@ QUERIES = {
 
 def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS
-    show([*filled(count), *bounded(count), *subscribed(count // 10)])
+    show([*filled(count), *bounded(count), *subscribed(count // 10), *whole_agent(count)])
     return 0
 
 
@@ -143,6 +153,69 @@ def subscribed(count: int) -> list[Row]:
         subscriptions.offer(event, source.now)
         took += time.process_time() - began
     return [row(f"an event to 10 subscriptions, {len(told)} rows", "us", [1e6 * took / count], None)]
+
+
+def whole_agent(count: int) -> list[Row]:
+    """Tell an agent so many events, in requests of `REQUEST`, and feed it lines of text by its own command."""
+    with TemporaryDirectory() as folder:
+        farm = Farm(Path(folder), {"a": []}, ["https://127.0.0.1:1"])
+        node = farm.nodes["a"]
+        try:
+            farm.configure(lambda _node: {})
+            config = node.folder / "agent.json"
+            config.write_text(json.dumps(json.loads(config.read_text()) | {"pool_mib": AGENT_MIB}))
+            node.start("run")
+            wait_for(lambda: node.ask("status"), 120)
+            return [*told(node, count), fed(node, count // 10)]
+        finally:
+            farm.end()
+
+
+def told(node: Node, count: int) -> list[Row]:
+    process = Path("/proc") / str(node.processes["run"].pid)
+    rates = []
+    with Connection(node.folder / "run", 60.0) as agent:
+        source = Source(count)
+        for part in batched(source.events(), max(count // ROUNDS, 1)):
+            batches = [list(map(as_told, batch)) for batch in batched(part, REQUEST)]
+            began = time.monotonic()
+            for batch in batches:
+                list(agent.ask({"op": "tell", "events": batch}))
+            rates.append(len(part) / (time.monotonic() - began))
+    (status,) = node.ask("status")
+    if status["events"]["held"] < count:
+        sys.exit(f"the agent holds {status['events']} of {count}")
+    memory = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS"))
+    return [
+        row(f"told to an agent, {REQUEST} a request", "1/s", rates, 20_000),
+        row(f"an agent with {count} events: memory", "MB", [int(memory.split()[1]) * 1024 / 1e6], 400),
+        row("the same as its pool reckons it", "MB", [status["events"]["bytes"] / 1e6], None),
+    ]
+
+
+def batched(events: Iterable[Event], most: int) -> Iterator[list[Event]]:
+    events = iter(events)
+    while batch := list(islice(events, most)):
+        yield batch
+
+
+def as_told(event: Event) -> dict[str, Any]:
+    """Give an event of this moment, from many hosts."""
+    return {
+        "source": event.source, "values": event.values, "trace": event.trace, "important": event.important,
+        "host": event.host, "id": [event.origin, event.sequence],
+    }  # fmt: skip
+
+
+def fed(node: Node, count: int) -> Row:
+    """Feed lines through a pipe, from the start of the command to its end."""
+    lines = b"".join(b"GET /index.html 200 %d ms\n" % number for number in range(count))
+    words = [*node.farm.command, "feed", "--source", "bench", "--run", str(node.folder / "run")]
+    began = time.monotonic()
+    said = subprocess.run(words, input=lines, check=True, capture_output=True).stderr.decode()
+    if f"{count} events told, 0 lost" not in said:
+        sys.exit(said)
+    return row("lines fed to an agent", "1/s", [count / (time.monotonic() - began)], 20_000)
 
 
 def from_lines(pool: Pool, lines: list[bytes]) -> float:

@@ -74,6 +74,20 @@ def test_what_one_asks_crosses_the_chain_though_it_reaches_one_neighbour_only(fa
     assert [row["row"]["values"] for row in rows] == [{"word": "hello"}]
 
 
+def test_what_was_missed_behind_a_cut_comes_when_it_heals(farm: Farm) -> None:
+    everybody(farm)
+    a, b, d = (farm.nodes[name] for name in "abd")
+    b.signal("run", signal.SIGSTOP)
+    try:
+        wait_for(lambda: "a" in d.ask("status")[0]["unreachable"] and "d" in a.ask("status")[0]["unreachable"])
+        d.ask("tell", source="test", trace="missed", important=True)
+        a.ask("tell", source="test", trace="missed", important=True)
+    finally:
+        b.signal("run", signal.SIGCONT)
+    for node in farm.nodes.values():
+        wait_for(lambda node=node: len(node.ask("query", text="where trace = missed")) == 3)
+
+
 def test_an_agent_that_hangs_is_succeeded_after_its_service_was_killed(farm: Farm) -> None:
     node, since = serving(farm), time.monotonic()
     node.signal("run", signal.SIGSTOP)

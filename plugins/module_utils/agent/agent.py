@@ -18,16 +18,18 @@ from typing import TYPE_CHECKING, Any
 from ..election import Profile, Vote, decide
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
+from ..logpool.pool import MIB
 from ..values import choice, file_path, items, mapping, number, text, whole
 from .blobs import Blobs, digest
 from .bulk import OP_CHUNK, OP_SIZE, Bulk
+from .catch_up import OP_LINES, OP_POSITIONS, CatchUp
 from .client import NAME
 from .credentials import check
 from .driver import OP as OP_ELECTION
 from .driver import Driver
 from .envelope import Envelopes
 from .events import OP as OP_EVENTS
-from .events import OP_IMPORTANT, Events
+from .events import Events
 from .links import Links
 from .local import serve
 from .overlay import NoAnswer, Overlay
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from .envelope import Opened
 
 OP_RULES = "rules"
-POOL_BYTES = 64 * 1024 * 1024
 _FIGURES = re.compile("[0-9]+")
 _REASONS = 1000
 _UNREAD = 10_000
@@ -65,8 +66,9 @@ class Agent:
         certificates = {name: peer.certificate for name, peer in config.peers.items()}
         envelopes = Envelopes(config.name, config.tls.key, certificates, time.time)
         self.overlay = Overlay(config, envelopes)
-        self.events = Events(config.name, config.state, self.overlay, time.time, most_bytes=POOL_BYTES)
         self.bulk = Bulk(Blobs(config.state / "blobs"), self.overlay)
+        self.events = Events(config.name, config.state, self.overlay, time.time, most_bytes=config.pool_mib * MIB)
+        self.catch_up = CatchUp(config.name, self.events, self.overlay)
         answer_s = min((service.timing.answer_s for service in config.services.values()), default=1.0)
         self.store = Store(config.testbed, config.store, config.tls, answer_s)
         self.rules = {name: RulesFile(config.state, name) for name in config.services}
@@ -84,7 +86,7 @@ class Agent:
         self._ended = asyncio.Event()
         self._refused: set[str] = set()
         self._heard: dict[str, Callable[[Opened], object]] = {
-            OP_EVENTS: lambda opened: self.events.heard(opened.body),
+            OP_EVENTS: self._hear_events,
             OP_ELECTION: lambda opened: self._driver(opened.body).heard(_without_service(opened.body), opened.sender),
             OP_WATCH: lambda opened: self._watching(opened.body).heard(opened.body, opened.sender),
             OP_RULES: lambda opened: self._take_rules(self._driver(opened.body), opened.body.get("rules")),
@@ -93,9 +95,10 @@ class Agent:
             "ping": self._ping,
             "vote": self._vote,
             "hand_over": self._hand_over,
-            OP_IMPORTANT: self._important,
             OP_SIZE: self.bulk.size,
             OP_CHUNK: self.bulk.chunk,
+            OP_POSITIONS: self._positions,
+            OP_LINES: self._lines,
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
@@ -127,6 +130,7 @@ class Agent:
             work = [driver.run() for driver in self.drivers.values()]
             work += [
                 self._connect(),
+                self.catch_up.run(),
                 self._measure(),
                 self.events.run(),
                 *(watching.run() for watching in self.watching.values()),
@@ -194,6 +198,11 @@ class Agent:
         except BadValue as error:
             self._refuse(f"{opened.sender}: {error}")
 
+    def _hear_events(self, opened: Opened) -> None:
+        # What this agent publishes comes back to it: to read all of it again would halve what it can be told.
+        if opened.sender != self.config.name:
+            self.events.heard(opened.body)
+
     async def _answer(self, opened: Opened) -> Mapping[str, Any] | bytes:
         return await self._asked[choice(self._asked, "question")(opened.op)](opened)
 
@@ -207,14 +216,10 @@ class Agent:
     def _peer_changed(self, peer: str, alive: bool) -> None:
         if peer != self.config.name:
             self.events.tell("agent", {"event": "peer_reachable" if alive else "peer_unreachable", "peer": peer})
+            self.catch_up.changed(peer, alive)
 
     async def _connect(self) -> None:
         await self.overlay.open(self._hear, self._answer, self._peer_changed, self._refuse)
-        while not self.overlay.alive - {self.config.name}:
-            await asyncio.sleep(1.0)
-        for peer in sorted(self.overlay.alive - {self.config.name}):
-            with suppress(OkiagariError):
-                await self.events.catch_up(peer)
 
     async def _measure(self) -> None:
         """Probe the links. Where that can't be done all else goes on: it serves the choice between equal candidates."""
@@ -235,9 +240,11 @@ class Agent:
     async def _vote(self, opened: Opened) -> Mapping[str, Any]:
         return {"vote": vote_to_dict(self._own_vote(self._driver(opened.body)))}
 
-    async def _important(self, opened: Opened) -> Mapping[str, Any]:
-        after = opened.body.get("after")
-        return self.events.important(after if isinstance(after, int) else 0)
+    async def _positions(self, opened: Opened) -> Mapping[str, Any]:
+        return self.catch_up.positions(opened.body)
+
+    async def _lines(self, opened: Opened) -> Mapping[str, Any]:
+        return self.catch_up.lines(opened.body)
 
     async def _hand_over(self, opened: Opened) -> Mapping[str, Any]:
         return self._begin_hand_over(self._driver(opened.body), text(opened.body.get("to")))
@@ -321,6 +328,9 @@ class Agent:
             yield {"row": row}
 
     async def _tell(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        if "events" in request:
+            yield {"new": await self.events.tell_all(items(request["events"]))}
+            return
         trace = request.get("trace", "")
         event = self.events.tell(
             text(request.get("source")),

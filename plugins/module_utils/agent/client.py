@@ -7,41 +7,83 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import OkiagariError
 from ..values import from_json, mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 RUN = Path("/run/okiagari-agent")
 NAME = "agent.sock"
 
 
-def ask(request: dict[str, Any], run: Path = RUN, timeout_s: float = 10.0) -> Iterator[dict[str, Any]]:
-    """Give the answers of this host's agent to a request, as they come; raise `OkiagariError` with what it refuses."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
+class Away(OkiagariError):  # noqa: N818 - it says what there is
+    """The agent can't be reached, doesn't answer in time, or ended meanwhile: asked again later, it may answer."""
+
+
+class Connection:
+    """A connection to this host's agent, for requests one after the other. Use it in a `with`, or `close` it.
+
+    Raises `Away` where it can't be had. After an `Away` it is of no use any more.
+    """
+
+    def __init__(self, run: Path = RUN, timeout_s: float = 10.0) -> None:
+        self._timeout_s = timeout_s
+        self._path = run / NAME
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout_s)
         try:
-            connection.connect(str(run / NAME))
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            with connection.makefile("rb") as lines:
-                for line in lines:
-                    if not line.endswith(b"\n"):
-                        break
-                    said = mapping(from_json(line.decode("utf-8", "replace")))
-                    if "error" in said:
-                        raise OkiagariError(said["error"])
-                    if said.get("end"):
-                        return
-                    yield dict(said)
+            with self._translated():
+                self._socket.connect(str(self._path))
+        except Away:
+            self._socket.close()
+            raise
+        self._lines = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def ask(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Give the answers to a request, as they come; raise `OkiagariError` with what the agent refuses."""
+        with self._translated():
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+        while True:
+            with self._translated():
+                line = self._lines.readline()
+            if not line.endswith(b"\n"):
+                raise Away("this host's agent ended before it had answered")
+            said = mapping(from_json(line.decode("utf-8", "replace")))
+            if "error" in said:
+                raise OkiagariError(said["error"])
+            if said.get("end"):
+                return
+            yield dict(said)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except TimeoutError as error:
-            raise OkiagariError(f"this host's agent didn't answer within {timeout_s:g} s") from error
+            raise Away(f"this host's agent didn't answer within {self._timeout_s:g} s") from error
         except OSError as error:
-            raise OkiagariError(
-                f"this host's agent can't be reached at {run / NAME}: {error.strerror or error}; "
+            raise Away(
+                f"this host's agent can't be reached at {self._path}: {error.strerror or error}; "
                 "see systemctl status okiagari-agent"
             ) from error
-    raise OkiagariError("this host's agent ended before it had answered")
+
+
+def ask(request: Mapping[str, Any], run: Path = RUN, timeout_s: float = 10.0) -> Iterator[dict[str, Any]]:
+    """Give the answers of this host's agent to a request, as they come; raise `OkiagariError` with what it refuses."""
+    with Connection(run, timeout_s) as connection:
+        yield from connection.ask(request)

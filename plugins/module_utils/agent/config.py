@@ -17,13 +17,15 @@ from ..authority import Timing
 from ..election import Charter, read_charter
 from ..errors import BadInput, BadValue, Problem, shown
 from ..suggest import nearest
-from ..values import Shape, from_json, mismatch
+from ..values import Shape, from_json, mismatch, whole
 from ..watch import Watch
 from .requests import wrong_request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+POOL_MIB = 64
+_POOL_MIB = whole(4, 65_536)
 _Kind = TypeVar("_Kind", Timing, Watch)
 _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [str], "voters": {"*": str}, "candidates": [str], "ranking?": str,
@@ -34,7 +36,7 @@ _SHAPE: dict[str, Shape] = {
     "testbed": str, "name": str, "listen": [str], "connect": [str], "state": str, "run": str,
     "tls": {"authority": str, "certificate": str, "key": str},
     "peers": {"*": {"domain": str, "address": str, "certificate": str, "links": [str]}},
-    "store": [str], "cgroup?": bool,
+    "store": [str], "cgroup?": bool, "pool_mib?": int,
 }  # fmt: skip
 
 
@@ -100,6 +102,8 @@ class Config:
     store: tuple[str, ...]
     services: Mapping[str, Service]
     cgroup: bool
+    pool_mib: int = POOL_MIB
+    """The memory that the log pool may take."""
 
     @property
     def me(self) -> Peer:
@@ -141,6 +145,7 @@ def read_config(path: Path) -> Config:
         store=tuple(said["store"]),
         services={name: service for name, service in services.items() if service},
         cgroup=said.get("cgroup", False),
+        pool_mib=said.get("pool_mib", POOL_MIB),
     )
 
 
@@ -214,6 +219,10 @@ def _contradictions(said: Mapping[str, Any], services: Collection[Path]) -> Iter
         yield "name", f"{said['name']} is not among the peers"
     if services and not said["store"]:
         yield "store", "is empty: services need a store of leases; say where its members are"
+    try:
+        _POOL_MIB(said.get("pool_mib", POOL_MIB))
+    except BadValue as error:
+        yield "pool_mib", error.message
     for name, peer in peers.items():
         yield from ((f"peers.{name}.links", text) for text, _near in _unknown(peer["links"], peers))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadInput, Problem, shown
 from ..topology.graph import Graph
 from ..values import Shape, mismatch
-from .config import read_service
+from .config import POOL_MIB, read_service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +58,7 @@ def links(testbed: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, list[st
 def agent(
     testbed: Mapping[str, Any], name: str, hosts: Sequence[str], *, addresses: Mapping[str, str], port: int,
     certificates: Mapping[str, str], store: Sequence[str], folder: str, cgroup: bool = True,
+    pool_mib: int = POOL_MIB,
 ) -> str:  # fmt: skip
     """Give `agent.json` of the host `name`; `folder` is where its certificate, key and authority's certificate are.
 
@@ -84,6 +85,7 @@ def agent(
         },
         "store": list(store),
         "cgroup": cgroup,
+        "pool_mib": pool_mib,
     }  # fmt: skip
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 

@@ -4,8 +4,8 @@
 """The agent's part in the log pool: what it tells, what it holds, who asks (P2.7).
 
 Every agent holds the events of all: what happens is published to everybody who can be reached, and kept in memory.
-Important events are also on the disk of every host, so that they outlive the loss of any of them; an agent that starts
-takes from a peer the important ones that it missed.
+Important events are also on the disk of every host, so that they outlive the loss of any of them; an agent takes from
+its peers the important ones that it missed (catch_up.py).
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadValue, OkiagariError
+from ..errors import BadValue
 from ..logpool import Emitter, Event, Following, Pool, Query, Subscriptions, Waiting, from_wire
 from ..values import Shape, items, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from .overlay import Overlay
 
 OP = "events"
-OP_IMPORTANT = "events.important"
 _GATHER_S = 0.02
 _BATCH = 200
 _KEPT = 100_000
 _RETRY_S = 10.0
-_IMPORTANT: Shape = {"lines": [str], "position": int}
+_TOLD: Shape = {
+    "source": str, "values": dict, "trace?": str, "important?": bool, "time?": (int, float), "host?": str,
+}  # fmt: skip
 
 
 class Events:
@@ -46,6 +47,8 @@ class Events:
         self.pool = Pool(clock, most_bytes=most_bytes)
         self.following = Subscriptions()
         self._emitter = Emitter(name, secrets.token_hex(4), clock)
+        self.run_id = self._emitter.origin
+        """Names this agent's life, and so the pool whose positions it tells its peers."""
         self._overlay, self._clock = overlay, clock
         self._path = state / "important.sqlite"
         self._to_send: list[Event] = []
@@ -55,25 +58,36 @@ class Events:
         self._unsent, self._unwritten = asyncio.Event(), asyncio.Event()
         self._database: sqlite3.Connection | None = None
 
-    def tell(self, source: str, values: Mapping[str, Any], *, trace: str = "", important: bool = False) -> Event:
-        """Take an event that happened here, and let everybody know."""
-        event = self._emitter.event(source, values, trace=trace, important=important)
-        self._take([event])
-        self._to_send.append(event)
-        self._unsent.set()
+    def tell(self, source: str, values: Mapping[str, Any], **more: Any) -> Event:
+        """Take an event that happened here, and let everybody know; `more` is what `Emitter.event` takes."""
+        event = self._emitter.event(source, values, **more)
+        self._send(self._take([event]))
         return event
+
+    async def tell_all(self, told: Sequence[Any]) -> int:
+        """Take many events, mappings as `_TOLD` has them; give how many of them were not here already.
+
+        Raises `BadValue` for one that can't be an event: those before it are taken then.
+        """
+        new = number = 0
+        for start in range(0, len(told), _BATCH):
+            taken: list[Event] = []
+            try:
+                for said in told[start : start + _BATCH]:
+                    number += 1
+                    taken += self._take([self._read(said)])
+            except (BadValue, OverflowError) as error:
+                raise BadValue(f"event {number}: {error}") from error
+            finally:
+                self._send(taken)
+            new += len(taken)
+            # An election must not wait for somebody's log.
+            await asyncio.sleep(0)
+        return new
 
     def heard(self, body: Mapping[str, Any]) -> None:
         """Take what another agent has published; raise `BadValue` for what aren't events."""
         self._take([from_wire(str(line)) for line in items(body.get("lines"))])
-
-    def important(self, after: int) -> dict[str, Any]:
-        """Give important events that came here after the position `after`, and the position up to which they go."""
-        found = self.pool.important(after, _BATCH)
-        return {
-            "lines": [event.wire().decode() for _position, event in found],
-            "position": found[-1][0] if found else after,
-        }  # fmt: skip
 
     def follow(self, text: str, deliver: Callable[[dict[str, Any]], object]) -> int:
         """Call `deliver` with each row that the query has from now on; give the number that ends it."""
@@ -154,19 +168,6 @@ class Events:
             self._unwritten.clear()
             await self._keep_new()
 
-    async def catch_up(self, peer: str) -> None:
-        """Take the important events that a peer has and this agent may not have."""
-        after = 0
-        with suppress(OkiagariError):
-            while True:
-                said = await self._overlay.ask(peer, OP_IMPORTANT, {"after": after})
-                if wrong := mismatch(said, _IMPORTANT, "an answer"):
-                    raise BadValue(wrong)
-                self.heard(said)
-                if not said["lines"] or said["position"] <= after:
-                    return
-                after = said["position"]
-
     def close(self) -> None:
         """Keep what is new, and close the file. A write that a cancelled `run` has left is waited for."""
         try:
@@ -175,15 +176,38 @@ class Events:
             self._tell_unkept(error)
         self._shut()
 
-    def _take(self, events: Iterable[Event], *, kept: bool = False) -> None:
-        now = self._clock()
+    def _read(self, said: Any) -> Event:
+        """Give an event that is told. Of one with an id, what its parts are is only looked at when it is taken."""
+        if not (isinstance(said, dict) and "source" in said and "values" in said):
+            raise BadValue(mismatch(said, _TOLD) or "it says nothing")
+        told = said.get("time")
+        more = {
+            "trace": said.get("trace", ""), "host": said.get("host", self._emitter.host),
+            "important": said.get("important", False), "time": self._clock() if told is None else told,
+        }  # fmt: skip
+        if "id" not in said:
+            if wrong := mismatch(said, _TOLD):
+                raise BadValue(wrong)
+            return self._emitter.event(said["source"], said["values"], **more)
+        more["time"] = float(told) if type(told) is int else more["time"]
+        return Event(*_known(said["id"]), source=said["source"], values=said["values"], **more)
+
+    def _send(self, events: Sequence[Event]) -> None:
+        self._to_send += events
+        self._unsent.set()
+
+    def _take(self, events: Iterable[Event], *, kept: bool = False) -> list[Event]:
+        """Hold events; give those that were new."""
+        now, taken = self._clock(), []
         for event in events:
             if not self.pool.add(event):
                 continue
+            taken.append(event)
             if event.important and not kept:
                 self._to_keep.append(event)
                 self._unwritten.set()
             self.following.offer(event, now)
+        return taken
 
     async def _keep_new(self) -> None:
         keeping = list(self._to_keep)
@@ -244,3 +268,9 @@ class Events:
             database.execute(
                 "DELETE FROM event WHERE time < (SELECT time FROM event ORDER BY time DESC LIMIT 1 OFFSET ?)", (_KEPT,)
             )
+
+
+def _known(said: Any) -> tuple[str, int]:
+    if not isinstance(said, list) or list(map(type, said)) != [str, int]:
+        raise BadValue("its id is not its origin and its number")
+    return said[0], said[1]

@@ -1,22 +1,26 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent's commands: `run`, which systemd starts, `supervise SERVICE`, and `ask` for people."""
+"""The agent's commands: `run`, which systemd starts, `supervise SERVICE`, and for people `ask` and `feed`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import secrets
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BadValue, OkiagariError
+from ..logpool.entries import SEVERITIES
 from ..values import choice, from_json
 from .client import RUN, ask
 from .config import read_config
+from .feed import Feed, Told
 from .supervise import Supervision
 from .vote_file import VoteFile
 
@@ -43,11 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asking.add_argument("op")
     asking.add_argument("values", nargs="*", metavar="key=value")
     asking.add_argument("--run", type=Path, default=RUN, dest="folder")
+    _add_feed(commands.add_parser("feed", help="put the lines of standard input into the log: PROGRAM 2>&1 | ... feed"))
     asked = parser.parse_args(arguments)
     try:
-        return {"run": _run, "supervise": _supervise, "begin": _begin, "ask": _ask}[asked.command](asked)
+        does = {"run": _run, "supervise": _supervise, "begin": _begin, "ask": _ask, "feed": _feed}
+        return does[asked.command](asked)
     except OkiagariError as error:
-        sys.stderr.write(f"okiagari-agent: {error}\n")
+        _say(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
@@ -90,6 +96,45 @@ def _ask(asked: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(said, indent=None if "row" in said else 2) + "\n")
         sys.stdout.flush()
     return 0
+
+
+def _add_feed(feed: argparse.ArgumentParser) -> None:
+    forms = feed.add_mutually_exclusive_group()
+    for form, what in (
+        ("json", "lines are JSON or key=value, whose types are kept; others are text"),
+        ("syslog", "lines are those of syslog (RFC 5424 or older)"),
+        ("journal", "lines are those of journalctl --output=json"),
+    ):
+        forms.add_argument(f"--{form}", action="store_const", dest="form", const=form, default="text", help=what)
+    feed.add_argument("--source", default="feed", help="what tells it, where a line doesn't say")
+    feed.add_argument(
+        "--trace", default="", help="joins these events with others, where a line has no trace of its own"
+    )
+    feed.add_argument(
+        "--important", choices=(*SEVERITIES, "none"), default="crit", metavar="SEVERITY",
+        help="from which severity on an event is kept on every host's disk: emerg ... debug, or none (default: crit)",
+    )  # fmt: skip
+    feed.add_argument(
+        "--patience", type=float, default=30.0, metavar="SECONDS", help="how long lines wait for an agent that is away"
+    )
+    feed.add_argument("--run", type=Path, default=RUN, dest="folder")
+
+
+def _feed(asked: argparse.Namespace) -> int:
+    host = socket.gethostname()
+    told = Told(asked.form, asked.source, asked.trace, asked.important, host)
+    feed = Feed(told, asked.folder, f"feed/{secrets.token_hex(8)}", _say, patience_s=asked.patience)
+    signal.signal(signal.SIGTERM, lambda *_said: feed.backlog.end())
+    if not sys.stdin.isatty():
+        # Ctrl-C reaches the program too, whose last words are to be in the log.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    feed.run(sys.stdin.buffer)
+    _say(f"{feed.told} events told, {feed.lost} lost")
+    return 1 if feed.lost else 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"okiagari-agent: {text}\n")
 
 
 def _pair(said: str) -> tuple[str, object]:

@@ -189,6 +189,16 @@ class Pool:
         chosen = islice((place for place in places if place in self._journal), limit)
         return [(place, self._view(self._journal[place]).event()) for place in chosen]
 
+    def at(self, position: int) -> Event | None:
+        """Give the important event at a position; None: it was removed here, or hasn't come yet."""
+        record = self._journal.get(position)
+        return None if record is None else self._view(record).event()
+
+    def knows(self, origin: str, sequence: int) -> bool:
+        """Say whether an event has come, also one that was dropped since."""
+        seen = self._origins.get(origin)
+        return seen is not None and sequence in seen
+
     @property
     def position(self) -> int:
         """The position of the last important event that came; 0: none did."""

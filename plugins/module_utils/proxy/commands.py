@@ -33,6 +33,7 @@ class DeviceCommands(Commands):
 
     needs_root = False
     expected = frozenset(kind.capability for kind in KINDS.values()) | _FURTHER
+    here = False
 
     def __init__(self, device: Mapping[str, Any], watched: Sequence[str], program: Sequence[str]) -> None:
         super().__init__(places_of(device), SubprocessRunner(), Clock(), program)

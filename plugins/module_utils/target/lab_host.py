@@ -52,6 +52,7 @@ class LabCommands(Commands):
 
     needs_root = False
     expected = frozenset({"power"})
+    here = False
 
     def __init__(self, lab: Path, program: Path) -> None:
         again = (*command(program, sys.executable), "--lab", str(lab))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .timers import Timers
 
 Answer = dict[str, Any]
+_AGENT_S = 4.0
 
 
 class Commands:
@@ -34,6 +35,8 @@ class Commands:
 
     needs_root = True
     expected = frozenset({"link", "mtu", "netem", "drop", "flower", "route"})
+    here = True
+    """Whether the target is the host on which this runs, whose agent is then the target's."""
 
     def __init__(
         self, places: Places, runner: Runner, clock: Clock, program: Sequence[str], timers: Timers | None = None
@@ -78,6 +81,8 @@ class Commands:
             "hostname": self.host,
             "systemd": systemd,
             "missing": missing if systemd else [*missing, "lease"],
+            # Whoever isn't root can't look there.
+            "agent": self.here and os.path.exists(self.places.agent / "agent.sock"),  # noqa: PTH110
         }
 
     def snapshot(self, _request: Mapping[str, Any]) -> Answer:
@@ -240,6 +245,17 @@ class Commands:
         asked = _asked("heal", request, {"check": flag}, optional=("check",))
         return dict(self.keeper.heal(asked.get("check", False)))
 
+    def log(self, request: Mapping[str, Any]) -> Answer:
+        """Put events into the log of this host's agent, and give the rows that a query has there."""
+        from ..agent.client import Connection
+        from ..values import items, text
+
+        asked = _asked("log", request, {"tell": items, "query": text})
+        with Connection(self.places.agent, _AGENT_S) as agent:
+            list(agent.ask({"op": "tell", "events": asked["tell"]}))
+            found = agent.ask({"op": "query", "text": asked["query"]})
+            return {"rows": [said["row"] for said in found if "row" in said]}
+
     def expire(self, fault_id: str, unit: str) -> Answer:
         receipts = [record.receipt() for record in self.keeper.expire(_check_id(fault_id), unit)]
         if any(receipt["undone_at"] is None for receipt in receipts):
@@ -274,7 +290,7 @@ class Commands:
 
 ASKED = (
     "hello", "snapshot", "inject", "undo", "probe",
-    "claim", "release", "arm", "status", "collect", "abort", "heal",
+    "claim", "release", "arm", "status", "collect", "abort", "heal", "log",
 )  # fmt: skip
 CALLED_BY_UNITS = {"run": 1, "expire": 2, "load": 1}
 PUNCTUAL = ("run", "expire")

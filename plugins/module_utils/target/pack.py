@@ -17,9 +17,9 @@ from .system import Places, write_safely
 if TYPE_CHECKING:
     from pathlib import Path
 
-PACKAGES = ("", "fault", "lab", "target")
+PACKAGES = ("", "agent", "fault", "lab", "target")
 MODULES = (
-    "errors", "runner", "suggest", "units", "values",
+    "agent/client", "errors", "runner", "suggest", "units", "values",
     "fault/backend", "fault/bgp_kinds", "fault/classify", "fault/clock", "fault/disk_kinds", "fault/frr",
     "fault/journal", "fault/kind", "fault/kinds", "fault/lab_power", "fault/lease", "fault/libvirt_power",
     "fault/link_kinds", "fault/linux", "fault/load", "fault/load_kinds", "fault/mapper", "fault/match", "fault/model",

@@ -82,11 +82,15 @@ def epoch_of(clock: Clock) -> float:
 
 
 class Places:
-    """Where things are on a target. `state` survives a reboot, `run` doesn't; the environment can move both."""
+    """Where things are on a target. `state` survives a reboot, `run` doesn't; the environment can move all of them.
 
-    def __init__(self, state: str | None = None, run: str | None = None) -> None:
+    `agent` is where the host's agent has its socket, if it has an agent.
+    """
+
+    def __init__(self, state: str | None = None, run: str | None = None, agent: str | None = None) -> None:
         self.state = Path(state or os.environ.get("OKIAGARI_STATE") or "/var/lib/okiagari")
         self.run = Path(run or os.environ.get("OKIAGARI_RUN") or "/run/okiagari")
+        self.agent = Path(agent or os.environ.get("OKIAGARI_AGENT_RUN") or "/run/okiagari-agent")
 
     @property
     def journal(self) -> Path:

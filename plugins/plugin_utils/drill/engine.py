@@ -22,7 +22,7 @@ from ...module_utils.drill.places import Places
 from ...module_utils.drill.verdict import NOTHING
 from ...module_utils.errors import BadInput, Problem
 from ...module_utils.fault.kinds import KINDS
-from . import account
+from . import account, log
 from .asking import Asking
 from .fleet import Answers, Fleet, Interrupted
 from .lock import BusyError
@@ -108,6 +108,7 @@ class Engine:
         self._never = threading.Event()
         self._closing = False
         self._armed: dict[str, dict[str, Any]] = {}
+        self._agents: list[str] = []
         self._slowest_s = 0.0
         self._patience = 0.0
         started = pace.now()
@@ -133,9 +134,19 @@ class Engine:
             self._close_down()
         self._fleet.persist()
         self._release()
-        self._fleet.close()
         self.state.ended = self._pace.now()
-        return account.report(self.state, self._places)
+        report = account.report(self.state, self._places)
+        self._log(report)
+        self._fleet.close()
+        return report
+
+    def _log(self, report: dict[str, Any]) -> None:
+        """Exchange with the testbed's agents, where it has some: they hear of the drill, and the report of them."""
+        if self._agents:
+            try:
+                report["log"] = log.exchange(self._fleet, self._agents, self.state, report)
+            except Exception as error:  # noqa: BLE001 - the report is there, and nothing may cost it
+                self._say("compare", f"nothing is known of the agents' log: {type(error).__name__}: {error}")
 
     def _close_down(self) -> None:
         """Nothing interrupts this: it is what an abort is for."""
@@ -216,6 +227,10 @@ class Engine:
     def _gather(self) -> str:
         hello = self._fleet.call("hello")
         self.state.reached = {name: name in hello.of for name in self._fleet.remotes}
+        # Those that no fault strikes first: they have not been away.
+        struck = {fault.target for fault in self._drill.faults}
+        agents = [name for name, answer in hello.of.items() if answer.get("agent")]
+        self._agents = sorted(agents, key=lambda name: (name in struck, name))
         if hello.failed:
             self._halt("infrastructure", hello.reasons)
         self._claim()

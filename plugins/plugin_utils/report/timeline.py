@@ -103,21 +103,8 @@ def _span(axis: Axis, start: float, end: float, kind: str, words: str) -> Elemen
 
 
 def event_lanes(report: Report, axis: Axis) -> list[Lane]:
-    """Events on one lane, probes on another; those outside the axis stand only in their tables."""
-    lanes = []
-    events = [
-        (at, item)
-        for item in entries(report.get("events"))
-        if (at := number(item.get("t"))) is not None and axis.covers(at)
-    ]
-    if events:
-        marks = []
-        for at, event in events:
-            name = text(event.get("event"), "event")
-            words = f"{instant(at)}: {text(event.get('target'))} {plain(name)} {text(event.get('detail'))}".strip()
-            marks.append(_mark(axis, at, _SHAPES.get(name, "other"), f"event {name}", words))
-        kinds = ", ".join(dict.fromkeys(plain(event.get("event")) for _at, event in events))
-        lanes.append(Lane("Events", kinds, canvas(report, axis, _HEIGHT, f"{len(events)} events: {kinds}", marks)))
+    """The drill's events, the agents' and probes, a lane each; those outside the axis stand only in their tables."""
+    lanes = _marks(report, axis, "Events", "events", "target") + _marks(report, axis, "Agents", "log", "host")
     probes = [
         (at, item)
         for item in entries(report.get("probes"))
@@ -143,6 +130,22 @@ def event_lanes(report: Report, axis: Axis) -> list[Lane]:
             )
         )
     return lanes
+
+
+def _marks(report: Report, axis: Axis, label: str, key: str, place: str) -> list[Lane]:
+    """One lane for the events under a key of the report; none if it has none."""
+    events = [
+        (at, item) for item in entries(report.get(key)) if (at := number(item.get("t"))) is not None and axis.covers(at)
+    ]
+    if not events:
+        return []
+    marks = []
+    for at, event in events:
+        name = text(event.get("event"), "event")
+        words = f"{instant(at)}: {text(event.get(place))} {plain(name)} {text(event.get('detail'))}".strip()
+        marks.append(_mark(axis, at, _SHAPES.get(name, "other"), f"event {name}", words))
+    kinds = ", ".join(dict.fromkeys(plain(event.get("event")) for _at, event in events))
+    return [Lane(label, kinds, canvas(report, axis, _HEIGHT, f"{len(events)} events: {kinds}", marks))]
 
 
 def _mark(axis: Axis, at: float, shape: str, kind: str, words: str) -> Element:

@@ -278,16 +278,17 @@ def targets(report: Report) -> list[dict[str, Any]]:
 
 
 def events(report: Report) -> list[dict[str, str]]:
-    """Every event, in order of time."""
-    ordered = sorted(entries(report.get("events")), key=lambda event: number(event.get("t")) or 0.0)
+    """Every event, the agents' too, in order of time."""
+    found = [*entries(report.get("events")), *entries(report.get("log"))]
     return [
         {
             "at": wording.instant(event.get("t")),
-            "target": text(event.get("target")),
+            "target": text(event.get("target")) or text(event.get("host")),
             "event": wording.plain(event.get("event")),
-            "detail": text(event.get("detail")) or text(event.get("fault")),
+            "detail": ": ".join(filter(None, (text(event.get("source")), text(event.get("detail")))))
+            or text(event.get("fault")),
         }
-        for event in ordered
+        for event in sorted(found, key=lambda event: number(event.get("t")) or 0.0)
     ]
 
 

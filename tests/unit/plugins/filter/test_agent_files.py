@@ -31,7 +31,10 @@ def test_the_files_of_an_agent() -> None:
     files = {file["path"]: file for file in agent_files(LAB, settings())}
     assert sorted(files) == ["/etc/x/agent.json", "/etc/x/services/db.json"]
     assert {file["mode"] for file in files.values()} == {"0600"}
-    assert json.loads(files["/etc/x/agent.json"]["content"])["name"] == HOSTS[0]
+    said = json.loads(files["/etc/x/agent.json"]["content"])
+    assert (said["name"], said["pool_mib"]) == (HOSTS[0], 64)
+    (larger, _service) = agent_files(LAB, settings(pool_mib=256))
+    assert json.loads(larger["content"])["pool_mib"] == 256
     assert json.loads(files["/etc/x/services/db.json"]["content"])["candidates"] == HOSTS
 
 

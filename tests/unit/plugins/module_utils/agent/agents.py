@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent import local
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client import NAME
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import Config, Peer, Service, Tls
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Timing
 from ansible_collections.okiagari.testbed.plugins.module_utils.certificates import Authority
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
 from ansible_collections.okiagari.testbed.plugins.module_utils.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
     from pathlib import Path
 
 NAMES = ("a", "b", "c")
@@ -73,3 +78,52 @@ async def until(what: Callable[[], Any]) -> Any:
         while not (found := what()):
             await asyncio.sleep(0.005)
         return found
+
+
+class Listener:
+    """An agent's socket in the folder `run`, while it is `there`, and what was told there by its id.
+
+    `refuse` is the message of an event that is refused.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.told: dict[tuple[str, int], dict[str, Any]] = {}
+        self.requests = 0
+        self.refuse: str | None = None
+
+    async def operate(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        self.requests += 1
+        if request["op"] == "query":
+            for values in self.values():
+                yield {"row": {"values": values}}
+            yield {"complete_from": 0.0}
+            return
+        assert request["op"] == "tell"
+        for event in request["events"]:
+            if self.refuse is not None and event["values"].get("message") == self.refuse:
+                raise BadValue("event 1: no")
+            self.told.setdefault(tuple(event["id"]), event)
+        yield {"new": len(request["events"])}
+
+    def values(self) -> list[Any]:
+        return [event["values"] for event in self.told.values()]
+
+    @contextmanager
+    def there(self) -> Iterator[None]:
+        ended, listens = threading.Event(), threading.Event()
+
+        async def serve() -> None:
+            server = await local.serve(self.run / NAME, self.operate)
+            listens.set()
+            await asyncio.to_thread(ended.wait)
+            server.close()
+
+        thread = threading.Thread(target=asyncio.run, args=(serve(),))
+        thread.start()
+        assert listens.wait(60)
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()

@@ -147,6 +147,8 @@ def test_an_error_ends_the_agent_and_leaves_no_thread_of_the_overlay(make: Calla
         ("wait", {"text": "last 1", "seconds": "long"}, "long is not a number"),
         ("tell", {"source": "x", "values": []}, "is not a mapping"),
         ("tell", {"source": "x" * 500}, "an event.source"),
+        ("tell", {"events": {}}, "is not a list"),
+        ("tell", {"events": [{}]}, "event 1: it.source is missing"),
         ("rules", {"service": "d"}, "no service d; did you mean db"),
         ("rules", {"service": "db", "forbidden": None}, "is not a list"),
         ("rules", {"service": "db", "forbidden": [3]}, "is not a text"),
@@ -180,6 +182,47 @@ def test_the_log_pool_from_outside(make: Callable[..., Agent]) -> None:
         (found,) = await asked(agent, "wait", text="where has values.n", seconds=60)
         assert found["row"]["id"] == said["id"]
         assert await asked(agent, "wait", text="where has values.m", seconds=0) == []
+        told = [{"source": "y", "values": {"m": 1}}, {"source": "y", "values": {"m": 2}}]
+        assert await asked(agent, "tell", events=told) == [{"new": 2}]
+        rows = await asked(agent, "query", text="where has values.m | select source")
+        assert rows[:-1] == [{"row": {"source": "y"}}] * 2
+
+    use(make, what)
+
+
+def test_what_was_missed_is_taken_from_whoever_comes(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        other = make()
+        other.events.tell("x", {"n": 1}, important=True)
+
+        async def ask(_to: str, op: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+            return await other._asked[op](Opened("a", op, body, "1"))
+
+        agent.overlay.ask = ask
+        agent._peer_changed("c", alive=True)
+        await until(lambda: list(agent.events.pool.run(Query("where has values.n"))))
+        agent._peer_changed("c", alive=False)
+        assert not agent.catch_up._waiting
+
+    use(make, what)
+
+
+def test_events_are_taken_from_others_and_what_comes_back_of_ones_own_is_not_read(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        own = agent.events.tell("x", {"n": 1}).wire().decode()
+        agent._hear(Opened("a", "events", {"lines": [own]}, "1"))
+        assert agent.events.pool.counts.twice == 0
+        agent._hear(Opened("b", "events", {"lines": [own, own.replace('"n":1', '"n":2').replace("a/", "b/")]}, "2"))
+        assert agent.events.pool.counts.twice == 1
+        assert len(list(agent.events.pool.run(Query("where has values.n")))) == 2
+
+    use(make, what)
+
+
+def test_the_bound_of_the_pool_is_that_of_the_configuration(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        bounded = Agent(replace(agent.config, pool_mib=7))
+        assert (agent.events.pool.most_bytes, bounded.events.pool.most_bytes) == (64 * 2**20, 7 * 2**20)
 
     use(make, what)
 

@@ -43,8 +43,9 @@ def refused(path: Path) -> list[str]:
 
 def test_a_good_one(tmp_path: Path) -> None:
     options = {"timing": {"ttl_s": 20}, "watch": {"observers": 4}, "request": ["/bin/ask"], "priorities": {"b": 3}}
-    config = read_config(described(tmp_path, {"cgroup": True}, db=options, web={}))
+    config = read_config(described(tmp_path, {"cgroup": True, "pool_mib": 9}, db=options, web={}))
     assert (config.me.domain, config.others, config.cgroup) == ("site-a", ("b", "c"), True)
+    assert config.pool_mib == 9
     assert sorted(config.services) == ["db", "web"]
     service = config.services["db"]
     assert (service.name, service.command, service.request) == ("db", ("/bin/db", "--serve"), ("/bin/ask",))
@@ -63,7 +64,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     peers = {**AGENT["peers"], "c": AGENT["peers"]["c"] | {"links": ["d"]}}
     path = described(
         tmp_path,
-        {"name": "x", "peers": peers},
+        {"name": "x", "peers": peers, "pool_mib": 3},
         db={"command": [], "candidates": ["a", "kanazawa"], "timing": {"tls_s": 3}, "watch": {"needed": 0}},
         web={"ranking": "bset", "requests": ["tcp"], "priorities": {"bb": 1}},
     )
@@ -78,6 +79,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         "services/web.json: requests: is not known; did you mean request?",
         "services/web.json: ranking: there is no ranking bset; did you mean best?",
         "agent.json: name: x is not among the peers",
+        "agent.json: pool_mib: 3 is not a whole number from 4 to 65536",
         "agent.json: peers.c.links: there is no agent d",
     ]
 

@@ -14,40 +14,30 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent import events as module
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.events import OP, OP_IMPORTANT, Events
-from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue, OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.events import OP, Events
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
 from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Query
 
 from .agents import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 
 class FakeOverlay:
-    """Notes what is published, and asks the peers that the test gives it."""
+    """Notes what is published."""
 
-    def __init__(self, **peers: Any) -> None:
+    def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
-        self.peers = peers
-        self.asked: list[int] = []
 
     def publish(self, op: str, body: dict[str, Any]) -> None:
         assert op == OP
         self.published.append(body)
 
-    async def ask(self, to: str, op: str, body: Mapping[str, Any]) -> Any:
-        assert op == OP_IMPORTANT
-        self.asked.append(body["after"])
-        peer = self.peers[to]
-        if isinstance(peer, Exception):
-            raise peer
-        return peer.important(body["after"]) if isinstance(peer, Events) else peer
 
-
-def make(folder: Path, name: str = "a", **peers: Any) -> tuple[Events, FakeOverlay]:
-    overlay = FakeOverlay(**peers)
+def make(folder: Path, name: str = "a") -> tuple[Events, FakeOverlay]:
+    overlay = FakeOverlay()
     folder.mkdir(exist_ok=True)
     return Events(name, folder, overlay, time.time, most_bytes=2**24), overlay
 
@@ -91,6 +81,60 @@ def test_what_is_told_is_published_once_and_gathered(tmp_path: Path) -> None:
     for body in (*overlay.published, *overlay.published):
         other.heard(body)
     assert numbers(other) == numbers(events) == list(reversed(range(450)))
+
+
+def test_many_are_told_at_once_and_those_that_come_again_count_once(tmp_path: Path) -> None:
+    events, overlay = make(tmp_path)
+    told = [
+        {"source": "feed", "values": {"n": number}, "trace": "t", "time": time.time() - 5, "id": ["x/1", number + 1]}
+        for number in range(450)
+    ]
+
+    async def run() -> None:
+        async with running(events):
+            assert await events.tell_all([*told, {"source": "feed", "values": {"n": 450}}]) == 451
+            assert await events.tell_all([*told[:9], told[0] | {"id": ["x/1", 451], "important": True}]) == 1
+            await until(lambda: sum(len(body["lines"]) for body in overlay.published) == 452)
+
+    asyncio.run(run())
+    assert numbers(events, "where has values.n and trace = t") == [*reversed(range(450)), 0]
+    (row,) = events.pool.run(Query("where origin = 'x/1' and important"))
+    assert (row["host"], row["id"], row["values"]) == ("a", "x/1:451", {"n": 0})
+    assert on_disk(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (3, "event 202: it is not a mapping"),
+        ({"values": {}}, "it.source is missing"),
+        ({"source": "s"}, "it.values is missing"),
+        ({"source": "s" * 200, "values": {}}, "an event.source"),
+        ({"source": "s", "values": {"n": float("nan")}}, "not JSON"),
+        ({"source": "s", "values": {}, "time": -1}, "time is -1"),
+        ({"source": "s", "values": {}, "time": 10**400}, "too large"),
+        ({"source": "s", "values": {}, "trace": "a b"}, "an event.trace"),
+        ({"source": "s", "values": {}, "host": ""}, "an event.host"),
+        ({"source": "s", "values": {}, "important": 1}, "it.important"),
+        ({"source": "s", "values": {}, "time": True}, "it.time"),
+        ({"source": "s", "values": [], "id": ["x", 1]}, "an event.values"),
+        ({"source": "s", "values": {}, "id": ["x", 1], "important": 1}, "an event.important"),
+        ({"source": "s", "values": {}, "id": ["x", 1], "time": True}, "an event.time"),
+        ({"source": "s", "values": {}, "id": ["x", 1], "time": 10**400}, "too large"),
+        ({"source": "s", "values": {"n": float("nan")}, "id": ["x", 1]}, "not JSON"),
+        ({"source": "s", "values": {}, "id": 3}, "its id is not"),
+        ({"source": "s", "values": {}, "id": [1, "x"]}, "its id is not"),
+        ({"source": "s", "values": {}, "id": ["x", 0]}, "sequence is 0"),
+    ],
+)
+def test_one_that_is_no_event_is_named_and_those_before_it_are_taken(
+    tmp_path: Path, wrong: object, message: str
+) -> None:
+    events, _overlay = make(tmp_path)
+    told = [{"source": "s", "values": {"n": number}} for number in range(201)]
+    with pytest.raises(BadValue, match=message):
+        asyncio.run(events.tell_all([*told, wrong, told[0]]))
+    assert len(numbers(events)) == len(events._to_send) == 201
 
 
 @pytest.mark.parametrize("lines", [None, 3, "{}", [3], [None], ["x"]])
@@ -239,40 +283,6 @@ def test_a_place_that_can_not_be_used_is_told_and_the_agent_goes_on(tmp_path: Pa
     assert len(list(events.pool.run(Query("where values.event = events_not_kept")))) == 1
     assert not list(events.pool.run(Query("where values.event = events_kept")))
     assert (tmp_path / "important.sqlite").is_dir()
-
-
-def test_an_agent_catches_up_page_by_page(tmp_path: Path) -> None:
-    async def run() -> None:
-        peer, _overlay = make(tmp_path / "b", "b")
-        for number in range(450):
-            peer.tell("test", {"n": number}, important=True)
-            peer.tell("test", {"n": -1})
-        events, overlay = make(tmp_path / "a", b=peer)
-        await events.catch_up("b")
-        assert sorted(numbers(events)) == list(range(450))
-        assert overlay.asked == [0, 200, 400, 450]
-        assert not events._to_send
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [OkiagariError("no answer"), {}, {"lines": [], "position": "x"}, {"lines": 3, "position": 1},
-     {"lines": ["garbage"], "position": 1}, {"lines": [3], "position": 9}],
-)  # fmt: skip
-def test_a_peer_that_can_not_answer_ends_only_the_catching_up(tmp_path: Path, answer: Any) -> None:
-    events, overlay = make(tmp_path, b=answer)
-    asyncio.run(events.catch_up("b"))
-    assert overlay.asked == [0]
-
-
-def test_a_peer_that_says_the_same_again_is_not_asked_for_ever(tmp_path: Path) -> None:
-    peer, _overlay = make(tmp_path / "b", "b")
-    peer.tell("test", {"n": 1}, important=True)
-    events, overlay = make(tmp_path / "a", b={**peer.important(0), "position": 0})
-    asyncio.run(events.catch_up("b"))
-    assert (overlay.asked, numbers(events)) == ([0], [1])
 
 
 def test_waiting(tmp_path: Path) -> None:

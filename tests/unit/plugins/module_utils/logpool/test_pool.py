@@ -208,6 +208,11 @@ def test_an_important_event_is_handed_on_in_the_order_of_coming(event: Callable[
     assert [place for place, _one in pool.important(after=1, limit=2)] == [2, 3]
     assert pool.important(after=4) == pool.important(after=400) == []
     assert pool.position == 4
+    assert [pool.at(position) for position, _event in pool.important()] == [each for _place, each in pool.important()]
+    assert pool.at(0) is pool.at(pool.position + 1) is None
+    assert pool.knows(pool.at(1).origin, 1)
+    assert not pool.knows(pool.at(1).origin, 99)
+    assert not pool.knows("nobody/1", 1)
 
 
 def test_positions_of_what_was_removed_are_left_out(event: Callable[..., Event]) -> None:

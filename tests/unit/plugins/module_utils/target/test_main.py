@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.main import Commands, answer
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.agent.agents import Listener
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.fault.simulated_kernel import SimulatedTarget
 
 if TYPE_CHECKING:
@@ -260,3 +261,16 @@ def test_route_probe(program: Program) -> None:
     bgp, blackhole, _none = program("probe", probes=probes)["results"]
     assert (bgp["ok"], bgp["value"]) == (True, {"via": ["10.254.1.2"], "dev": ["w-b"], "protocol": "bgp"})
     assert (blackhole["ok"], blackhole["detail"]) == (False, "blackhole 10.66.0.0/16 proto static")
+
+
+def test_the_log_of_this_hosts_agent(program: Program, tmp_path: Path) -> None:
+    agent = Listener(tmp_path / "agent")
+    program.target.places.agent = agent.run
+    assert not program("hello")["agent"]
+    event = {"source": "drill", "values": {"n": 1}, "id": ["x", 1]}
+    assert "can't be reached" in program("log", tell=[event], query="last")["error"]
+    with agent.there():
+        assert program("hello")["agent"]
+        assert program("log", tell=[event], query="last") == {"rows": [{"values": {"n": 1}}]}
+    assert agent.values() == [{"n": 1}]
+    assert "tell" in program("log", query="last")["error"]

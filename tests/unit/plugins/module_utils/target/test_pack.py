@@ -38,7 +38,7 @@ def test_every_module_of_the_core_is_in_it() -> None:
     files = {f"{folder}/{path.stem}" for folder in ("fault", "target") for path in (HERE / folder).glob("*.py")}
     assert set(pack.MODULES) == {
         *(files - devices - {"fault/__init__", "target/__init__", "target/edge"}),
-        "errors", "runner", "suggest", "units", "values", "lab/button", "lab/node", "lab/space",
+        "agent/client", "errors", "runner", "suggest", "units", "values", "lab/button", "lab/node", "lab/space",
     }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_it_runs_and_reports_errors_as_json(tmp_path: Path) -> None:
 def test_it_can_be_made_from_inside_a_zip(tmp_path: Path) -> None:
     path = tmp_path / "modules.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for folder in ("fault", "lab", "target"):
+        for folder in ("agent", "fault", "lab", "target"):
             archive.writestr(f"core/{folder}/__init__.py", "")
         archive.writestr("core/__init__.py", "")
         for module in pack.MODULES:

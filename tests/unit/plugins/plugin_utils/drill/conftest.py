@@ -62,6 +62,8 @@ class Behaviour:
     boot_s: float = 20.0
     event_s: float = 0.0
     on_call: Callable[[str, str], None] | None = None
+    agents: set[str] = field(default_factory=set)
+    silent_agents: set[str] = field(default_factory=set)
 
 
 class SimulatedTestbed:
@@ -80,6 +82,8 @@ class SimulatedTestbed:
         self.calls: list[tuple[str, str]] = []
         self.offsets = {name: 0.01 * number for number, name in enumerate([*sorted(testbed["nodes"]), POWER])}
         self.lock = threading.Lock()
+        self.log: list[dict[str, Any]] = []
+        self.asked_log: list[tuple[str, str]] = []
 
     def t0(self, target: str) -> float:
         return float(self.programs[target]["t0"]) - self.offsets[target]
@@ -263,7 +267,21 @@ class SimulatedRemote:
         return None
 
     def _hello(self, _request: dict[str, Any]) -> dict[str, Any]:
-        return {"time": self.testbed.pace.now(), "boot_id": "b", "hostname": self.name, "systemd": True, "missing": []}
+        said = {"time": self.testbed.pace.now(), "boot_id": "b", "hostname": self.name, "systemd": True, "missing": []}
+        return said | ({"agent": True} if self.name in self.testbed.behaviour.agents else {})
+
+    def _log(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The agents' log: what a service says comes when the first circuit is cut."""
+        sim = self.testbed
+        sim.asked_log.append((self.name, request["query"]))
+        if self.name in sim.behaviour.silent_agents:
+            raise RefusedError(f"{self.name}: this host's agent can't be reached")
+        sim.log += request["tell"]
+        _target, _fault, start, _end = sim.faults()[0]
+        host = "kanazawa-kvm1"
+        values = {"event": "service_started", "token": 3, "text": "", "after": "hiroshima-kvm1"}
+        row = {"time": start + 2 + sim.offsets[host], "host": host, "source": "service/db", "values": values}
+        return {"rows": [row | {"time": row["time"] + 1, "values": {"event": "later"}}, row]}
 
     def _snapshot(self, _request: dict[str, Any]) -> dict[str, Any]:
         sim, now = self.testbed, self.testbed.pace.now()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput, Problem
+from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Query
 
 
 def test_a_drill_that_holds(simulate: Any, circuit_cut: dict[str, Any]) -> None:
@@ -552,3 +553,51 @@ def test_what_cannot_be_compared_later_is_told_before_anything_is_armed(
     report = simulate(circuit_cut, unanswered={"probe-1"}).engine.run()
     assert (report["verdict"], report["t0"]) == ("aborted", None)
     assert report["reason"] == ["before the faults: /data on hiroshima-kvm1 is as before: simulated"]
+
+
+def test_agents_hear_of_the_drill_and_the_report_of_them(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    agents = {"hiroshima-kvm1", "kanazawa-kvm1"}
+    simulation = simulate(circuit_cut, agents=agents, silent_agents={"hiroshima-kvm1"})
+    report = simulation.engine.run()
+    assert [(row["event"], row["host"], row["source"]) for row in report["log"]] == [
+        ("service_started", "kanazawa-kvm1", "service/db"), ("later", "kanazawa-kvm1", "service/db"),
+    ]  # fmt: skip
+    assert report["log"][0]["detail"] == "token 3, after hiroshima-kvm1"
+    assert [row["t"] for row in report["log"]] == [pytest.approx(7, abs=0.01), pytest.approx(8, abs=0.01)]
+    (silent, asked), (told, _query) = simulation.testbed.asked_log
+    assert (silent, told) == ("hiroshima-kvm1", "kanazawa-kvm1")
+    assert f"since {report['started']} until {report['ended']} | last 500" in asked
+    Query(asked)
+    events = simulation.testbed.log
+    assert {event["trace"] for event in events} == {f"circuit_cut-{report['run']}"}
+    assert len({event["id"][1] for event in events}) == len(events) == len(report["events"]) + 2
+    begun, injected, *_more, ended = events
+    assert (begun["values"]["event"], begun["values"]["hypothesis"]) == ("drill_begun", report["hypothesis"])
+    assert (injected["host"], injected["values"]["event"]) == (report["events"][0]["target"], "injected")
+    assert injected["time"] == pytest.approx(report["t0_epoch"] + report["events"][0]["t"])
+    assert (ended["values"]["verdict"], ended["important"]) == ("held", True)
+    assert begun["time"] < injected["time"] < ended["time"]
+    assert simulation.testbed.claims == {}
+
+
+def test_one_that_a_fault_strikes_is_asked_last(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    agents = {"hiroshima-r1", "kanazawa-r1", "osaka"}
+    simulation = simulate(circuit_cut, agents=agents, silent_agents=agents)
+    report = simulation.engine.run()
+    assert (report["verdict"], report["log"]) == ("held", [])
+    assert [target for target, _query in simulation.testbed.asked_log] == ["osaka", "hiroshima-r1", "kanazawa-r1"]
+
+
+def test_what_an_agent_says_never_costs_the_report(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut, agents={"osaka"})
+    simulation.engine._fleet.remotes["osaka"]._log = lambda _request: {"rows": [{"time": "x"}]}
+    report = simulation.engine.run()
+    assert report["verdict"] == "held"
+    assert "log" not in report
+    assert any("nothing is known of the agents' log" in text for _phase, text in simulation.said)
+
+
+def test_without_agents_nothing_is_asked_and_the_report_is_as_ever(simulate: Any, circuit_cut: dict[str, Any]) -> None:
+    simulation = simulate(circuit_cut)
+    assert "log" not in simulation.engine.run()
+    assert "log" not in simulation.commands()

@@ -93,6 +93,18 @@ def test_held_page_answers_the_three_questions(held: dict[str, Any]) -> None:
     assert "What changed during the fault (2)" in text
 
 
+def test_what_agents_said_meanwhile_is_on_the_time_axis_and_among_the_events(held: dict[str, Any]) -> None:
+    row = {"host": "kanazawa-kvm1", "source": "service/db", "event": "service_started", "detail": "token 3"}
+    report = {**held, "log": [{"t": 7.0, **row}, {"t": -1e6, **row, "event": "far_away"}, {"t": 8.0}]}
+    text = Page(render_html(report)).text
+    assert "Agents" in text
+    assert "7.000 s: kanazawa-kvm1 service started token 3" in text
+    assert "kanazawa-kvm1 service started service/db: token 3" in text
+    assert "kanazawa-kvm1 far away service/db: token 3" in text
+    assert f"All {len(held['events']) + 3} events" in text
+    assert "Agents" not in Page(render_html(held)).text
+
+
 def test_aborted_page_says_why_and_that_all_is_undone(samples: Any) -> None:
     text = Page(render_html(samples["aborted"]())).text
     assert "ended by SIGINT" in text
