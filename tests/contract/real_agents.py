@@ -17,7 +17,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client impo
 from ansible_collections.okiagari.testbed.plugins.module_utils.certificates import Authority, Wish
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
-from real_etcd import free_ports
+from ansible_collections.okiagari.testbed.tests.contract.real_etcd import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -100,8 +100,11 @@ class Node:
     def start(self, what: str) -> None:
         """Start `run`, or `supervise SERVICE`."""
         with self.log.open("ab") as log:
-            argv = [*self.farm.command, *what.split(), "--config", str(self.folder / "agent.json")]
+            argv = self.argv(what)
             self.processes[what] = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def argv(self, what: str) -> list[str]:
+        return [*self.farm.command, *what.split(), "--config", str(self.folder / "agent.json")]
 
     def signal(self, what: str, number: int) -> None:
         self.processes[what].send_signal(number)
@@ -128,8 +131,8 @@ class Farm:
         self, folder: Path, links: Mapping[str, Sequence[str]], store: Sequence[str], offset: int = 0
     ) -> None:  # fmt: skip
         self.folder, self.links, self.store = folder, dict(links), list(store)
-        self.nodes = {name: Node(self, name, number) for number, name in enumerate(links, start=offset + 1)}
-        self.port, self.service_port = free_ports([next(iter(self.nodes.values())).address])[0]
+        self.nodes = {name: self.node(name, number) for number, name in enumerate(links, start=offset + 1)}
+        self.port, self.service_port = self.ports()
         for path, content in sources().items():
             file = folder / "agent" / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -140,6 +143,13 @@ class Farm:
         start += "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
         self.command = [sys.executable, "-IB", "-c", start]
         self.certify()
+
+    def node(self, name: str, number: int) -> Node:
+        return Node(self, name, number)
+
+    def ports(self) -> tuple[int, int]:
+        """Give a port for the agents and one for the service."""
+        return free_ports([next(iter(self.nodes.values())).address])[0]
 
     def certify(self, *more: str) -> None:
         addresses = {node.name: [node.address] for node in self.nodes.values()}
