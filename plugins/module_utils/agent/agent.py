@@ -86,6 +86,7 @@ class Agent:
             "ping": self._ping,
             "vote": self._vote,
             "hand_over": self._hand_over,
+            OP_RULES: self._tell_rules,
             OP_IMPORTANT: self._important,
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
@@ -106,6 +107,10 @@ class Agent:
         self.events.open()
         if self._word:
             self.events.tell("agent", {"event": "certificate_expires", "text": self._word}, important=True)
+        for name, rules in self.rules.items():
+            if rules.damage:
+                text = f"{rules.damage}; the rules of {name} are lost here, and taken from peers"
+                self.events.tell(f"service/{name}", {"event": "rules_lost", "text": text}, trace=name, important=True)
         server: asyncio.Server | None = None
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -118,6 +123,7 @@ class Agent:
                 self._measure(),
                 self.events.run(),
                 *(watching.run() for watching in self.watching.values()),
+                self._ask_for_rules(),
             ]
             tasks += [asyncio.create_task(each) for each in work]
             for task in tasks:
@@ -204,6 +210,16 @@ class Agent:
             with suppress(OkiagariError):
                 await self.events.catch_up(peer)
 
+    async def _ask_for_rules(self) -> None:
+        """Take the rules that were made while this agent was not there, or that its disk has lost."""
+        while not self.overlay.alive - {self.config.name}:
+            await asyncio.sleep(1.0)
+        for peer in sorted(self.overlay.alive - {self.config.name}):
+            with suppress(OkiagariError):
+                said = mapping((await self.overlay.ask(peer, OP_RULES, {})).get("rules"))
+                for name in said.keys() & self.drivers.keys():
+                    self._take_rules(self.drivers[name], said[name])
+
     async def _measure(self) -> None:
         """Probe the links. Where that can't be done all else goes on: it serves the choice between equal candidates."""
         try:
@@ -222,6 +238,9 @@ class Agent:
 
     async def _vote(self, opened: Opened) -> Mapping[str, Any]:
         return {"vote": vote_to_dict(self._own_vote(self._driver(opened.body)))}
+
+    async def _tell_rules(self, _opened: Opened) -> Mapping[str, Any]:
+        return {"rules": {name: rules_to_dict(driver.rules) for name, driver in self.drivers.items()}}
 
     async def _important(self, opened: Opened) -> Mapping[str, Any]:
         after = opened.body.get("after")
