@@ -80,14 +80,19 @@ class Place(Protocol):
     def end(self, fault: Fault) -> None: ...
 
 
-def storm(seed: object, hosts: Sequence[str], seconds: float, ttl_s: float) -> list[Fault]:
-    """Make a storm, the same for the same seed. How long faults last goes by the TTL of the service's lease."""
+def storm(
+    seed: object, hosts: Sequence[str], seconds: float, ttl_s: float, kinds: Sequence[str] = ()
+) -> list[Fault]:  # fmt: skip
+    """Make a storm of these kinds, or of all, the same for the same seed.
+
+    How long faults last goes by the TTL of the service's lease.
+    """
     chance = random.Random(f"storm {seed}")
     faults: list[Fault] = []
     for _fault in range(chance.randint(3, 6)):
         at = chance.uniform(0.0, 0.8 * seconds)
         lasts = min(ttl_s * chance.choice((0.2, 0.8, 2.0)) * chance.uniform(0.5, 1.5), seconds - at)
-        faults += KINDS[chance.choice(list(KINDS))](chance, hosts, round(at, 2), round(lasts, 2))
+        faults += KINDS[chance.choice(kinds or list(KINDS))](chance, hosts, round(at, 2), round(lasts, 2))
     return sorted(faults, key=lambda fault: fault.at)
 
 
