@@ -25,7 +25,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import 
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ROLE = Path(__file__).parents[2] / "roles/quorum_store"
 
@@ -38,17 +38,18 @@ class RealEtcd:
     """`count` members on 127.0.0.1 and up, which start with `start`.
 
     Their certificates, and those of clients, are of the authority in the folder `authority`, which is made where there
-    is none. `places` are network namespaces by the address of each: then there is a member in each of those instead.
+    is none. With `places` there is a member at each of those addresses instead; they say what stands before its
+    command, so that it runs in a network namespace for example.
     """
 
     def __init__(
-        self, folder: Path, authority: Path, count: int = 3, places: Mapping[str, str] | None = None
+        self, folder: Path, authority: Path, count: int = 3, places: Mapping[str, Sequence[str]] | None = None
     ) -> None:  # fmt: skip
         self.folder, self.authority = folder, authority
         addresses = list(places or [f"127.0.0.{number}" for number in range(1, count + 1)])
         self.members = tuple(f"etcd-{number}" for number in range(1, len(addresses) + 1))
         self._addresses = dict(zip(self.members, addresses, strict=True))
-        self._namespaces = dict(zip(self.members, (places or {}).values(), strict=False))
+        self._inside = dict(zip(self.members, (places or {}).values(), strict=False))
         ports = [(2379, 2380)] * len(addresses) if places else free_ports(addresses)
         self._ports = dict(zip(self.members, ports, strict=True))
         self.endpoints = {
@@ -195,9 +196,8 @@ class RealEtcd:
             shutil.copy(self.authority / ours, identity / its)
         (self.folder / member / "data").mkdir(mode=0o700, exist_ok=True)
         with (self.folder / member / "log").open("ab") as log:
-            namespace = self._namespaces.get(member)
             self._processes[member] = subprocess.Popen(
-                [*(["ip", "netns", "exec", namespace] if namespace else []), etcd()],
+                [*self._inside.get(member, []), etcd()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

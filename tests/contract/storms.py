@@ -129,13 +129,13 @@ class Host(Noted):
 
     def __init__(self, farm: Hosts, name: str, number: int, wire: Wire) -> None:
         super().__init__(farm, name, number)
-        self.address, self._namespace, self._broken = wire.addresses[name], wire.namespaces[name], farm.broken
+        self.address, self._inside, self._broken = wire.addresses[name], wire.inside(name), farm.broken
 
     def argv(self, what: str) -> list[str]:
         words = super().argv(what)
         if what == SUPERVISE:
             words[words.index("-c") + 1] = self._broken + words[words.index("-c") + 1]
-        return ["ip", "netns", "exec", self._namespace, *words]
+        return [*self._inside, *words]
 
 
 class Hosts(Farm):
@@ -175,7 +175,7 @@ class World:
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._stack as stack:
             self._wire = stack.enter_context(Wire(HOSTS, self._chance))
-            places = {self._wire.addresses[name]: self._wire.namespaces[name] for name in HOSTS}
+            places = {self._wire.addresses[name]: self._wire.inside(name) for name in HOSTS}
             self._store = RealEtcd(self._folder / "etcd", self._folder / "authority", places=places)
             self._members = dict(zip(HOSTS, self._store.members, strict=True))
             stack.callback(self._store.kill)
@@ -358,7 +358,7 @@ def main() -> int:
     parser.add_argument("--bound", type=float, default=BOUND_S, help="seconds until there is to be a server again")
     asked = parser.parse_args()
     numbers = list(range(asked.rounds)) if asked.round is None else [asked.round]
-    # What ends this ends the namespaces too.
+    # Ended like this it still takes its folder away.
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(1))
     print(f"seed {asked.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="okiagari-storms-") as folder:

@@ -4,7 +4,8 @@
 """A network between namespaces whose every way can be cut, slowed or made lossy, in one direction alone.
 
 Each namespace has a TUN device, and a thread carries the packets from one to the other. So it needs neither queues nor
-filters of the kernel, which machines that run tests may not have.
+filters of the kernel, which machines that run tests may not have. Namespaces have no names: a process keeps each, and
+ends with this one, however that one ends. So does what is started in them.
 """
 
 from __future__ import annotations
@@ -34,23 +35,22 @@ _LARGEST = 65_536
 
 
 class Wire:
-    """Namespaces of these names, each at an address of 10.99.0.0/24, `namespaces` by their real names."""
+    """A namespace for each of these names, at an address of 10.99.0.0/24."""
 
     def __init__(self, names: Sequence[str], chance: random.Random) -> None:
-        world = f"oki{uuid.uuid4().hex[:5]}"
-        self.namespaces = {name: f"{world}-{name}" for name in names}
         self.addresses = {name: f"10.99.0.{number}" for number, name in enumerate(names, 1)}
         self._chance = chance
         self._cut: Counter[tuple[str, str]] = Counter()
         self._slow: dict[tuple[str, str], tuple[float, float]] = {}
         self._names = {bytes(map(int, address.split("."))): name for name, address in self.addresses.items()}
         self._ends: dict[str, int] = {}
+        self._keepers: dict[str, subprocess.Popen[bytes]] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._carry, daemon=True)
 
     def __enter__(self) -> Self:
         try:
-            for name in self.namespaces:
+            for name in self.addresses:
                 self._add(name)
         except BaseException:
             self._remove()
@@ -62,6 +62,10 @@ class Wire:
         self._over.set()
         self._thread.join()
         self._remove()
+
+    def inside(self, name: str) -> list[str]:
+        """Give what has to stand before a command for it to run in a namespace, and to end with this thread."""
+        return [*self._enter(name), "setpriv", "--pdeathsig", "KILL"]
 
     def cut(self, links: Iterable[tuple[str, str]], by: int = 1) -> None:
         """Lose what is sent on these ways, until the same is undone with -1."""
@@ -77,24 +81,31 @@ class Wire:
         self._slow.clear()
 
     def _add(self, name: str) -> None:
-        namespace = self.namespaces[name]
-        _ip("netns", "add", namespace)
+        keeper = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", "echo; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._keepers[name] = keeper
+        assert keeper.stdout
+        keeper.stdout.readline()
         end = self._ends[name] = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        device = f"oki{uuid.uuid4().hex[:8]}"
         # Its end stays here when the device moves; the device is gone when its end is closed.
-        fcntl.ioctl(end, _TUNSETIFF, struct.pack("16sH14x", namespace.encode()[:15], _IFF_TUN | _IFF_NO_PI))
-        _ip("link", "set", namespace[:15], "netns", namespace, "name", "wan0")
-        _ip("-n", namespace, "addr", "add", f"{self.addresses[name]}/24", "dev", "wan0")
-        for device in ("lo", "wan0"):
-            _ip("-n", namespace, "link", "set", device, "up")
+        fcntl.ioctl(end, _TUNSETIFF, struct.pack("16sH14x", device.encode(), _IFF_TUN | _IFF_NO_PI))
+        _run("ip", "link", "set", device, "netns", str(keeper.pid), "name", "wan0")
+        _run(*self._enter(name), "ip", "addr", "add", f"{self.addresses[name]}/24", "dev", "wan0")
+        for each in ("lo", "wan0"):
+            _run(*self._enter(name), "ip", "link", "set", each, "up")
+
+    def _enter(self, name: str) -> list[str]:
+        return ["nsenter", f"--net=/proc/{self._keepers[name].pid}/ns/net"]
 
     def _remove(self) -> None:
         for end in self._ends.values():
             os.close(end)
+        for keeper in self._keepers.values():
+            keeper.communicate()
         self._ends.clear()
-        there = subprocess.check_output(["ip", "netns"], text=True).split()
-        for namespace in self.namespaces.values():
-            if namespace in there:
-                _ip("netns", "del", namespace)
+        self._keepers.clear()
 
     def _carry(self) -> None:
         waiting: list[tuple[float, int, str, bytes]] = []
@@ -131,7 +142,7 @@ def _packets(end: int) -> Iterable[bytes]:
             yield packet
 
 
-def _ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"ip {' '.join(words)}: {done.stderr}")
+        raise RuntimeError(f"{' '.join(argv)}: {done.stderr}")
