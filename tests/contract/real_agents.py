@@ -17,7 +17,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client impo
 from ansible_collections.okiagari.testbed.plugins.module_utils.certificates import Authority, Wish
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
-from real_etcd import free_ports
+from ansible_collections.okiagari.testbed.tests.contract.real_etcd import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -100,9 +100,12 @@ class Node:
     def start(self, what: str) -> None:
         """Start `run`, or `supervise SERVICE`."""
         with self.log.open("ab") as log:
-            argv = [*self.farm.command, *what.split(), "--config", str(self.folder / "agent.json")]
-            argv = [*self.farm.inside(self.name), *argv]
+            argv = self.argv(what)
             self.processes[what] = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def argv(self, what: str) -> list[str]:
+        begin = [*self.farm.inside(self.name), *self.farm.command]
+        return [*begin, *what.split(), "--config", str(self.folder / "agent.json")]
 
     def signal(self, what: str, number: int) -> None:
         self.processes[what].send_signal(number)
@@ -139,9 +142,8 @@ class Farm:
     ) -> None:  # fmt: skip
         self.folder, self.links, self.store = folder, dict(links), list(store)
         self.network, self.inside = network or "127.0.7", inside
-        self.nodes = {name: Node(self, name, number) for number, name in enumerate(links, start=offset + 1)}
-        first = next(iter(self.nodes.values())).address
-        self.port, self.service_port = (7447, 7448) if network else free_ports([first])[0]
+        self.nodes = {name: self.node(name, number) for number, name in enumerate(links, start=offset + 1)}
+        self.port, self.service_port = self.ports()
         for path, content in sources().items():
             file = folder / "agent" / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -152,6 +154,15 @@ class Farm:
         start += "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
         self.command = [sys.executable, "-IB", "-c", start]
         self.certify()
+
+    def node(self, name: str, number: int) -> Node:
+        return Node(self, name, number)
+
+    def ports(self) -> tuple[int, int]:
+        """Give a port for the agents and one for the service."""
+        if not self.network.startswith("127."):
+            return 7447, 7448
+        return free_ports([next(iter(self.nodes.values())).address])[0]
 
     def certify(self, *more: str) -> None:
         addresses = {node.name: [node.address] for node in self.nodes.values()}

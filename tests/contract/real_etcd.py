@@ -17,12 +17,15 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from ansible_collections.okiagari.testbed.plugins.module_utils.certificates import Authority, Wish
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ROLE = Path(__file__).parents[2] / "roles/quorum_store"
 
@@ -35,14 +38,20 @@ class RealEtcd:
     """`count` members on 127.0.0.1 and up, which start with `start`.
 
     Their certificates, and those of clients, are of the authority in the folder `authority`, which is made where there
-    is none.
+    is none. With `places` there is a member at each of those addresses instead; they say what stands before its
+    command, so that it runs in a network namespace for example.
     """
 
-    def __init__(self, folder: Path, authority: Path, count: int = 3) -> None:
+    def __init__(
+        self, folder: Path, authority: Path, count: int = 3, places: Mapping[str, Sequence[str]] | None = None
+    ) -> None:  # fmt: skip
         self.folder, self.authority = folder, authority
-        self.members = tuple(f"etcd-{number}" for number in range(1, count + 1))
-        self._addresses = {member: f"127.0.0.{number}" for number, member in enumerate(self.members, 1)}
-        self._ports = dict(zip(self.members, free_ports(list(self._addresses.values())), strict=True))
+        addresses = list(places or [f"127.0.0.{number}" for number in range(1, count + 1)])
+        self.members = tuple(f"etcd-{number}" for number in range(1, len(addresses) + 1))
+        self._addresses = dict(zip(self.members, addresses, strict=True))
+        self._inside = dict(zip(self.members, (places or {}).values(), strict=False))
+        ports = [(2379, 2380)] * len(addresses) if places else free_ports(addresses)
+        self._ports = dict(zip(self.members, ports, strict=True))
         self.endpoints = {
             member: f"https://{self._addresses[member]}:{self._ports[member][0]}" for member in self.members
         }
@@ -100,6 +109,12 @@ class RealEtcd:
                 _code, known = self.ask(member, "/v3/cluster/member/list", {}, name=member)
                 return next(each["name"] for each in known["members"] if each["ID"] == answer["leader"])
         raise Refused("no member answers")
+
+    def runs(self, member: str) -> bool:
+        """Say whether a member was started and not ended since; raise `AssertionError` if it ended by itself."""
+        process = self._processes.get(member)
+        assert process is None or process.poll() is None, self.said(member)
+        return process is not None
 
     def process(self, member: str) -> subprocess.Popen[bytes]:
         return self._processes[member]
@@ -182,7 +197,7 @@ class RealEtcd:
         (self.folder / member / "data").mkdir(mode=0o700, exist_ok=True)
         with (self.folder / member / "log").open("ab") as log:
             self._processes[member] = subprocess.Popen(
-                [etcd()],
+                [*self._inside.get(member, []), etcd()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -99,6 +99,7 @@ class Agent:
             OP_CHUNK: self.bulk.chunk,
             OP_POSITIONS: self._positions,
             OP_LINES: self._lines,
+            OP_RULES: self._tell_rules,
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
@@ -121,6 +122,10 @@ class Agent:
         self.events.open()
         if self._word:
             self.events.tell("agent", {"event": "certificate_expires", "text": self._word}, important=True)
+        for name, rules in self.rules.items():
+            if rules.damage:
+                text = f"{rules.damage}; the rules of {name} are lost here, and taken from peers"
+                self.events.tell(f"service/{name}", {"event": "rules_lost", "text": text}, trace=name, important=True)
         server: asyncio.Server | None = None
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -134,6 +139,7 @@ class Agent:
                 self._measure(),
                 self.events.run(),
                 *(watching.run() for watching in self.watching.values()),
+                self._ask_for_rules(),
             ]
             tasks += [asyncio.create_task(each) for each in work]
             for task in tasks:
@@ -221,6 +227,16 @@ class Agent:
     async def _connect(self) -> None:
         await self.overlay.open(self._hear, self._answer, self._peer_changed, self._refuse)
 
+    async def _ask_for_rules(self) -> None:
+        """Take the rules that were made while this agent was not there, or that its disk has lost."""
+        while not self.overlay.alive - {self.config.name}:
+            await asyncio.sleep(1.0)
+        for peer in sorted(self.overlay.alive - {self.config.name}):
+            with suppress(OkiagariError):
+                said = mapping((await self.overlay.ask(peer, OP_RULES, {})).get("rules"))
+                for name in said.keys() & self.drivers.keys():
+                    self._take_rules(self.drivers[name], said[name])
+
     async def _measure(self) -> None:
         """Probe the links. Where that can't be done all else goes on: it serves the choice between equal candidates."""
         try:
@@ -245,6 +261,9 @@ class Agent:
 
     async def _lines(self, opened: Opened) -> Mapping[str, Any]:
         return self.catch_up.lines(opened.body)
+
+    async def _tell_rules(self, _opened: Opened) -> Mapping[str, Any]:
+        return {"rules": {name: rules_to_dict(driver.rules) for name, driver in self.drivers.items()}}
 
     async def _hand_over(self, opened: Opened) -> Mapping[str, Any]:
         return self._begin_hand_over(self._driver(opened.body), text(opened.body.get("to")))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..runner import Runner
 
 PACKAGES = ("agent", "authority", "election", "logpool", "watch")
-MODULES = ("errors", "runner", "suggest", "values", "target/system")
+MODULES = ("checksum", "errors", "runner", "suggest", "values", "target/system")
 COMMAND = "bin/okiagari-agent"
 _PYTHON = re.compile(r"3\.1[1-9]")
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")

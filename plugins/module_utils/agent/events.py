@@ -15,9 +15,10 @@ import secrets
 import sqlite3
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from ..checksum import sealed, unsealed
 from ..errors import BadValue
 from ..logpool import Emitter, Event, Following, Pool, Query, Subscriptions, Waiting, from_wire
 from ..values import Shape, items, mismatch
@@ -120,20 +121,31 @@ class Events:
             self.following.remove(number)
 
     def open(self) -> None:
-        """Open the file of important events and read it; a damaged one is put aside, and that is told.
+        """Open the file of important events and read it; what is damaged in it, or all of it, is lost, and told.
 
         Where the disk can't be used at all, the agent goes on without the file until it is started anew.
         """
+        new = not self._path.exists()
         try:
-            self._take(self._opened(), kept=True)
-        except (sqlite3.OperationalError, OSError) as error:
-            self._shut()
-            self._tell_unkept(error)
-        except sqlite3.DatabaseError as error:
-            self._shut()
-            self._begin_anew(error)
+            found, damaged = self._opened()
+        except (sqlite3.Error, OSError) as error:
+            if _is_damage(error):
+                self._begin_anew(error)
+            else:
+                self._shut()
+                self._tell_unkept(error)
+        else:
+            self._take(found, kept=True)
+            if damaged:
+                text = f"{damaged} of the important events on this disk are damaged, and lost here; peers have them"
+                self.tell("agent", {"event": "events_lost", "text": text}, important=True)
+            if new:
+                text = "there was no file of important events: this host is new, or it was removed; peers have them"
+                self.tell("agent", {"event": "events_begun", "text": text})
 
     def _begin_anew(self, damage: Exception) -> None:
+        """Put a damaged file aside, and keep in a new one what is held in memory."""
+        self._shut()
         aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock())}")
         try:
             self._path.replace(aside)
@@ -143,7 +155,8 @@ class Events:
         except (sqlite3.Error, OSError) as error:
             self._shut()
             self._tell_unkept(error)
-        text = f"the important events on this disk are lost: {damage}; peers have them, the file is now {aside}"
+        self._to_keep = [event for _position, event in self.pool.important(0, _KEPT)]
+        text = f"the file of important events is damaged: {damage}; peers have what is lost here, it is now {aside}"
         self.tell("agent", {"event": "events_lost", "text": text}, important=True)
 
     async def run(self) -> None:
@@ -219,6 +232,9 @@ class Events:
         try:
             await asyncio.to_thread(self._keep, keeping)
         except sqlite3.Error as error:
+            if _is_damage(error):
+                self._begin_anew(error)
+                return
             # A disk that is full is no reason to end what keeps services going.
             self._tell_unkept(error)
             del self._to_keep[:-_KEPT]
@@ -241,18 +257,24 @@ class Events:
                 self._database.close()
                 self._database = None
 
-    def _opened(self) -> list[Event]:
+    def _opened(self) -> tuple[list[Event], int]:
+        """Give what is whole in the file, and how much is not, which is removed: peers' must find room."""
         self._database = sqlite3.connect(self._path, check_same_thread=False)
         self._path.chmod(0o600)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.execute("CREATE TABLE IF NOT EXISTS event (time REAL, id TEXT PRIMARY KEY, line TEXT)")
-        found = []
-        with closing(self._database.execute("SELECT line FROM event ORDER BY time")) as rows:
-            for (line,) in rows:
-                with suppress(BadValue):
-                    found.append(from_wire(line))
-        return found
+        found, damaged = [], []
+        # As bytes: a flipped bit makes a text one that can't be read at all.
+        with closing(self._database.execute("SELECT rowid, CAST(line AS BLOB) FROM event ORDER BY time")) as rows:
+            for number, line in rows:
+                try:
+                    found.append(from_wire(unsealed(line or b"")))
+                except BadValue:
+                    damaged.append((number,))
+        with self._database:
+            self._database.executemany("DELETE FROM event WHERE rowid = ?", damaged)
+        return found, len(damaged)
 
     def _keep(self, events: Iterable[Event]) -> None:
         with self._writing:
@@ -263,7 +285,7 @@ class Events:
         with database:
             database.executemany(
                 "INSERT OR IGNORE INTO event VALUES (?, ?, ?)",
-                [(event.time, event.id, event.wire().decode()) for event in events],
+                [(event.time, event.id, sealed(event.wire())) for event in events],
             )
             database.execute(
                 "DELETE FROM event WHERE time < (SELECT time FROM event ORDER BY time DESC LIMIT 1 OFFSET ?)", (_KEPT,)
@@ -274,3 +296,11 @@ def _known(said: Any) -> tuple[str, int]:
     if not isinstance(said, list) or list(map(type, said)) != [str, int]:
         raise BadValue("its id is not its origin and its number")
     return said[0], said[1]
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether a file is wrong inside, rather than the disk full or not to be written."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return isinstance(error, sqlite3.DatabaseError)
+    # Where a bit of the schema has flipped, a table or column isn't there.
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR

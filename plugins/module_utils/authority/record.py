@@ -12,11 +12,11 @@ died with its call.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..checksum import sealed, unsealed
 from ..errors import BadValue
 from ..values import Shape, from_json, mismatch
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _SHAPE: Shape = {"service": str, "term": int, "voted": str}
-_DIGEST = 64
 
 
 @dataclass(frozen=True)
@@ -58,18 +57,14 @@ class Reading:
 
 def encode(service: str, record: Record) -> bytes:
     """Give a copy of the record as it is on disk. The first one is written when the agent is installed."""
-    body = json.dumps({"service": service, "term": record.term, "voted": record.voted}).encode()
-    return body + b" " + hashlib.sha256(body).hexdigest().encode() + b"\n"
+    return sealed(json.dumps({"service": service, "term": record.term, "voted": record.voted}).encode())
 
 
 def decode(service: str, copy: bytes | None) -> Record:
     """Read a copy; raise `BadValue` for whatever `encode` can't have written."""
     if copy is None:
         raise BadValue("is missing")
-    body, digest = copy[: -_DIGEST - 2], copy[-_DIGEST - 2 :]
-    if digest != b" " + hashlib.sha256(body).hexdigest().encode() + b"\n":
-        raise BadValue("is damaged: its checksum is not that of its content")
-    value = from_json(body.decode("ascii", "replace"))
+    value = from_json(unsealed(copy).decode("ascii", "replace"))
     if wrong := mismatch(value, _SHAPE):
         raise BadValue(f"is not a record of votes: {wrong}")
     if value["service"] != service:

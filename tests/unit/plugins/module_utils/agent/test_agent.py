@@ -16,6 +16,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.agent impor
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client import NAME, ask
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope import Opened
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wire import rules_to_dict
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Holder, Timing
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Rules
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
@@ -277,6 +278,30 @@ def test_rules_are_taken_kept_and_published(make: Callable[..., Agent]) -> None:
         assert [op for op, _body in agent.overlay.published if op == "rules"] == ["rules"]
         agent._hear(Opened("c", "rules", {"service": "db", "rules": {"revision": 9}}, "1"))
         assert agent.drivers["db"].rules.revision == 1
+
+    use(make, what, db=service())
+
+
+def test_rules_that_the_disk_lost_are_told_and_taken_from_a_peer(
+    make: Callable[..., Agent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "db.rules.json").write_bytes(b"{")
+
+    async def ask(_overlay: FakeOverlay, to: str, op: str, *_arguments: Any) -> Mapping[str, Any]:
+        if op != "rules":
+            raise NoAnswer(f"{to} didn't answer")
+        return {"rules": {"db": rules_to_dict(Rules(4, None, frozenset("c"))), "unknown": 3}}
+
+    monkeypatch.setattr(FakeOverlay, "ask", ask)
+
+    async def what(agent: Agent) -> None:
+        (row,) = agent.events.pool.run(Query("where values.event = rules_lost"))
+        assert "the rules of db are lost here" in row["values"]["text"]
+        await until(lambda: agent.drivers["db"].rules == Rules(4, None, frozenset("c")))
+        assert agent.rules["db"].read() == agent.drivers["db"].rules
+        said = await agent._asked["rules"](Opened("b", "rules", {}, "1"))
+        assert said == {"rules": {"db": rules_to_dict(agent.drivers["db"].rules)}}
 
     use(make, what, db=service())
 

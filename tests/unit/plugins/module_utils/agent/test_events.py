@@ -74,10 +74,11 @@ def test_what_is_told_is_published_once_and_gathered(tmp_path: Path) -> None:
         async with running(events):
             for number in range(450):
                 events.tell("test", {"n": number})
-            await until(lambda: sum(len(body["lines"]) for body in overlay.published) == 450)
+            # One more says that there was no file of important events.
+            await until(lambda: sum(len(body["lines"]) for body in overlay.published) == 451)
 
     asyncio.run(run())
-    assert [len(body["lines"]) for body in overlay.published] == [200, 200, 50]
+    assert [len(body["lines"]) for body in overlay.published] == [200, 200, 51]
     for body in (*overlay.published, *overlay.published):
         other.heard(body)
     assert numbers(other) == numbers(events) == list(reversed(range(450)))
@@ -254,20 +255,86 @@ def test_a_damaged_file_is_put_aside_and_that_is_told(tmp_path: Path, content: b
     assert on_disk(tmp_path) == 2
 
 
-def test_lines_that_are_no_events_are_passed_over(tmp_path: Path) -> None:
-    async def run() -> Events:
+def change(folder: Path, *statements: str) -> None:
+    with sqlite3.connect(folder / "important.sqlite") as database:
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE event SET line = CAST(replace(CAST(line AS TEXT), '\"n\":2', '\"n\":6') AS BLOB) WHERE rowid = 2",
+        "UPDATE event SET line = x'ff' WHERE rowid = 2",
+        "UPDATE event SET line = CAST(x'7bff7d' AS TEXT) WHERE rowid = 2",
+        "UPDATE event SET line = NULL WHERE rowid = 2",
+        "UPDATE event SET line = 7 WHERE rowid = 2",
+    ],
+)
+def test_a_damaged_event_is_lost_and_told_and_taken_from_a_peer(tmp_path: Path, damage: str) -> None:
+    async def run() -> None:
+        events, overlay = make(tmp_path)
+        peer, _overlay = make(tmp_path / "b", "b")
+        async with running(events):
+            for number in (1, 2, 3):
+                events.tell("test", {"n": number}, important=True)
+            await until(lambda: overlay.published)
+        for body in overlay.published:
+            peer.heard(body)
+        change(tmp_path, damage)
+        again, _overlay = make(tmp_path, b=peer)
+        async with running(again):
+            assert sorted(numbers(again)) == [1, 3]
+            (row,) = again.pool.run(Query("where values.event = events_lost"))
+            assert row["values"]["text"].startswith("1 of the important events on this disk are damaged")
+            await again.catch_up("b")
+            assert sorted(numbers(again)) == [1, 2, 3]
+        last, _overlay = make(tmp_path)
+        last.open()
+        last.close()
+        assert sorted(numbers(last)) == [1, 2, 3]
+
+    asyncio.run(run())
+
+
+def test_a_file_that_turns_out_to_be_damaged_is_written_anew_from_memory(tmp_path: Path) -> None:
+    async def run() -> None:
         events, _overlay = make(tmp_path)
         async with running(events):
             events.tell("test", {"n": 1}, important=True)
-        with sqlite3.connect(tmp_path / "important.sqlite") as database:
-            database.execute("INSERT INTO event VALUES (1.0, 'x', 'garbage')")
-        database.close()
+        # Its pages of the index are gone, which nobody reads before something is to be added.
+        path = tmp_path / "important.sqlite"
+        pages = [path.read_bytes()[at : at + 4096] for at in range(0, path.stat().st_size, 4096)]
+        path.write_bytes(b"".join([*pages[:2], *(b"\xff" * 4096 for _page in pages[2:])]))
         again, _overlay = make(tmp_path)
-        again.open()
-        again.close()
-        return again
+        async with running(again):
+            assert numbers(again) == [1]
+            assert not list(again.pool.run(Query("where values.event = events_lost")))
+            again.tell("test", {"n": 2}, important=True)
+            await until(lambda: list(again.pool.run(Query("where values.event = events_lost"))))
+            await until(lambda: not again._to_keep)
+        assert list(tmp_path.glob("important.sqlite.damaged-*"))
 
-    assert numbers(asyncio.run(run())) == [1]
+    asyncio.run(run())
+    assert on_disk(tmp_path) == 3
+
+
+def test_a_file_with_another_schema_is_put_aside(tmp_path: Path) -> None:
+    events, _overlay = make(tmp_path)
+    change(tmp_path, "CREATE TABLE event (time REAL, id TEXT PRIMARY KEY, lime TEXT)")
+    events.open()
+    events.close()
+    assert list(events.pool.run(Query("where values.event = events_lost")))
+    assert on_disk(tmp_path) == 1
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    for told in (1, 0):
+        events, _overlay = make(tmp_path)
+        events.open()
+        events.close()
+        assert len(list(events.pool.run(Query("where values.event = events_begun")))) == told
 
 
 def test_a_place_that_can_not_be_used_is_told_and_the_agent_goes_on(tmp_path: Path) -> None:
