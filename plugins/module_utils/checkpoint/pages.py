@@ -177,12 +177,19 @@ def read(said: bytes, pages: int) -> Block:
     return Block(Counts(zero, copied, xored, whole), *tables, difference, content)
 
 
-def apply(image: Pages, block: Block) -> None:
-    """Change a writable image as a block says. It isn't to be done twice: an XOR would undo itself."""
-    image[block.zero] = 0
-    image[block.copied] = image[block.sources]
-    image[block.xored] ^= block.difference
-    image[block.whole] = block.content
+def outcome(image: Pages, block: Block) -> Pages:
+    """Give what becomes of the pages `block.numbers` of the old image, in that order."""
+    zero = np.zeros((len(block.zero), _WORDS), np.uint64)
+    return np.concatenate([zero, image[block.sources], image[block.xored] ^ block.difference, block.content])
+
+
+def kept(image: Pages, numbers: Numbers) -> bytes:
+    """Give a block that makes these pages what they are in this image, whatever they have become. At most `BLOCK`."""
+    now = image[numbers]
+    filled = now.any(axis=1)
+    zero, whole, payload = numbers[~filled], numbers[filled], _compressed(now[filled])
+    tables = [table.astype("<u4").tobytes() for table in (zero, whole)]
+    return b"".join([_HEADER.pack(len(zero), 0, 0, len(whole), 0, len(payload)), *tables, payload])
 
 
 def _hash(page: Any) -> int:

@@ -14,9 +14,10 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pages 
     PAGE,
     Counts,
     Index,
-    apply,
     blocks,
     changed,
+    kept,
+    outcome,
     pages_of,
     read,
 )  # fmt: skip
@@ -34,6 +35,10 @@ def image(*content: bytes) -> Any:
 
 def noise(seed: int, number: int = 1) -> Any:
     return pages_of(bytearray(np.random.default_rng(seed).bytes(number * PAGE)))
+
+
+def apply(image: Any, block: pages.Block) -> None:
+    image[block.numbers] = outcome(image, block)
 
 
 def shipped(old: Any, new: Any, index: Index | None = None) -> tuple[Any, list[pages.Block]]:
@@ -163,3 +168,13 @@ def test_a_block_that_promises_more_than_it_has_room_for_is_refused_before_it_is
     said = pages._HEADER.pack(0, 0, 1, 0, len(bomb), 0) + (0).to_bytes(4, "little") + bomb
     with pytest.raises(BadValue, match="409600 bytes of content for 1 pages"):
         read(said, 4)
+
+
+def test_pages_that_are_kept_come_back_whatever_became_of_them() -> None:
+    old = np.concatenate([noise(1, 3), np.zeros((2, 512), np.uint64)])
+    said = kept(old, np.array([0, 2, 4], np.uint32))
+    new = noise(2, 5)
+    for _twice in range(2):
+        apply(new, read(said, 5))
+    assert (new[[0, 2, 4]] == old[[0, 2, 4]]).all()
+    assert (new[[1, 3]] == noise(2, 5)[[1, 3]]).all()
