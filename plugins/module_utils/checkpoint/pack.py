@@ -6,8 +6,8 @@
     magic, sections, label (JSON), signature, lengths of label and signature, magic
 
 The label says which state the pack leads from and to, and the digest of all sections; it is signed by the key of the
-holder's certificate. Each section is sealed by the service's own key (AES-256-GCM, bound to the pack and its place), so
-that whoever only passes packs on, or steals a disk, reads no guest's memory.
+holder's certificate. Each section, a block of pages, is sealed by the service's own key (AES-256-GCM, bound to the pack
+and its place), so that whoever only passes packs on, or steals a disk, reads no guest's memory.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ class Label:
     """What a pack is: epoch `epoch` of `service`, captured by `holder` in its term `term`.
 
     `parent` is the root of the state that it changes, empty for a first one; `root` is that of the state it leads to.
-    `machine` is what whoever restores it has to know. The sections are the blocks of each image in turn, and last the
-    devices' state.
+    `machine` is what whoever restores it has to know. The sections are the blocks of each image in turn.
     """
 
     service: str
@@ -112,7 +111,7 @@ class Pack:
             self._salt = bytes.fromhex(said["salt"])
         except ValueError:
             raise BadValue("is no pack: its salt is no number") from None
-        if len(self._lengths) != sum(image.blocks for image in self.label.images) + 1:
+        if len(self._lengths) != sum(image.blocks for image in self.label.images):
             raise BadValue("is no pack: it has another number of sections than its images")
 
     def check(self) -> None:
@@ -131,23 +130,13 @@ class Pack:
                 place, sealed = next(places)
                 yield image, sealer.open(place, sealed)
 
-    def state(self, key: bytes) -> bytes:
-        """Give the devices' state in the clear."""
-        self._file.seek(len(_MAGIC) + sum(self._lengths[:-1]))
-        return _Sealer(key, self._salt).open(len(self._lengths) - 1, self._part(self._lengths[-1]))
-
     def _sealed(self) -> Iterator[tuple[int, bytes]]:
-        position = len(_MAGIC)
+        self._file.seek(len(_MAGIC))
         for place, length in enumerate(self._lengths):
-            self._file.seek(position)
-            yield place, self._part(length)
-            position += length
-
-    def _part(self, length: int) -> bytes:
-        part = self._file.read(length)
-        if len(part) != length:
-            raise BadValue("is damaged: it ends too early")
-        return part
+            sealed = self._file.read(length)
+            if len(sealed) != length:
+                raise BadValue("is damaged: it ends too early")
+            yield place, sealed
 
     def _read_label(self, verify: Callable[[str, bytes, bytes], object]) -> dict[str, Any]:
         size = self._file.seek(0, os.SEEK_END)

@@ -79,9 +79,13 @@ class Index:
         for number in numbers.tolist():
             self._places[_hash(image[number])] = start + number
 
-    def find(self, page: Any) -> int:
-        """Give the number under which a page may stand, or -1."""
-        return self._places.get(_hash(page), -1)
+    def sources(self, image: Pages, content: Pages, stays: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Say for each page where in `image` it stands, and will go on to stand; or -1."""
+        found = np.array([self._places.get(_hash(page), -1) for page in content], np.int64)
+        found[~stays[found]] = -1
+        some = np.flatnonzero(found >= 0)
+        found[some[(image[found[some]] != content[some]).any(axis=1)]] = -1
+        return found
 
 
 @dataclass(frozen=True)
@@ -102,34 +106,28 @@ def blocks(old: Pages, new: Pages, index: Index | None = None) -> Iterator[bytes
     stays = np.ones(len(new), bool)
     stays[numbers] = False
     for start in range(0, len(numbers), BLOCK):
-        yield _block(old, new, numbers[start : start + BLOCK], index, stays)
+        some = numbers[start : start + BLOCK]
+        sources = index.sources(old, new[some], stays) if index else None
+        yield block(some, old[some], new[some], sources)
 
 
-def _block(old: Pages, new: Pages, numbers: Numbers, index: Index | None, stays: NDArray[np.bool_]) -> bytes:
-    now = new[numbers]
+def block(numbers: Numbers, before: Pages, now: Pages, sources: NDArray[np.int64] | None = None) -> bytes:
+    """Give a block by which these pages, at most `BLOCK`, become from what they were before what they are now.
+
+    `sources` says where a page stands that doesn't change and is the same, or -1.
+    """
     filled = now.any(axis=1)
-    zero, numbers, now = numbers[~filled], numbers[filled], now[filled]
-    sources = _sources(old, now, index, stays) if index else np.full(len(numbers), -1)
-    here = sources < 0
-    copied, sources = numbers[~here], sources[~here]
-    numbers, now = numbers[here], now[here]
-    difference = now ^ old[numbers]
+    here = filled if sources is None else filled & (sources < 0)
+    zero, copied = numbers[~filled], numbers[filled & ~here]
+    sources = np.zeros(0, np.int64) if sources is None else sources[filled & ~here]
+    numbers, before, now = numbers[here], before[here], now[here]
+    difference = now ^ before
     few = np.count_nonzero(difference, axis=1) <= _MOST_XORED
     xored, whole = numbers[few], numbers[~few]
     payloads = [_compressed(difference[few]), _compressed(now[~few])]
     header = _HEADER.pack(len(zero), len(copied), len(xored), len(whole), *map(len, payloads))
     tables = [table.astype("<u4").tobytes() for table in (zero, copied, sources, xored, whole)]
     return b"".join([header, *tables, *payloads])
-
-
-def _sources(old: Pages, now: Pages, index: Index, stays: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Say for each page where it stands in the old image and will go on to stand, or -1."""
-    sources = np.array([index.find(page) for page in now], dtype=np.int64)
-    sources[~stays[sources]] = -1
-    found = np.flatnonzero(sources >= 0)
-    wrong = (old[sources[found]] != now[found]).any(axis=1)
-    sources[found[wrong]] = -1
-    return sources
 
 
 @dataclass(frozen=True)

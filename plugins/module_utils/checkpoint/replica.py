@@ -7,7 +7,6 @@
     fence.json          the oldest term from which packs are taken
     N/images/NAME       each image as it is, page after page; N is another one after each first pack
     N/digests/NAME      the digests of its pages
-    states/TERM-EPOCH   the devices' state that belongs to an epoch
     undo/TERM-EPOCH     what the pages were in that epoch that the next one has changed
 
 Before an image is touched, what it was is on the disk: after a power cut at any instant the replica has either the
@@ -89,8 +88,7 @@ class Replica:
     def __init__(self, folder: Path, service: str, key: bytes, step: Callable[[], object] = lambda: None) -> None:
         self._folder, self._service, self._key, self._step = folder, service, key, step
         self._torn = False
-        for name in ("undo", "states"):
-            (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "undo").mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,11 +108,6 @@ class Replica:
         """Give the file of an image of the present state."""
         self._mend()
         return self._images(self._present()) / name
-
-    @property
-    def state(self) -> Path:
-        """Give the file of the devices' state."""
-        return self._folder / "states" / self._present().name
 
     @property
     def fence(self) -> int:
@@ -189,7 +182,7 @@ class Replica:
                     file.truncate(count * digests.BYTES)
                 digests.begin(self._table(new, name))
             self._change(new, self._blocks(pack, new))
-            self._settle(pack, new)
+            self._look_whether_it_leads_there(new)
         except BaseException:
             shutil.rmtree(self._folder / str(generation), ignore_errors=True)
             raise
@@ -204,7 +197,7 @@ class Replica:
         self._step()
         try:
             self._change(new, self._blocks(pack, new))
-            self._settle(pack, new)
+            self._look_whether_it_leads_there(new)
         except (OSError, BadValue):
             self._torn = True
             self._mend()
@@ -222,12 +215,9 @@ class Replica:
         self._clear()
         return new
 
-    def _settle(self, pack: Pack, new: Epoch) -> None:
-        """Look whether the images are what the pack's holder says, and write down the devices' state."""
+    def _look_whether_it_leads_there(self, new: Epoch) -> None:
         if self._root(new) != new.root:
             raise Refused("leads to another state than it says")
-        write_safely(self._folder / "states" / new.name, pack.state(self._key))
-        self._step()
 
     def _blocks(self, pack: Pack, epoch: Epoch) -> Iterator[tuple[str, Block]]:
         for image, said in pack.blocks(self._key):
@@ -310,17 +300,16 @@ class Replica:
     def _clear(self) -> None:
         """Remove what nothing refers to any more."""
         epochs = [self._present(), *self.back]
-        self._clear_all_but({str(epoch.generation) for epoch in epochs}, {epoch.name for epoch in epochs})
+        self._clear_all_but({str(epoch.generation) for epoch in epochs}, {epoch.name for epoch in self.back})
 
     def _clear_all_but(self, generations: set[str], names: set[str]) -> None:
         for path in self._folder.glob("[0-9]*"):
             if path.name not in generations:
                 shutil.rmtree(path, ignore_errors=True)
-        for folder in ("undo", "states"):
-            for path in (self._folder / folder).iterdir():
-                if path.name not in names:
-                    with suppress(OSError):
-                        path.unlink()
+        for path in (self._folder / "undo").iterdir():
+            if path.name not in names:
+                with suppress(OSError):
+                    path.unlink()
 
     def _read(self, name: str, shape: Shape) -> dict[str, Any] | None:
         path = self._folder / name

@@ -49,7 +49,7 @@ class Holder:
         self.images: dict[str, Any] = {}
         self.parent = ""
 
-    def pack(self, images: dict[str, Any], state: bytes = b"devices", **others: Any) -> bytes:
+    def pack(self, images: dict[str, Any], **others: Any) -> bytes:
         """Give the pack that leads from the last state to this one."""
         self.epoch += 1
         file = io.BytesIO()
@@ -61,7 +61,6 @@ class Holder:
             for said in found:
                 writer.add(said)
             parts.append(Image(name, len(image), len(found)))
-        writer.add(state)
         root = root_of(images)
         said = {
             "service": self.service, "holder": "a", "term": self.term, "epoch": self.epoch, "parent": self.parent,

@@ -25,14 +25,13 @@ SECRET = b"a guest's secret " * 241
 
 def test_what_goes_in_comes_out(holder: Holder) -> None:
     ram, disk = noise(1, 3), noise(2, 2)
-    pack = opened(holder.pack({"ram": ram, "disk0": disk}, state=b"all devices"))
+    pack = opened(holder.pack({"ram": ram, "disk0": disk}))
     pack.check()
     assert (pack.label.service, pack.label.term, pack.label.epoch, pack.label.parent) == ("tally", 1, 1, "")
     assert pack.label.machine == {"memory": "ram"}
     found = {image.name: read(said, image.pages) for image, said in pack.blocks(KEY)}
     assert (outcome(ram * 0, found["ram"]) == ram).all()
     assert (outcome(disk * 0, found["disk0"]) == disk).all()
-    assert pack.state(KEY) == b"all devices"
 
 
 def test_nobody_without_the_key_reads_a_guests_memory() -> None:
@@ -46,8 +45,6 @@ def test_another_services_key_opens_nothing(holder: Holder) -> None:
     pack = opened(holder.pack({"ram": noise(1)}))
     with pytest.raises(BadValue, match="sealed by another key than this service's"):
         list(pack.blocks(bytes(32)))
-    with pytest.raises(BadValue, match="sealed by another key"):
-        pack.state(bytes(32))
 
 
 def test_a_key_of_another_length_is_refused(holder: Holder) -> None:
