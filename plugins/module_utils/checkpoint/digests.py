@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from .pages import PAGE, np, xxhash
+from .engines import np, xxhash
+from .pages import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,12 +34,12 @@ def begin(table: Table, image: Pages | None = None) -> None:
         update(table, image, np.flatnonzero(image.any(axis=1)))
 
 
-def update(table: Table, image: Pages, numbers: Numbers | Any) -> None:
+def update(table: Table, image: Pages, numbers: Numbers) -> None:
     """Look at these pages of an image again."""
     note(table, numbers, image[numbers])
 
 
-def note(table: Table, numbers: Numbers | Any, content: Pages) -> None:
+def note(table: Table, numbers: Numbers, content: Pages) -> None:
     """Take down what these pages are now."""
     said = b"".join(map(_digest, content))
     table[numbers] = np.frombuffer(said, np.uint8).reshape(-1, BYTES)
@@ -46,7 +47,7 @@ def note(table: Table, numbers: Numbers | Any, content: Pages) -> None:
 
 def root(tables: Mapping[str, Table]) -> str:
     """Give the digest of a state that has images with these tables, by name."""
-    lines = [f"{name} {hashlib.sha256(tables[name]).hexdigest()}\n" for name in sorted(tables)]
+    lines = [f"{name} {hashlib.sha256(tables[name].data).hexdigest()}\n" for name in sorted(tables)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -32,7 +32,7 @@ _SALT = 8
 _LONGEST_LABEL = 16 * 1024 * 1024
 _LONGEST_SIGNATURE = 1024
 _TAG = 16
-_IMAGE: Shape = {"name": str, "pages": int, "blocks": int}
+_IMAGE: dict[str, Shape] = {"name": str, "pages": int, "blocks": int}
 _LABEL: Shape = {
     "service": str, "holder": str, "term": int, "epoch": int, "parent": str, "root": str, "images": [_IMAGE],
     "machine": dict, "salt": str, "sections": [int], "digest": str,

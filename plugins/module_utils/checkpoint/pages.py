@@ -18,14 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import BadValue
-
-try:
-    import numpy as np
-    import xxhash
-    import zstandard
-except ImportError:
-    # Only who has to do with images needs them: the agent's own environment has them.
-    np = xxhash = zstandard = None  # type: ignore[assignment]
+from .engines import np, xxhash, zstandard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pages: TypeAlias = NDArray[np.uint64]
-    Numbers: TypeAlias = NDArray[np.uint32]
+    Numbers: TypeAlias = NDArray[np.unsignedinteger[Any] | np.signedinteger[Any]]
 
 PAGE = 4096
 BLOCK = 2048
@@ -59,7 +52,7 @@ def changed(old: Pages, new: Pages) -> Numbers:
         np.flatnonzero((old[start : start + _STEP] != new[start : start + _STEP]).any(axis=1)) + start
         for start in range(0, len(new), _STEP)
     ]
-    return np.concatenate(found).astype(np.uint32) if found else np.zeros(0, np.uint32)
+    return np.concatenate(found) if found else np.zeros(0, np.uint32)
 
 
 class Index:
@@ -111,18 +104,19 @@ def blocks(old: Pages, new: Pages, index: Index | None = None) -> Iterator[bytes
         yield block(some, old[some], new[some], sources)
 
 
-def block(numbers: Numbers, before: Pages, now: Pages, sources: NDArray[np.int64] | None = None) -> bytes:
-    """Give a block by which these pages, at most `BLOCK`, become from what they were before what they are now.
+def block(numbers: Numbers, before: Pages | None, now: Pages, sources: NDArray[np.int64] | None = None) -> bytes:
+    """Give a block by which these pages, at most `BLOCK`, become what they are now.
 
-    `sources` says where a page stands that doesn't change and is the same, or -1.
+    `before` is what they were: without it none travels as XOR. `sources` says where a page stands that doesn't change
+    and is the same, or -1.
     """
     filled = now.any(axis=1)
     here = filled if sources is None else filled & (sources < 0)
     zero, copied = numbers[~filled], numbers[filled & ~here]
     sources = np.zeros(0, np.int64) if sources is None else sources[filled & ~here]
-    numbers, before, now = numbers[here], before[here], now[here]
-    difference = now ^ before
-    few = np.count_nonzero(difference, axis=1) <= _MOST_XORED
+    numbers, now = numbers[here], now[here]
+    difference = now if before is None else now ^ before[here]
+    few = np.count_nonzero(difference, axis=1) <= (_MOST_XORED if before is not None else -1)
     xored, whole = numbers[few], numbers[~few]
     payloads = [_compressed(difference[few]), _compressed(now[~few])]
     header = _HEADER.pack(len(zero), len(copied), len(xored), len(whole), *map(len, payloads))
@@ -172,7 +166,7 @@ def read(said: bytes, pages: int) -> Block:
     content = _restored(said[position + xored_bytes :], whole)
     if np.isin(tables[2], numbers).any():
         raise BadValue("is no block of pages: it copies a page that it changes")
-    return Block(Counts(zero, copied, xored, whole), *tables, difference, content)
+    return Block(Counts(zero, copied, xored, whole), *tables, difference, content)  # type: ignore[call-arg]
 
 
 def outcome(image: Pages, block: Block) -> Pages:
@@ -183,11 +177,7 @@ def outcome(image: Pages, block: Block) -> Pages:
 
 def kept(image: Pages, numbers: Numbers) -> bytes:
     """Give a block that makes these pages what they are in this image, whatever they have become. At most `BLOCK`."""
-    now = image[numbers]
-    filled = now.any(axis=1)
-    zero, whole, payload = numbers[~filled], numbers[filled], _compressed(now[filled])
-    tables = [table.astype("<u4").tobytes() for table in (zero, whole)]
-    return b"".join([_HEADER.pack(len(zero), 0, 0, len(whole), 0, len(payload)), *tables, payload])
+    return block(numbers, None, image[numbers])
 
 
 def _hash(page: Any) -> int:

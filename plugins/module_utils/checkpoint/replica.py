@@ -30,13 +30,13 @@ from ..errors import BadValue, OkiagariError
 from ..target.system import write_safely
 from ..values import Shape, from_json, mismatch
 from . import digests, pages
-from .pages import PAGE, np
+from .engines import np
+from .pages import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from .digests import Table
     from .pack import Label, Pack
     from .pages import Block, Numbers, Pages
 
@@ -345,7 +345,7 @@ class Replica:
     def _pages(self, epoch: Epoch, name: str) -> Pages:
         return pages.pages_of(np.memmap(self._images(epoch) / name, np.uint8, "r"))
 
-    def _table(self, epoch: Epoch, name: str) -> Table:
+    def _table(self, epoch: Epoch, name: str) -> np.memmap[Any, np.dtype[np.uint8]]:
         shape = (epoch.images[name], digests.BYTES)
         return np.memmap(self._digests(epoch) / name, np.uint8, "r+", shape=shape)
 
