@@ -1,0 +1,246 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running guest's memory and devices at one instant, and the guest goes on (P1.1, P1.3).
+
+Both ways read a migration stream, which every QEMU from 6 on writes:
+
+background    The guest stands still for the devices' state only, and runs while its memory is read: each page that it
+              writes to is saved first. Needs write protection by userfaultfd, which a UML node's kernel lacks.
+stop_copy     The guest stands still until all of its memory was read.
+
+Whatever goes wrong, the guest is told to go on. That a capturer may be killed meanwhile is its watchdog's business.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from ..errors import BadValue, OkiagariError
+from . import pages
+from .engines import np
+from .mirror import Mirror
+from .monitor import Refusal
+from .stream import split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .monitor import Monitor
+
+    Emit: TypeAlias = Callable[[str, bytes], object]
+
+BACKGROUND, STOP_COPY = "background", "stop_copy"
+WAYS = (BACKGROUND, STOP_COPY)
+_PIPE_BYTES = 1024 * 1024
+_STEP = 1024 * 1024
+# QEMU before this starts the guest again by itself when a background snapshot has begun.
+_DOES_NOT_RESUME = (8, 2)
+_POLL_S = 0.001
+_GOES_ON_S = 5.0
+_FD = "okiagari"
+
+
+@dataclass(frozen=True)
+class Took:
+    """How long a capture took: the guest stood still by QEMU's own events, and everything together, in ms."""
+
+    pause_ms: float
+    total_ms: float
+
+
+class Memory:
+    """The memory of a guest, QEMU's block `name` of `size` bytes, and its devices, as the replicas have them.
+
+    `images` are their mirrors; how many bytes of the devices' one are in use says `devices_bytes`. After a capture that
+    failed it is to be thrown away.
+    """
+
+    def __init__(self, size: int, name: str = "pc.ram") -> None:
+        self.name = name
+        self.images = {"ram": Mirror(_room(size))}
+        self.devices_bytes = 0
+        self._emit: Emit = lambda _image, _block: None
+
+    def begin(self, emit: Emit) -> None:
+        self._emit = emit
+        self.images["ram"].begin(lambda said: emit("ram", said))
+
+    def end(self, devices: bytes) -> None:
+        if "devices" not in self.images:
+            # Twice the room, so that it may grow a little: an image has one size for good.
+            self.images["devices"] = Mirror(_room(2 * -(-len(devices) // _STEP) * _STEP))
+        mirror = self.images["devices"]
+        mirror.begin(lambda said: self._emit("devices", said))
+        size = len(mirror.image) * pages.PAGE
+        if len(devices) > size:
+            raise OkiagariError(f"the devices' state has grown beyond {size} bytes: begin anew with a first pack")
+        mirror.offer(np.arange(len(mirror.image)), pages.pages_of(devices.ljust(size, b"\0")))
+        self.devices_bytes = len(devices)
+        for each in self.images.values():
+            each.end()
+
+
+def capture(
+    monitor: Monitor, memory: Memory, way: str, emit: Emit, *,
+    between: Callable[[], object] = lambda: None, timeout_s: float = 60.0,
+) -> Took:  # fmt: skip
+    """Capture a guest that runs: what is different now goes to `emit`, an image's name and a block of its pages each.
+
+    `between` is called while the guest stands still: what it does to the disks is of the same instant. Raises
+    `OkiagariError` if nothing was captured; the guest runs then, or QEMU is gone.
+    """
+    began = time.monotonic()
+    capabilities = {"background-snapshot": way == BACKGROUND, "events": True}
+    said = [{"capability": name, "state": state} for name, state in capabilities.items()]
+    memory.begin(emit)
+    with _Reader(memory) as reader:
+        try:
+            monitor.execute("migrate-set-capabilities", capabilities=said)
+            monitor.execute("migrate-set-parameters", max_bandwidth=0)
+            reader.give_to(monitor)
+            monitor.forget()
+            pause_ms = _read_all(monitor, way, between, timeout_s)
+        except BaseException:
+            _let_go_on(monitor)
+            raise
+        memory.end(reader.devices(timeout_s))
+    return Took(pause_ms, 1000 * (time.monotonic() - began))
+
+
+def _read_all(monitor: Monitor, way: str, between: Callable[[], object], timeout_s: float) -> float:
+    """Stop the guest, let QEMU write, let the guest go on as soon as may be; give for how many ms it stood still."""
+    monitor.execute("stop")
+    stopped = monitor.wait(lambda event: event["event"] == "STOP", timeout_s)
+    between()
+    monitor.execute("migrate", uri=f"fd:{_FD}")
+    if way == STOP_COPY:
+        _wait_until_written(monitor, timeout_s)
+        _go_on(monitor, timeout_s)
+    elif monitor.version >= _DOES_NOT_RESUME:
+        # Before the first page, writes aren't watched for yet: memory would be of a later instant than the disks.
+        while not _pages_written(monitor):
+            time.sleep(_POLL_S)
+        _go_on(monitor, timeout_s)
+    resumed = monitor.wait(lambda event: event["event"] == "RESUME" or _failed(event), timeout_s)
+    if way == BACKGROUND and not _failed(resumed):
+        _wait_until_written(monitor, timeout_s)
+    if _failed(resumed):
+        raise OkiagariError(f"the guest can't be captured in the way {way}: {_why(monitor)}")
+    return 1000 * (_time(resumed) - _time(stopped))
+
+
+def _wait_until_written(monitor: Monitor, timeout_s: float) -> None:
+    over = monitor.wait(lambda event: _failed(event) or _status(event) == "completed", timeout_s)
+    if _failed(over):
+        raise OkiagariError(f"the guest can't be captured: {_why(monitor)}")
+
+
+def _pages_written(monitor: Monitor) -> bool:
+    said = monitor.execute("query-migrate")
+    if said.get("status") in ("failed", "cancelled"):
+        raise OkiagariError(f"the guest can't be captured: {_why(monitor)}")
+    ram = said.get("ram", {})
+    return int(ram.get("normal", 0)) + int(ram.get("duplicate", 0)) > 0
+
+
+def _go_on(monitor: Monitor, timeout_s: float) -> None:
+    """Let the guest go on; QEMU takes a moment to close a migration, and refuses until then."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            monitor.execute("cont")
+        except Refusal:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def _let_go_on(monitor: Monitor) -> None:
+    """After a failure: whatever QEMU is at, the guest goes on."""
+    with suppress(OkiagariError):
+        monitor.execute("migrate_cancel")
+    with suppress(OkiagariError):
+        _go_on(monitor, _GOES_ON_S)
+
+
+def _status(event: Mapping[str, Any]) -> str:
+    return str(event["data"]["status"]) if event["event"] == "MIGRATION" else ""
+
+
+def _failed(event: Mapping[str, Any]) -> bool:
+    return _status(event) in ("failed", "cancelled")
+
+
+def _why(monitor: Monitor) -> str:
+    return str(monitor.execute("query-migrate").get("error-desc", "QEMU doesn't say why"))
+
+
+def _time(event: Mapping[str, Any]) -> float:
+    stamp = event["timestamp"]
+    return float(stamp["seconds"]) + float(stamp["microseconds"]) / 1e6
+
+
+def _room(size: int) -> pages.Pages:
+    """Give an image of zeros, which takes room only where something is written to it."""
+    return pages.pages_of(mmap.mmap(-1, size))
+
+
+class _Reader:
+    """Reads the stream that QEMU writes, in a thread of its own, while the monitor is attended to."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._source, self._sink = os.pipe()
+        fcntl.fcntl(self._sink, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._devices = b""
+        self._wrong: Exception | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._close_sink()
+        self._thread.join(_GOES_ON_S)
+
+    def give_to(self, monitor: Monitor) -> None:
+        """Hand the writing end to QEMU, which keeps it until the stream is over."""
+        monitor.execute("getfd", fd=self._sink, fdname=_FD)
+        self._close_sink()
+
+    def devices(self, timeout_s: float) -> bytes:
+        """Give what isn't memory, when all of it has come."""
+        self._thread.join(timeout_s)
+        if self._wrong:
+            raise OkiagariError(f"what QEMU wrote can't be read: it {self._wrong}") from self._wrong
+        if self._thread.is_alive():
+            raise OkiagariError(f"QEMU has not closed its stream within {timeout_s:g} s")
+        return self._devices
+
+    def _read(self) -> None:
+        with os.fdopen(self._source, "rb", buffering=0) as file:
+            try:
+                self._devices = split(
+                    lambda room: file.readinto(room) or 0, self._memory.name, self._memory.images["ram"]
+                )
+            except (BadValue, OSError) as error:
+                self._wrong = error
+                # QEMU isn't to be kept from ending by a pipe that nobody reads.
+                while file.read(_PIPE_BYTES):
+                    pass
+
+    def _close_sink(self) -> None:
+        if self._sink >= 0:
+            os.close(self._sink)
+            self._sink = -1

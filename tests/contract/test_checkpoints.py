@@ -1,0 +1,141 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real guest in QEMU is captured while it runs, and goes on from what was captured, exactly there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import digests
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import WAYS, Memory, capture
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Image, Label, Pack, Writer
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Replica
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.restore import arguments, load
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.tests.contract.counting_guest import COUNTER, MEMORY, Guest, boot_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EPOCHS = int(os.environ.get("EPOCHS", "4"))
+KEY = bytes(range(32))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    return boot_disk(tmp_path / "disk")
+
+
+@pytest.fixture
+def guest(tmp_path: Path, disk: Path) -> Iterator[Guest]:
+    found = Guest(tmp_path / "guest", disk)
+    try:
+        found.wait_for(3)
+        yield found
+    finally:
+        found.end()
+
+
+class Holder:
+    """Captures a guest and packs each epoch, as an agent does."""
+
+    def __init__(self) -> None:
+        self.memory, self.parent, self.epoch = Memory(MEMORY), "", 0
+
+    def capture(self, guest: Guest, way: str, path: Path, disk: Path, copy: Path) -> int:
+        """Write an epoch's pack to `path`, and give the number that the guest's memory had; `copy` is its disk then."""
+        found: list[tuple[str, bytes]] = []
+        with guest.monitor() as monitor:
+            capture(
+                monitor, self.memory, way, lambda *block: found.append(block), between=lambda: shutil.copy(disk, copy)
+            )
+        self.epoch += 1
+        images = self.memory.images
+        with path.open("w+b") as file:
+            writer = Writer(file, KEY)
+            parts = []
+            for name, mirror in images.items():
+                blocks = [said for image, said in found if image == name]
+                for said in blocks:
+                    writer.add(said)
+                parts.append(Image(name, len(mirror.image), len(blocks)))
+            root = digests.root({name: mirror.table for name, mirror in images.items()})
+            machine = {"devices_bytes": self.memory.devices_bytes}
+            label = Label("tally", "a", 1, self.epoch, self.parent, root, tuple(parts), machine)
+            writer.finish(label, lambda _said: b"signed")
+        self.parent = root
+        return int(self.memory.images["ram"].image.reshape(-1)[COUNTER // 8] & np.uint64(0xFFFFFFFF))
+
+
+def restored(folder: Path, replica: Replica, disk: Path) -> Guest:
+    """Let a guest go on from what a replica has."""
+    assert replica.head
+    guest = Guest(folder, disk, *arguments(replica.image("ram"), MEMORY))
+    with guest.monitor() as monitor:
+        load(monitor, replica.image("devices").read_bytes()[: replica.head.machine["devices_bytes"]])
+        assert monitor.execute("query-status")["status"] in ("paused", "prelaunch")
+        assert guest.numbers() == []
+        monitor.execute("cont")
+    return guest
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_epoch_is_restored_where_it_was(tmp_path: Path, guest: Guest, disk: Path, way: str) -> None:
+    holder, replica = Holder(), Replica(tmp_path / "replica", "tally", KEY)
+    for epoch in range(EPOCHS):
+        path, copy = tmp_path / f"{epoch}.pack", tmp_path / f"{epoch}.disk"
+        number = holder.capture(guest, way, path, disk, copy)
+        with path.open("rb") as file:
+            replica.take(Pack(file, lambda *_said: None))
+        successor = restored(tmp_path / f"guest-{epoch}", replica, copy)
+        try:
+            written = int.from_bytes(copy.read_bytes()[512:516], "little")
+            assert written in (number, number - 1)
+            said = successor.wait_for(3)
+            assert said[:3] in ([number, number + 1, number + 2], [number + 1, number + 2, number + 3])
+        finally:
+            successor.end()
+        assert epoch == 0 or path.stat().st_size < MEMORY / 1000
+        # The one that was captured runs on, and has left nothing out.
+        here = guest.wait_for(2)
+        assert here == list(range(1, len(here) + 1))
+    replica.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_capture_that_fails_leaves_the_guest_running(tmp_path: Path, guest: Guest, way: str) -> None:
+    with guest.monitor() as monitor:
+        with pytest.raises(OkiagariError, match=r"has the memory pc.ram: .* and not another"):
+            capture(monitor, Memory(MEMORY, "another"), way, lambda *_block: None)
+        assert monitor.execute("query-status")["status"] == "running"
+        guest.wait_for(2)
+
+        def disk_is_full() -> None:
+            raise OSError(28, "No space left on device")
+
+        with pytest.raises(OSError, match="No space left"):
+            capture(monitor, Memory(MEMORY), way, lambda *_block: None, between=disk_is_full)
+        assert monitor.execute("query-status")["status"] == "running"
+        capture(monitor, Memory(MEMORY), way, lambda *_block: None)
+    guest.wait_for(2)
+
+
+def test_qemu_that_dies_meanwhile_is_told(guest: Guest) -> None:
+    with guest.monitor() as monitor, pytest.raises(OkiagariError, match=r"monitor at .* is gone"):
+        capture(monitor, Memory(MEMORY), "stop_copy", lambda *_block: None, between=guest.process.kill)
+
+
+def test_a_state_that_is_none_is_not_started(tmp_path: Path, disk: Path) -> None:
+    (tmp_path / "ram").write_bytes(bytes(MEMORY))
+    guest = Guest(tmp_path / "guest", disk, *arguments(tmp_path / "ram", MEMORY))
+    try:
+        with guest.monitor() as monitor, pytest.raises(OkiagariError, match=r"monitor at .* is gone"):
+            load(monitor, b"no state" * 100)
+    finally:
+        guest.end()
