@@ -246,7 +246,7 @@ def grouper(by: Groups) -> Callable[[Row], Any] | None:
 
 def _hashable(value: Any) -> Any:
     """Give a text as it is, and anything else as a pair, so that 1, true and "1" differ."""
-    return value if isinstance(value, str) else ("", None if value is ABSENT else json.dumps(value, sort_keys=True))
+    return value if isinstance(value, str) else ("", json.dumps(None if value is ABSENT else value, sort_keys=True))
 
 
 def _told(row: Row, fields: Groups) -> Row:

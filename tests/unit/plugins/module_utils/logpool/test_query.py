@@ -224,6 +224,12 @@ def rows(pool: Pool, text: str) -> list[Row]:
     return list(pool.run(Query(text)))
 
 
+def test_what_is_not_there_and_what_is_null_are_one_group_as_they_are_shown(event: Callable[..., Event]) -> None:
+    pool = pool_of(event, {"values": {}}, {"values": {"n": None}}, {"values": {"n": "null"}})
+    assert rows(pool, "count by values.n") == [{"count": 2, "values.n": None}, {"count": 1, "values.n": "null"}]
+    assert len(rows(pool, "last 1 per values.n")) == 2
+
+
 @pytest.mark.parametrize(
     ("condition", "numbers"),
     [
