@@ -15,7 +15,7 @@ from ..target.system import Clock, SubprocessRunner
 from .devices import open_proxy, places_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..fault.backend import Backend
     from ..target.maker import Maker
@@ -52,7 +52,7 @@ class DeviceCommands(Commands):
     def backend(self) -> Backend:
         return self.keeper.backend
 
-    def look(self) -> dict[str, Any]:
+    def look(self, _parts: Collection[str] = ()) -> dict[str, Any]:
         """Give the watched entries, by what they are and their names."""
         able = self.backend.capabilities()
         found: dict[str, Any] = {}
