@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from .overlay import Overlay
 
 OP = "events"
-_GATHER_S = 0.02
+_GATHER_S = 0.002
+_GATHER_FOR_DISK_S = 0.02
 _BATCH = 200
 _KEPT = 100_000
 _RETRY_S = 10.0
@@ -177,7 +178,7 @@ class Events:
     async def _keep_all(self) -> None:
         while True:
             await self._unwritten.wait()
-            await asyncio.sleep(_GATHER_S)
+            await asyncio.sleep(_GATHER_FOR_DISK_S)
             self._unwritten.clear()
             await self._keep_new()
 

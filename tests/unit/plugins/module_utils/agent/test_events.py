@@ -166,7 +166,7 @@ def test_important_events_outlive_the_agent(tmp_path: Path) -> None:
 
     asyncio.run(first())
     asyncio.run(last())
-    assert on_disk(tmp_path) == 1
+    assert on_disk(tmp_path) == 2
     assert (tmp_path / "important.sqlite").stat().st_mode & 0o777 == 0o600
 
 
@@ -191,7 +191,7 @@ def test_what_comes_while_it_is_being_written_is_kept_too(tmp_path: Path, monkey
             await until(lambda: not events._to_keep)
 
     asyncio.run(run())
-    assert on_disk(tmp_path) == 1
+    assert on_disk(tmp_path) == 2
 
 
 def test_an_end_in_the_middle_of_a_write_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def test_an_end_in_the_middle_of_a_write_loses_nothing(tmp_path: Path, monkeypat
             events.tell("test", {"n": 2000}, important=True)
 
     asyncio.run(run())
-    assert on_disk(tmp_path) == 1001
+    assert on_disk(tmp_path) == 2001
 
 
 def test_a_full_disk_ends_nothing_and_what_was_not_kept_is_tried_again(
@@ -253,7 +253,7 @@ def test_a_damaged_file_is_put_aside_and_that_is_told(tmp_path: Path, content: b
     assert aside.read_bytes() == content
     (row,) = events.pool.run(Query("where values.event = events_lost"))
     assert str(aside) in row["values"]["text"]
-    assert on_disk(tmp_path) == 1
+    assert on_disk(tmp_path) == 2
 
 
 def change(folder: Path, *statements: str) -> None:
