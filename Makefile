@@ -84,6 +84,7 @@ bench: setup ## measure against the figures to beat; what needs no lab first, wh
 	python tests/bench/agents.py
 	python tests/bench/bulk.py
 	python tests/bench/logpool.py
+	python tests/bench/checkpoints.py
 	$(MAKE) site
 	python tests/bench/bench.py
 

@@ -37,14 +37,14 @@ _CODE = bytes.fromhex(
 class Guest:
     """A guest in `folder`; `restored` gives arguments of QEMU by which it goes on from a state instead of booting."""
 
-    def __init__(self, folder: Path, disk: Path, *restored: str) -> None:
+    def __init__(self, folder: Path, disk: Path, *restored: str, size: int = MEMORY) -> None:
         folder.mkdir(exist_ok=True)
         self.said = folder / "serial"
         self._monitor = folder / "qmp"
         self._log = (folder / "log").open("wb")
-        memory = restored or ("-object", f"memory-backend-ram,id=pc.ram,size={MEMORY}")
+        memory = restored or ("-object", f"memory-backend-ram,id=pc.ram,size={size}")
         argv = [
-            "qemu-system-x86_64", "-machine", "pc,accel=tcg,memory-backend=pc.ram", "-m", f"{MEMORY >> 20}", *memory,
+            "qemu-system-x86_64", "-machine", "pc,accel=tcg,memory-backend=pc.ram", "-m", f"{size >> 20}", *memory,
             "-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{self.said}",
             "-drive", f"file={disk},format=raw,if=ide,file.locking=off",
             "-qmp", f"unix:{self._monitor},server=on,wait=off",
