@@ -149,7 +149,8 @@ def read_config(path: Path) -> Config:
     )
 
 
-def _read(path: Path, shape: Shape, problems: list[Problem]) -> dict[str, Any]:
+def _read(path: Path, shape: dict[str, Shape], problems: list[Problem]) -> dict[str, Any]:
+    said: object = None
     try:
         said = from_json(path.read_text(encoding="utf-8"))
         wrong = mismatch(said, shape)
@@ -159,10 +160,18 @@ def _read(path: Path, shape: Shape, problems: list[Problem]) -> dict[str, Any]:
         wrong = error.message
     except UnicodeDecodeError:
         wrong = "is not text in UTF-8"
+    if isinstance(said, dict):
+        problems += [replace(each, file=str(path)) for each in unknown_keys(said, shape)]
     if not wrong and isinstance(said, dict):
         return said
     problems.append(Problem(str(path), None, "", wrong or "is not a mapping"))
     return {}
+
+
+def unknown_keys(said: Mapping[str, Any], shape: Mapping[str, Shape]) -> list[Problem]:
+    """Give a problem for each key that the shape doesn't have, with the nearest that it has."""
+    known = [key.removesuffix("?") for key in shape]
+    return [Problem("", None, shown(key), "is not known", nearest(key, known)) for key in said if key not in known]
 
 
 def read_service(
@@ -173,10 +182,6 @@ def read_service(
     `agents` are those that there are; None: that isn't known.
     """
     problems = [] if agents is None else [Problem("", None, *flaw) for flaw in _flaws(said, agents)]
-    known = [key.removesuffix("?") for key in _SERVICE]
-    problems += [
-        Problem("", None, key, "is not known", nearest(key, known)) for key in said if key not in known
-    ]  # fmt: skip
     try:
         charter = read_charter(name, said["voters"], said.get("ranking", "best"), said.get("consistency", "quorum"))
     except BadInput as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadInput, Problem, shown
 from ..topology.graph import Graph
 from ..values import Shape, mismatch
-from .config import POOL_MIB, read_service
+from .config import POOL_MIB, read_service, unknown_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,8 +101,9 @@ def services(
     found: dict[str, str] = {}
     for name, service in asked.items():
         where = f"services.{shown(name)}"
+        flaws = unknown_keys(service, _SERVICE) if isinstance(service, dict) else []
         if wrong := _wrong_name(name) or mismatch(service, _SERVICE):
-            problems.append(Problem("", None, where, wrong))
+            problems += [Problem("", None, where, wrong), *(replace(each, key=f"{where}.{each.key}") for each in flaws)]
             continue
         described = {
             **service,
@@ -112,8 +113,8 @@ def services(
                 voter: testbed["nodes"].get(voter, {}).get("site", "") for voter in service.get("voters", voters)
             },
         }
-        _service, flaws = read_service(name, described, hosts)
-        problems += [replace(each, key=f"{where}.{each.key}") for each in flaws]
+        _service, more = read_service(name, described, hosts)
+        problems += [replace(each, key=f"{where}.{each.key}") for each in (*flaws, *more)]
         found[name] = json.dumps(described, indent=1, sort_keys=True) + "\n"
     if problems:
         raise BadInput(problems)

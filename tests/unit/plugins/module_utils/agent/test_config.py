@@ -64,19 +64,20 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     peers = {**AGENT["peers"], "c": AGENT["peers"]["c"] | {"links": ["d"]}}
     path = described(
         tmp_path,
-        {"name": "x", "peers": peers, "pool_mib": 3},
+        {"name": "x", "peers": peers, "pool_mib": 3, "cgroups": True},
         db={"command": [], "candidates": ["a", "kanazawa"], "timing": {"tls_s": 3}, "watch": {"needed": 0}},
         web={"ranking": "bset", "requests": ["tcp"], "priorities": {"bb": 1}},
     )
     write(tmp_path / "services" / "broken.json", SERVICE | {"command": "text"})
     assert refused(path) == [
+        "agent.json: cgroups: is not known; did you mean cgroup?",
         "services/broken.json: it.command is not a list, but text",
+        "services/web.json: requests: is not known; did you mean request?",
         "services/db.json: candidates: there is no agent kanazawa",
         "services/db.json: command: is empty: say what is to be run",
         "services/db.json: timing.tls_s: is not known; did you mean ttl_s?",
         "services/db.json: watch.needed: is not a number above 0",
         "services/web.json: priorities: there is no agent bb; did you mean b?",
-        "services/web.json: requests: is not known; did you mean request?",
         "services/web.json: ranking: there is no ranking bset; did you mean best?",
         "agent.json: name: x is not among the peers",
         "agent.json: pool_mib: 3 is not a whole number from 4 to 65536",

@@ -132,6 +132,10 @@ def test_an_agent_reads_what_is_described_and_each_link_is_opened_from_one_end(t
     [
         ({"db": 3}, ["services.db: it is not a mapping, but 3"]),
         ({"db": {}}, ["services.db: it.command is missing"]),
+        (
+            {"db": {"comand": ["x"]}},
+            ["services.db: it.command is missing", "services.db.comand: is not known; did you mean command?"],
+        ),
         ({"../x": {"command": ["x"]}}, ["services.../x: is no name of a service"]),
         ({"x" * 41: {"command": ["x"]}}, ["is no name of a service"]),
         ({"db": {"command": ["x"], "commands": 3}}, ["services.db.commands: is not known; did you mean command?"]),
