@@ -14,6 +14,7 @@ import math
 import re
 import ssl
 from base64 import b64decode, b64encode
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..authority import View
@@ -22,6 +23,8 @@ from ..values import Shape, from_json, mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import httpx
 
     from .config import Tls
 
@@ -43,15 +46,21 @@ class Store:
     """A client of the store. Not for several event loops."""
 
     def __init__(self, testbed: str, endpoints: Sequence[str], tls: Tls | None, answer_s: float) -> None:
-        import httpx
-
-        self._failures = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError)
         self._prefix = f"okiagari/{testbed}/service"
         self._endpoints, self._at = tuple(endpoints), 0
-        self._client = httpx.AsyncClient(verify=_context(tls) if tls else True, timeout=answer_s, trust_env=False)
+        self._tls, self._answer_s = tls, answer_s
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        """Made when it is used: an agent without services needs none of it, a sixth of its memory."""
+        import httpx
+
+        verify = _context(self._tls) if self._tls else True
+        return httpx.AsyncClient(verify=verify, timeout=self._answer_s, trust_env=False)
 
     async def read(self, service: str) -> View:
         """Read a service's keys, linearizable."""
@@ -117,12 +126,14 @@ class Store:
 
     async def _ask(self, path: str, body: Mapping[str, Any], within: str = "") -> dict[str, Any]:
         """Ask the member that answered last, and after a failure leave the next request to the next one."""
+        import httpx
+
         if not self._endpoints:
             raise NotReached("no member of the store is known: say where they are in agent.json")
         at = self._at
         try:
             return await self._asked(self._endpoints[at], path, body, within)
-        except (*self._failures, BadValue) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
             # Of several requests that failed there at a time only one moves on, lest they pass over one that is well.
             if self._at == at:
                 self._at = (at + 1) % len(self._endpoints)
