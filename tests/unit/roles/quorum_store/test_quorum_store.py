@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.okiagari.testbed.plugins.filter.first_hosts import FilterModule as FirstHosts
+from ansible_collections.okiagari.testbed.plugins.filter.segment_addresses import FilterModule as SegmentAddresses
 from ansible_collections.okiagari.testbed.plugins.module_utils.topology import load
 
 ROOT = Path(__file__).parents[4]
@@ -23,12 +25,21 @@ def templar(inventory: str = "lab", **chosen: Any) -> Templar:
     """Give what evaluates expressions as the role does, on the first member."""
     loader = DataLoader()
     testbed = load(ROOT / "inventory" / inventory / "testbed.yml").to_dict()
-    variables: dict[str, Any] = {"testbed": testbed, "ansible_managed": "", "quorum_store_rejoin": ""}
+    groups = {"kvm_hosts": [name for name, node in testbed["nodes"].items() if node["kind"] == "kvm_host"]}
+    variables: dict[str, Any] = {"testbed": testbed, "groups": groups, "ansible_managed": "", "quorum_store_rejoin": ""}
     for part in ("defaults", "vars"):
         variables.update(loader.load_from_file(str(ROLE / part / "main.yml"), trusted_as_template=True))
     variables.update(chosen)
-    variables["inventory_hostname"] = Templar(loader, variables).template(variables["quorum_store_members"])[0]
-    return Templar(loader, variables)
+    variables["inventory_hostname"] = with_filters(loader, variables).template(variables["quorum_store_members"])[0]
+    return with_filters(loader, variables)
+
+
+def with_filters(loader: DataLoader, variables: dict[str, Any]) -> Templar:
+    """Give what evaluates expressions with the collection's filters, which else only a whole run of Ansible finds."""
+    found = Templar(loader, variables)
+    for name, function in (FirstHosts().filters() | SegmentAddresses().filters()).items():
+        found.environment.filters[f"okiagari.testbed.{name}"] = function
+    return found
 
 
 def value(templar: Templar, name: str) -> Any:
