@@ -34,10 +34,16 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     farm.configure(lambda _node: {})
     try:
         farm.nodes["a"].start("run")
-        wait_for(lambda: farm.nodes["a"].ask("status"))
+        # Its local socket is there before the overlay is.
+        wait_for(lambda: listens(farm.nodes["a"].address, farm.port))
         yield farm
     finally:
         farm.end()
+
+
+def listens(address: str, port: int) -> bool:
+    with socket.create_connection((address, port), 1):
+        return True
 
 
 def issue(farm: Farm, folder: Path, days: tuple[int, int], *, of: str = "own") -> Path:
