@@ -203,7 +203,7 @@ class Events:
             if wrong := mismatch(said, _TOLD):
                 raise BadValue(wrong)
             return self._emitter.event(said["source"], said["values"], **more)
-        more["time"] = float(told) if type(told) is int else more["time"]
+        more["time"] = float(told) if isinstance(told, int) and not isinstance(told, bool) else more["time"]
         return Event(*_known(said["id"]), source=said["source"], values=said["values"], **more)
 
     def _send(self, events: Sequence[Event]) -> None:

@@ -124,11 +124,10 @@ class Pack:
 
     def blocks(self, key: bytes) -> Iterator[tuple[Image, bytes]]:
         """Give each block in the clear, with its image; raise `BadValue` for another service's key, or damage."""
-        sealer, places = _Sealer(key, self._salt), self._sealed()
-        for image in self.label.images:
-            for _number in range(image.blocks):
-                place, sealed = next(places)
-                yield image, sealer.open(place, sealed)
+        sealer = _Sealer(key, self._salt)
+        images = [image for image in self.label.images for _block in range(image.blocks)]
+        for image, (place, sealed) in zip(images, self._sealed(), strict=True):
+            yield image, sealer.open(place, sealed)
 
     def _sealed(self) -> Iterator[tuple[int, bytes]]:
         self._file.seek(len(_MAGIC))

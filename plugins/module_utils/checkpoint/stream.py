@@ -105,7 +105,7 @@ class _Splitter:
 
     def run(self) -> bytes:
         head = self._head()
-        section = head[-_NUMBER.size :]
+        section = head[len(head) - _NUMBER.size :]
         start = head + b"".join(self._start_of_ram(section))
         self._pages_of_ram(section)
         others = b"".join([bytes([_PART]), section, *self._others, _WORD.pack(_EOS), bytes([_FOOTER]), section])

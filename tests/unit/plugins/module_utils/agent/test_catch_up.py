@@ -99,7 +99,7 @@ def run(what: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def test_page_by_page_and_then_from_where_it_stood(tmp_path: Path) -> None:
     async def what() -> None:
         net = Net(tmp_path, "ab")
-        a, b = net.agents.values()
+        a, b = (net.agents[name] for name in "ab")
         b.tell(*range(2450))
         await a.catch_up.read("b")
         assert a.numbers() == list(range(2450))
@@ -117,7 +117,7 @@ def test_page_by_page_and_then_from_where_it_stood(tmp_path: Path) -> None:
 def test_what_is_known_is_not_sent(tmp_path: Path) -> None:
     async def what() -> None:
         net = Net(tmp_path)
-        a, b, c = net.agents.values()
+        a, b, c = (net.agents[name] for name in "abc")
         b.tell(1, 2)
         await c.catch_up.read("b")
         c.tell(3)
@@ -144,7 +144,7 @@ def test_a_peer_that_was_started_anew_is_read_from_its_beginning(tmp_path: Path)
 def test_one_that_is_started_anew_between_two_pages_is_read_again_later(tmp_path: Path) -> None:
     async def what() -> None:
         net = Net(tmp_path, "ab")
-        a, b = net.agents.values()
+        a, b = (net.agents[name] for name in "ab")
         b.tell(*range(1100))
         whole = b.answers[OP_LINES]
 
@@ -204,7 +204,7 @@ def test_who_does_not_answer_is_asked_again_and_a_quiet_peer_from_time_to_time(
 
     async def what() -> None:
         net = Net(tmp_path, "ab")
-        a, b = net.agents.values()
+        a, b = (net.agents[name] for name in "ab")
         b.tell(1)
         task = asyncio.create_task(a.catch_up.run())
         b.answers[OP_POSITIONS] = lambda _body: {"run": "b/1"}
@@ -241,7 +241,7 @@ def test_an_answer_of_another_form_is_refused(tmp_path: Path, answer: Any) -> No
 def test_large_events_go_into_several_answers(tmp_path: Path) -> None:
     async def what() -> None:
         net = Net(tmp_path, "ab")
-        a, b = net.agents.values()
+        a, b = (net.agents[name] for name in "ab")
         for number in range(20):
             b.events.tell("test", {"n": number, "text": "x" * 60_000}, important=True)
         await a.catch_up.read("b")
