@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, OkiagariError
-from ..target.system import write_safely
+from ..target.system import sync_names, write_safely
 from ..values import Shape, from_json, mismatch
 from . import digests, pages
 from .engines import np
@@ -239,7 +239,7 @@ class Replica:
             part.unlink(missing_ok=True)
             raise
         part.replace(path)
-        _sync(path.parent)
+        sync_names(path.parent)
 
     def _restore(self, epoch: Epoch, back: list[Epoch]) -> None:
         """Make the images what they were in this epoch. Whatever was done of it before may be done again."""
@@ -363,11 +363,3 @@ def _write_all(descriptor: int, said: bytes, position: int) -> None:
     while said:
         done = os.pwrite(descriptor, said, position)
         said, position = said[done:], position + done
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

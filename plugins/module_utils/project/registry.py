@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import OkiagariError
-from ..target.system import write_safely
+from ..target.system import sync_names, write_safely
 from .record import checked
 
 if TYPE_CHECKING:
@@ -135,18 +135,10 @@ class Registry:
         for name in gone:
             (self._directory / f"{name}.json").unlink()
         if gone:
-            _sync(self._directory)
+            sync_names(self._directory)
 
 
 def _after(before: Holdings, changes: Mapping[str, Any]) -> Holdings:
     records = {**before.records, **changes}
     records = {name: dict(record) for name, record in sorted(records.items()) if record}
     return Holdings(records, before.serial + (records != before.records))
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
