@@ -16,19 +16,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "contract"), str(Path(__file__).parents[2] / ".collections")]
+sys.path.insert(0, str(Path(__file__).parents[2] / ".collections"))
 
-import numpy as np  # noqa: E402
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import pages  # noqa: E402
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import (  # noqa: E402
+import numpy as np
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import pages
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import (
     BACKGROUND,
     WAYS,
     Memory,
     capture,
 )
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.restore import arguments, load  # noqa: E402
-from counting_guest import Guest, boot_disk  # noqa: E402
-from figures import Row, row, show  # noqa: E402
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.restore import arguments, load
+from ansible_collections.okiagari.testbed.tests.contract.counting_guest import Guest, boot_disk
+from figures import Row, row, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
