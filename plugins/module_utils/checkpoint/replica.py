@@ -112,12 +112,11 @@ class Replica:
     @property
     def fence(self) -> int:
         """The oldest term from which packs are taken."""
-        said = self._read("fence.json", _FENCE)
-        return max(said["term"] if said else 0, self.head.term if self.head else 0)
+        return max(self._fence_on_disk(), self.head.term if self.head else 0)
 
     def raise_fence(self, term: int) -> None:
         """Take no packs from before this term any more: somebody else holds the service."""
-        if term > self.fence:
+        if term > self._fence_on_disk():
             write_safely(self._folder / "fence.json", json.dumps({"term": term}).encode())
 
     def take(self, pack: Pack) -> Epoch:
@@ -138,6 +137,7 @@ class Replica:
         self._mend()
         if root not in (epoch.root for epoch in self.back):
             raise Refused("that state isn't kept here any more")
+        self.raise_fence(self._present().term)
         while self._present().root != root:
             before, *further = self.back
             same = before.generation == self._present().generation
@@ -147,6 +147,10 @@ class Replica:
             self._mend()
         self._clear()
         return self._present()
+
+    def _fence_on_disk(self) -> int:
+        said = self._read("fence.json", _FENCE)
+        return int(said["term"]) if said else 0
 
     def _look_whether_it_fits(self, label: Label) -> None:
         if label.service != self._service:

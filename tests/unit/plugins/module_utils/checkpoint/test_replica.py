@@ -124,6 +124,19 @@ def test_whoever_is_fenced_off_is_refused_also_after_a_restart(tmp_path: Path, h
     again.close()
 
 
+def test_going_back_lets_no_older_holder_in_again(tmp_path: Path, holder: Holder) -> None:
+    replica = Replica(tmp_path, "tally", KEY)
+    one, two, three = states(3)
+    replica.take(opened(holder.pack(one)))
+    successor = Holder(term=2)
+    successor.images, successor.parent, successor.epoch = dict(holder.images), holder.parent, holder.epoch
+    replica.take(opened(successor.pack(two)))
+    replica.go_back(holder.parent)
+    with pytest.raises(Refused, match="of term 1, older than 2"):
+        replica.take(opened(holder.pack(three)))
+    replica.close()
+
+
 def test_packs_that_come_late_twice_or_out_of_order(tmp_path: Path, holder: Holder) -> None:
     replica = Replica(tmp_path, "tally", KEY)
     found = [holder.pack(state) for state in states(4)]
