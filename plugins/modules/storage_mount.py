@@ -12,6 +12,7 @@ short_description: A file system of the network, mounted by systemd
 version_added: "0.1.0"
 description:
   - Writes a mount unit, enables it and mounts it.
+  - A host that reaches no server when it boots tries again every ten seconds until it does.
   - Removing it only unmounts; the files are those of the network.
 author:
   - Okiagari contributors (@okiagari)
@@ -59,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 mount:
-  description: The unit file, and whether it is mounted. Empty when it isn't there.
+  description: The unit files by their names, and whether it is mounted. Empty when it isn't there.
   returned: always
   type: dict
 """

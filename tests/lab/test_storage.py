@@ -97,6 +97,19 @@ def test_a_site_alone_is_fenced_and_comes_back_complete(storage: Storage, tmp_pa
     assert complete(storage)
 
 
+def test_a_host_that_boots_before_it_reaches_the_volume_mounts_it_later(storage: Storage) -> None:
+    unit = "var-lib-okiagari-shared.mount"
+    for node in ("c-kvm1", "c-r1"):
+        assert storage.lab.space.kill_node(node)
+    storage.play("lab_up", "--limit", "localhost,c-kvm1")
+    failed = f"journalctl -b -u {unit} | grep -q 'Failed with result'"
+    wait_for("the mount has failed", lambda: storage.ssh("c-kvm1", failed).returncode == 0, 180)
+    assert storage.ssh("c-kvm1", f"findmnt {SHARED}").returncode != 0
+    storage.play("lab_up")
+    wait_for("the volume is mounted", lambda: storage.ssh("c-kvm1", f"findmnt {SHARED}").returncode == 0, 180)
+    wait_for("every copy is complete", partial(complete, storage), 120)
+
+
 def test_a_brick_moves_to_another_host_while_in_use(storage: Storage) -> None:
     storage.say("c-kvm1", f"dd if=/dev/urandom of={SHARED}/large bs=1M count=40 conv=fsync 2> /dev/null")
     moved = {"distributed_storage_brick_hosts": ["a-kvm2", "b-kvm1", "c-kvm1"]}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 _UNITS = Path("etc/systemd/system")
 _LOOKED_AT = 2**20
+_REST_S = 10
 _ROOT_MARK = "trusted.gfid"
 _VOLUME_ID = "trusted.glusterfs.volume-id"
 
@@ -35,10 +35,26 @@ class Mount(NamedTuple):
     network: bool = False
     needs: tuple[str, ...] = ()
 
-    def text(self) -> str:
-        """Give the unit file."""
+    def units(self) -> dict[str, str]:
+        """Give the unit files by their names.
+
+        What is in the network has a second one, which tries again after a failure: a host may boot before it reaches
+        any server, and systemd tries a mount just once.
+        """
+        name = unit_name(self.where)
+        if not self.network:
+            return {name: self._text()}
+        again = again_name(self.where)
+        return {name: self._text(f"After=network-online.target\nOnFailure={again}\n"), again: self._again()}
+
+    def _again(self) -> str:
+        return (
+            f"[Unit]\nDescription=Another try to mount {self.where}\n\n[Service]\nType=oneshot\n"
+            f"ExecStartPre=/bin/sleep {_REST_S}\nExecStart=/bin/systemctl start --no-block {self.where}\n"
+        )
+
+    def _text(self, online: str = "") -> str:
         after = "".join(f"After={unit}\nWants={unit}\n" for unit in self.needs)
-        online = "After=network-online.target\n" if self.network else ""
         wanted_by = "remote-fs.target" if self.network else "local-fs.target"
         nofail = "" if self.network else "TimeoutSec=60\n"
         return (
@@ -57,18 +73,18 @@ class MountDesire:
         self._unit = unit_name(mount.where)
 
     def read(self) -> dict[str, Any]:
-        """Give the unit file, whether it is mounted, and what the device holds."""
-        file = self._root / _UNITS / self._unit
+        """Give the unit files, whether it is mounted, and what the device holds."""
+        units = self._have()
         found: dict[str, Any] = {}
-        with suppress(FileNotFoundError):
-            found = {"unit": file.read_text(encoding="utf-8"), "mounted": mounted(self._runner, self._mount.where)}
+        if units:
+            found = {"units": units, "mounted": mounted(self._runner, self._mount.where)}
         if self._make:
             found["filesystem"] = device_content(self._runner, self._mount.what)
         return found if any(found.values()) else {}
 
     def want(self) -> dict[str, Any]:
         """Give what `read` shows once it is mounted. Raises `OkiagariError` for a device that holds something else."""
-        want: dict[str, Any] = {"unit": self._mount.text(), "mounted": True}
+        want: dict[str, Any] = {"units": self._mount.units(), "mounted": True}
         if self._make:
             have = device_content(self._runner, self._mount.what)
             if have not in ("", self._mount.type):
@@ -82,11 +98,10 @@ class MountDesire:
         """Make the file system on an empty device, write the unit and mount it."""
         if self._make and not device_content(self._runner, self._mount.what):
             output(self._runner, [f"mkfs.{self._mount.type}", self._mount.what], timeout=120.0)
-        file = self._root / _UNITS / self._unit
-        text = self._mount.text()
-        changed = not file.exists() or file.read_text(encoding="utf-8") != text
-        if changed:
-            file.write_text(text, encoding="utf-8")
+        want = self._mount.units()
+        if self._have() != want:
+            for name, text in want.items():
+                (self._root / _UNITS / name).write_text(text, encoding="utf-8")
             output(self._runner, ["systemctl", "daemon-reload"])
         output(self._runner, ["systemctl", "enable", "--quiet", self._unit])
         # Whoever uses what is mounted isn't disturbed for new options: they count from the next time on.
@@ -103,8 +118,15 @@ class MountDesire:
         self._runner.run(["systemctl", "disable", "--quiet", "--now", self._unit], timeout=90.0)
         if mounted(self._runner, self._mount.where):
             raise OkiagariError(f"{self._mount.where} is in use, and stays mounted")
-        (self._root / _UNITS / self._unit).unlink(missing_ok=True)
+        if self._mount.network:
+            self._runner.run(["systemctl", "stop", "--quiet", again_name(self._mount.where)])
+        for name in self._mount.units():
+            (self._root / _UNITS / name).unlink(missing_ok=True)
         output(self._runner, ["systemctl", "daemon-reload"])
+
+    def _have(self) -> dict[str, str]:
+        files = {name: self._root / _UNITS / name for name in self._mount.units()}
+        return {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.exists()}
 
 
 def unit_name(where: str) -> str:
@@ -115,6 +137,11 @@ def unit_name(where: str) -> str:
     escaped = [re.sub(r"[^A-Za-z0-9:_.]", lambda match: f"\\x{ord(match[0]):02x}", part) for part in parts]
     name = "-".join(escaped)
     return f"{name.replace('.', chr(92) + 'x2e', 1) if name.startswith('.') else name}.mount"
+
+
+def again_name(where: str) -> str:
+    """Give the name of the unit that tries once more to mount on a folder."""
+    return f"{unit_name(where).removesuffix('.mount')}-again.service"
 
 
 def mounted(runner: Runner, where: str) -> bool:

@@ -161,6 +161,23 @@ def test_a_mount_that_fails_says_why(root: Path) -> None:
         bring(desire)
 
 
+def test_a_mount_of_the_network_is_tried_again(root: Path) -> None:
+    host = Host()
+    mount = MountDesire(host, Mount("a:/x", "/mnt/x-y", "glusterfs", network=True), root=root)
+    bring(mount)
+    folder = root / "etc/systemd/system"
+    assert "OnFailure=mnt-x\\x2dy-again.service\n" in (folder / "mnt-x\\x2dy.mount").read_text()
+    again = folder / "mnt-x\\x2dy-again.service"
+    assert "ExecStart=/bin/systemctl start --no-block /mnt/x-y\n" in again.read_text()
+    again.unlink()
+    assert bring(mount).changed
+    assert again.exists()
+    host.changes.clear()
+    bring(mount, state="absent")
+    assert host.changes[-2:] == ["stop mnt-x\\x2dy-again.service", "daemon-reload"]
+    assert list(folder.iterdir()) == []
+
+
 def test_a_mount_changes_and_goes(root: Path) -> None:
     host = Host()
     bring(MountDesire(host, Mount("a:/x", "/mnt/x", "glusterfs", network=True), root=root))
