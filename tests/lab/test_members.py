@@ -37,6 +37,11 @@ def writes(lab: SmallLab, node: str, what: str) -> bool:
     return lab.ssh(node, f"timeout 20 sh -c 'echo {what} > {path} && sync {path}'", timeout=40).returncode == 0
 
 
+def mounted(lab: SmallLab, node: str) -> bool:
+    """Say whether a node has the volume mounted."""
+    return lab.ssh(node, f"findmnt {SHARED}").returncode == 0
+
+
 def test_seven_members_hold_one_volume(members: SmallLab) -> None:
     assert members.say("c-kvm2", "gluster pool list").count("Connected") == 7
     assert complete(members)
@@ -55,5 +60,7 @@ def test_four_of_seven_go_on_three_do_not_and_all_come_back_complete(members: Sm
     members.play("lab_up", timeout=600)
     wait_for("every copy is complete", partial(complete, members), 300)
     for node in ("b-kvm1", *WITHOUT_A_COPY):
+        # A host that booted before it reached anybody mounts the volume later.
+        wait_for(f"{node} has the volume", partial(mounted, members, node), 120)
         assert members.say(node, f"cat {SHARED}/by-four") == "by-four\n"
     wait_for("all write again", partial(writes, members, "b-kvm2", "by-all"), 120)
