@@ -123,7 +123,8 @@ class Replica:
         """Bring the replica forward by a pack; when this returns, it is on the disk as a whole.
 
         Raises `Refused`, and `Missing` if packs before it have to come first. After that, and after an `OSError` such
-        as of a full disk, the replica is as it was.
+        as of a full disk, the replica is as it was; or at the earlier state from which a newer holder says, by its
+        signature, that it went on.
         """
         label = pack.label
         self._mend()
