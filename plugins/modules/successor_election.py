@@ -33,7 +33,7 @@ options:
     type: list
     elements: str
   allowed:
-    description: The only hosts that may be elected.
+    description: The only hosts that may be elected. An empty list has all candidates be allowed again.
     type: list
     elements: str
   wait:

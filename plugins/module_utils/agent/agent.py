@@ -392,7 +392,7 @@ class Agent:
         yield {"holder": holder, **await self.overlay.ask(holder, "hand_over", body, _ANSWER_S)}
 
     async def _rule(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """Forbid, prefer or allow hosts; whatever isn't named stays as it is."""
+        """Forbid, prefer or allow hosts; what isn't named stays as it is, and where nobody is allowed everybody is."""
         driver = self._driver(request)
         before = driver.rules
         known = choice(driver.service.candidates, "candidate")
@@ -400,7 +400,7 @@ class Agent:
         for key in ("forbidden", "preferred", "allowed"):
             if key in request:
                 names = request[key]
-                changes[key] = None if names is None and key == "allowed" else frozenset(map(known, items(names)))
+                changes[key] = None if key == "allowed" and not names else frozenset(map(known, items(names)))
         rules = replace(before, **changes)
         if rules != before and request.get("dry_run") is not True:
             rules = replace(rules, revision=before.revision + 1)

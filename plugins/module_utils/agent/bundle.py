@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("agent", "authority", "election", "logpool", "watch")
 MODULES = ("checksum", "errors", "runner", "suggest", "values", "target/system")
+_OF_THE_CONTROLLER = ("bundle.py", "describe.py")
 COMMAND = "bin/okiagari-agent"
 _PYTHON = re.compile(r"3\.1[1-9]")
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
@@ -42,6 +43,7 @@ sys.exit(main())
 def sources() -> dict[str, bytes]:
     """Give the agent's files by their path below its folder; what it needs from others goes beside them into `lib`."""
     found = [path for package in PACKAGES for path in sorted((_CORE / package).glob("*.py"))]
+    found = [path for path in found if path.name not in _OF_THE_CONTROLLER]
     found += [_CORE / f"{module}.py" for module in MODULES]
     packages = {path.relative_to(_CORE).parent for path in found} | {Path()}
     content = {f"lib/okiagari/{package / '__init__.py'}": b"" for package in packages}

@@ -22,14 +22,16 @@ RULES = ("forbidden", "preferred", "allowed")
 class Succession:
     """One service. `rules` are those of `RULES` that are to change; `to` is who shall hold it, or None.
 
-    A hand-over is over when the store says so, for which `wait_s` is waited.
+    Where nobody is `allowed` everybody is. A hand-over is over when the store says so, for which `wait_s` is waited.
     """
 
     def __init__(
         self, ask: Ask, clock: Clock, service: str, rules: dict[str, Sequence[str]], to: str | None, wait_s: float
     ) -> None:
         self._ask, self._clock, self._service, self._to, self._wait_s = ask, clock, service, to, wait_s
-        self._rules = {key: sorted(set(names)) for key, names in rules.items()}
+        self._rules: dict[str, list[str] | None] = {key: sorted(set(names)) for key, names in rules.items()}
+        if self._rules.get("allowed") == []:
+            self._rules["allowed"] = None
         self._state: dict[str, Any] = {}
         self.election: dict[str, Any] = {}
 

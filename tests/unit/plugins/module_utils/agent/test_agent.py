@@ -282,6 +282,17 @@ def test_rules_are_taken_kept_and_published(make: Callable[..., Agent]) -> None:
     use(make, what, db=service())
 
 
+@pytest.mark.parametrize("everybody", [[], "", None])
+def test_where_nobody_is_allowed_everybody_is(make: Callable[..., Agent], everybody: object) -> None:
+    async def what(agent: Agent) -> None:
+        await asked(agent, "rules", service="db", allowed=["a"], forbidden=["b"])
+        assert agent.drivers["db"].rules == Rules(1, frozenset("a"), frozenset("b"))
+        await asked(agent, "rules", service="db", allowed=everybody)
+        assert agent.drivers["db"].rules == Rules(2, None, frozenset("b"))
+
+    use(make, what, db=service())
+
+
 def test_rules_that_the_disk_lost_are_told_and_taken_from_a_peer(
     make: Callable[..., Agent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

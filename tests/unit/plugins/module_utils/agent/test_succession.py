@@ -80,6 +80,15 @@ def test_rules_are_made_so_once() -> None:
     assert agents.rules["allowed"] is None
 
 
+def test_an_empty_list_of_allowed_hosts_allows_all_again() -> None:
+    agents = Agents()
+    assert bring(agents, allowed=["b"]).changed
+    assert agents.rules["allowed"] == ["b"]
+    assert bring(agents, allowed=[]).changed
+    assert agents.rules["allowed"] is None
+    assert not bring(agents, allowed=[]).changed
+
+
 def test_a_service_is_handed_over_after_the_rules_and_waited_for() -> None:
     agents = Agents(takes=3)
     outcome = bring(agents, "b", forbidden=["a"])
