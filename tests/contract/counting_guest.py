@@ -34,18 +34,38 @@ _CODE = bytes.fromhex(
 )
 
 
-class Guest:
+class Said:
+    """What a guest has said over its serial port, which goes to the file `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def numbers(self) -> list[int]:
+        """Give what it has said."""
+        said = self.path.read_bytes() if self.path.exists() else b""
+        return [int.from_bytes(said[place : place + 4], "little") for place in range(0, len(said) // 4 * 4, 4)]
+
+    def wait_for(self, more: int) -> list[int]:
+        """Wait until it has said so many numbers more."""
+        wanted, end = len(self.numbers()) + more, time.monotonic() + 30
+        while len(self.numbers()) < wanted:
+            assert time.monotonic() < end, f"it said {self.numbers()[-5:]}"
+            time.sleep(0.02)
+        return self.numbers()
+
+
+class Guest(Said):
     """A guest in `folder`; `restored` gives arguments of QEMU by which it goes on from a state instead of booting."""
 
     def __init__(self, folder: Path, disk: Path, *restored: str, size: int = MEMORY) -> None:
         folder.mkdir(exist_ok=True)
-        self.said = folder / "serial"
+        super().__init__(folder / "serial")
         self._monitor = folder / "qmp"
         self._log = (folder / "log").open("wb")
         memory = restored or ("-object", f"memory-backend-ram,id=pc.ram,size={size}")
         argv = [
             "qemu-system-x86_64", "-machine", "pc,accel=tcg,memory-backend=pc.ram", "-m", f"{size >> 20}", *memory,
-            "-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{self.said}",
+            "-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{self.path}",
             "-drive", f"file={disk},format=raw,if=ide,file.locking=off",
             "-qmp", f"unix:{self._monitor},server=on,wait=off",
         ]  # fmt: skip
@@ -60,19 +80,6 @@ class Guest:
                 if time.monotonic() > end or self.process.poll() is not None:
                     raise
                 time.sleep(0.02)
-
-    def numbers(self) -> list[int]:
-        """Give what it has said."""
-        said = self.said.read_bytes() if self.said.exists() else b""
-        return [int.from_bytes(said[place : place + 4], "little") for place in range(0, len(said) // 4 * 4, 4)]
-
-    def wait_for(self, more: int) -> list[int]:
-        """Wait until it has said so many numbers more."""
-        wanted, end = len(self.numbers()) + more, time.monotonic() + 30
-        while len(self.numbers()) < wanted:
-            assert time.monotonic() < end, f"it said {self.numbers()[-5:]}"
-            time.sleep(0.02)
-        return self.numbers()
 
     def end(self) -> None:
         self.process.kill()

@@ -59,13 +59,13 @@ class Took:
 class Memory:
     """The memory of a guest, QEMU's block `name` of `size` bytes, and its devices, as the replicas have them.
 
-    `images` are their mirrors; how many bytes of the devices' one are in use says `devices_bytes`. After a capture that
-    failed it is to be thrown away.
+    `images` are their mirrors, `ram` and `devices`, all zeros unless they are given; how many bytes of the devices' one
+    are in use says `devices_bytes`. After a capture that failed it is to be thrown away.
     """
 
-    def __init__(self, size: int, name: str = "pc.ram") -> None:
+    def __init__(self, size: int, name: str = "pc.ram", images: Mapping[str, Mirror] | None = None) -> None:
         self.name = name
-        self.images = {"ram": Mirror(_room(size))}
+        self.images = dict(images or {"ram": Mirror(room(size))})
         self.devices_bytes = 0
         self._emit: Emit = lambda _image, _block: None
 
@@ -74,9 +74,11 @@ class Memory:
         self.images["ram"].begin(lambda said: emit("ram", said))
 
     def end(self, devices: bytes) -> None:
+        """Take what isn't memory; all blocks of one image are given before those of the next."""
+        self.images["ram"].end()
         if "devices" not in self.images:
             # Twice the room, so that it may grow a little: an image has one size for good.
-            self.images["devices"] = Mirror(_room(2 * -(-len(devices) // _STEP) * _STEP))
+            self.images["devices"] = Mirror(room(2 * -(-len(devices) // _STEP) * _STEP))
         mirror = self.images["devices"]
         mirror.begin(lambda said: self._emit("devices", said))
         size = len(mirror.image) * pages.PAGE
@@ -84,8 +86,16 @@ class Memory:
             raise OkiagariError(f"the devices' state has grown beyond {size} bytes: begin anew with a first pack")
         mirror.offer(np.arange(len(mirror.image)), pages.pages_of(devices.ljust(size, b"\0")))
         self.devices_bytes = len(devices)
-        for each in self.images.values():
-            each.end()
+        mirror.end()
+
+
+def way_of(monitor: Monitor) -> str:
+    """Give the way that is possible here, as far as QEMU says so; one that fails after all is told by `capture`."""
+    try:
+        monitor.execute("migrate-set-capabilities", capabilities=[{"capability": "background-snapshot", "state": True}])
+    except Refusal:
+        return STOP_COPY
+    return BACKGROUND
 
 
 def capture(
@@ -190,7 +200,7 @@ def _time(event: Mapping[str, Any]) -> float:
     return float(stamp["seconds"]) + float(stamp["microseconds"]) / 1e6
 
 
-def _room(size: int) -> pages.Pages:
+def room(size: int) -> pages.Pages:
     """Give an image of zeros, which takes room only where something is written to it."""
     return pages.pages_of(mmap.mmap(-1, size))
 

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 
 class Mirror:
-    """The mirror of an image. `image` is writable and all zeros at first; `emit` gets the blocks, from `begin` on."""
+    """The mirror of an image. `image` is writable and all zeros at first; `emit` gets the blocks, from `begin` on.
 
-    def __init__(self, image: Pages) -> None:
+    With `table`, the digests of its pages, it is what a replica has.
+    """
+
+    def __init__(self, image: Pages, table: Table | None = None) -> None:
         self.image = image
-        self.table: Table = np.empty((len(image), digests.BYTES), np.uint8)
-        digests.begin(self.table)
+        self.table: Table = np.empty((len(image), digests.BYTES), np.uint8) if table is None else table
+        if table is None:
+            digests.begin(self.table)
         self.blocks = 0
         self._emit: Callable[[bytes], object] = lambda _block: None
         self._numbers: list[Any] = []

@@ -50,6 +50,9 @@ class Monitor:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
     def execute(self, command: str, *, fd: int | None = None, **arguments: Any) -> Any:

@@ -82,6 +82,11 @@ class Writer:
         self._lengths.append(len(sealed))
         self._file.write(sealed)
 
+    @property
+    def sections(self) -> int:
+        """How many there are so far."""
+        return len(self._lengths)
+
     def finish(self, label: Label, sign: Callable[[bytes], bytes]) -> None:
         """Close the pack with its label, which has one image for each that blocks were added of."""
         said = {

@@ -31,6 +31,7 @@ from ..target.system import sync_names, write_safely
 from ..values import Shape, from_json, mismatch
 from . import digests, pages
 from .engines import np
+from .mirror import Mirror
 from .pages import PAGE
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _EPOCH: dict[str, Shape] = {
 }  # fmt: skip
 _HEAD: Shape = {**_EPOCH, "back": [_EPOCH], "restore?": bool}
 _FENCE: Shape = {"term": int}
+_STEP = 1024
 _RECORD = struct.Struct(">HQ")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
@@ -108,6 +110,22 @@ class Replica:
         """Give the file of an image of the present state."""
         self._mend()
         return self._images(self._present()) / name
+
+    def mirror(self, name: str, room: Pages) -> Mirror:
+        """Give an image of the present state in a room of zeros, for whoever captures what becomes of it."""
+        path, present = self.image(name), self._present()
+        if len(room) != present.images[name]:
+            raise BadValue(f"{name} has {present.images[name]} pages here, and not {len(room)}")
+        image = pages.pages_of(np.memmap(path, np.uint8, "r"))
+        for start in range(0, len(image), _STEP):
+            step = image[start : start + _STEP]
+            filled = np.flatnonzero(step.any(axis=1))
+            room[start + filled] = step[filled]
+        return Mirror(room, np.array(self._table(present, name)))
+
+    def pages(self, name: str) -> int:
+        """Give the number of pages that an image of the present state has."""
+        return self._present().images[name]
 
     @property
     def fence(self) -> int:

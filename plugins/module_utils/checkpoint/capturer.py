@@ -1,0 +1,120 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running guest as a chain of packs: its memory, devices and every disk, epoch after epoch (P1.1, P1.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from . import digests, pages
+from .capture import STOP_COPY, Memory, capture, room, way_of
+from .disks import Disks
+from .engines import np
+from .mirror import Mirror
+from .pack import Image, Label, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from ..runner import Runner
+    from .capture import Took
+    from .monitor import Monitor
+    from .replica import Replica
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What a guest has: its memory, and its disks by the names of their images, in bytes."""
+
+    memory: int
+    disks: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Whose:
+    """For whom packs are made: a term of a service's holder, its key, and how its holder signs."""
+
+    service: str
+    holder: str
+    term: int
+    key: bytes
+    sign: Callable[[bytes], bytes]
+
+
+class Capturer:
+    """Captures one guest. `folder` holds the disks' mirrors, which only this process uses.
+
+    With `replica`, the guest goes on from its present state, and the first pack changes that; else it is a first pack.
+    """
+
+    def __init__(
+        self, monitor: Monitor, runner: Runner, folder: Path, guest: Guest, whose: Whose, replica: Replica | None = None
+    ) -> None:  # fmt: skip
+        self._monitor, self._runner, self._folder, self._guest, self._whose = monitor, runner, folder, guest, whose
+        self._epoch, self._parent = 0, ""
+        self._way = way_of(monitor)
+        self._memory, self._disks = self._begun() if replica is None else self._resumed(replica)
+        self._disks.watch()
+
+    def capture(self, file: BinaryIO, timeout_s: float = 60.0) -> tuple[Label, Took]:
+        """Write the pack of one more epoch, and give its label, and how long it took.
+
+        Raises `OkiagariError` if there is none. The guest goes on then, and the next pack is a first one, captured in
+        the way that always works.
+        """
+        writer = Writer(file, self._whose.key)
+        try:
+            took = self._captured(writer, timeout_s)
+        except BaseException:
+            self._parent, self._way = "", STOP_COPY
+            self._disks.drop()
+            self._memory, self._disks = self._begun()
+            raise
+        mirrors = {**self._memory.images, **self._disks.mirrors}
+        self._epoch += 1
+        label = Label(
+            self._whose.service, self._whose.holder, self._whose.term, self._epoch, self._parent,
+            digests.root({name: mirror.table for name, mirror in mirrors.items()}),
+            tuple(Image(name, len(mirror.image), mirror.blocks) for name, mirror in mirrors.items()),
+            {"devices_bytes": self._memory.devices_bytes, "qemu": list(self._monitor.version)},
+        )  # fmt: skip
+        writer.finish(label, self._whose.sign)
+        self._parent = label.root
+        return label, took
+
+    def _captured(self, writer: Writer, timeout_s: float) -> Took:
+        self._disks.prepare()
+        took = capture(
+            self._monitor, self._memory, self._way, lambda _image, block: writer.add(block),
+            between=lambda: self._disks.begin(whole=not self._parent), timeout_s=timeout_s,
+        )  # fmt: skip
+        self._disks.collect(writer.add, timeout_s)
+        return took
+
+    def _begun(self) -> tuple[Memory, Disks]:
+        mirrors = {name: Mirror(self._room(name, size)) for name, size in self._guest.disks.items()}
+        return Memory(self._guest.memory), self._copier(mirrors)
+
+    def _resumed(self, replica: Replica) -> tuple[Memory, Disks]:
+        if replica.head is None:
+            return self._begun()
+        self._parent = replica.head.root
+        inner = ("ram", "devices")
+        memory = Memory(
+            self._guest.memory,
+            images={name: replica.mirror(name, room(replica.pages(name) * pages.PAGE)) for name in inner},
+        )
+        disks = {name: replica.mirror(name, self._room(name, size)) for name, size in self._guest.disks.items()}
+        return memory, self._copier(disks)
+
+    def _copier(self, mirrors: Mapping[str, Mirror]) -> Disks:
+        return Disks(self._monitor, self._runner, self._folder, mirrors)
+
+    def _room(self, name: str, size: int) -> pages.Pages:
+        """Give a disk's room of zeros, in a file that takes room only where something is written to it."""
+        path = self._folder / f"{name}.mirror"
+        path.unlink(missing_ok=True)
+        return pages.pages_of(np.memmap(path, np.uint8, "w+", shape=(size,)))
