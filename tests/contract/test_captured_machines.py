@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import STOP_COPY, WAYS
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capturer import Capturer, Whose
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine, Running
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Pack
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Replica
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.running import Running
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
 from ansible_collections.okiagari.testbed.tests.contract.counting_guest import Said, boot_disk

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..election import Profile, Vote, decide
+from ..election.profile import NO_STATE
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
 from ..logpool.pool import MIB
@@ -30,23 +31,27 @@ from .driver import Driver
 from .envelope import Envelopes
 from .events import OP as OP_EVENTS
 from .events import Events
+from .keeper import Keeper
 from .links import Links
 from .local import serve
 from .overlay import NoAnswer, Overlay
 from .rules_file import RulesFile
+from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States
 from .store import Store
 from .watching import OP as OP_WATCH
 from .watching import Watching
 from .wire import rules_from_dict, rules_to_dict, vote_from_dict, vote_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from .config import Config, Service
     from .envelope import Opened
 
 OP_RULES = "rules"
 _FIGURES = re.compile("[0-9]+")
+# Where there is no majority for days, elections come to nothing for days; states are committed every few seconds.
+_UNIMPORTANT = ("election_void", "state_committed")
 _REASONS = 1000
 _UNREAD = 10_000
 _FULL_BYTES = 8 * 1024 * 1024
@@ -60,13 +65,15 @@ _FETCH_S = 3600.0
 class Agent:
     """Everything of one agent. Make it and `run` it in an event loop; it ends when `stop` is called."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, keep: Sequence[str] = ()) -> None:
+        """`keep` is the command that keeps replicas of guests."""
         self.config = config
         self._word = check(config)
         certificates = {name: peer.certificate for name, peer in config.peers.items()}
         envelopes = Envelopes(config.name, config.tls.key, certificates, time.time)
         self.overlay = Overlay(config, envelopes)
-        self.bulk = Bulk(Blobs(config.state / "blobs"), self.overlay)
+        blobs = Blobs(config.state / "blobs")
+        self.bulk = Bulk(blobs, self.overlay)
         self.events = Events(config.name, config.state, self.overlay, time.time, most_bytes=config.pool_mib * MIB)
         self.catch_up = CatchUp(config.name, self.events, self.overlay)
         answer_s = min((service.timing.answer_s for service in config.services.values()), default=1.0)
@@ -83,6 +90,15 @@ class Agent:
                 config, service, self.overlay, self.store, self.rules[name].read(), self.profile, tell
             )
             self.watching[name] = Watching(config, service, self.overlay, self.drivers[name], tell)
+        self.keeper = Keeper(keep)
+        self.states = {
+            name: States(
+                config, service, envelopes, self.overlay, self.store, self.bulk, blobs, self.keeper,
+                self.drivers[name].token, self._teller(name),
+            )
+            for name, service in config.services.items()
+            if service.machine
+        }  # fmt: skip
         self._ended = asyncio.Event()
         self._refused: set[str] = set()
         self._heard: dict[str, Callable[[Opened], object]] = {
@@ -100,6 +116,10 @@ class Agent:
             OP_POSITIONS: self._positions,
             OP_LINES: self._lines,
             OP_RULES: self._tell_rules,
+            OP_TAKE: lambda opened: self._states(opened.body).take(opened),
+            OP_FIND: lambda opened: self._states(opened.body).find(opened),
+            OP_WHOLE: lambda opened: self._states(opened.body).whole(opened),
+            OP_HEAD: lambda opened: self._states(opened.body).tell_head(opened),
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
@@ -114,6 +134,8 @@ class Agent:
             "offer": self._offer,
             "fetch": self._fetch,
             "drop": self._drop,
+            "ship": lambda request: self._states(request).ship(Path(file_path(request.get("path")))),
+            "collect": lambda request: self._states(request).collect(),
         }
 
     async def run(self) -> None:
@@ -138,6 +160,7 @@ class Agent:
                 self.catch_up.run(),
                 self._measure(),
                 self.events.run(),
+                *(states.open() for states in self.states.values()),
                 *(watching.run() for watching in self.watching.values()),
                 self._ask_for_rules(),
             ]
@@ -153,6 +176,9 @@ class Agent:
             results = await asyncio.gather(*tasks, return_exceptions=True)
             for driver in self.drivers.values():
                 await driver.stop()
+            for states in self.states.values():
+                await states.close()
+            await self.keeper.close()
             # Whatever happened: zenoh's threads would keep the process from ending, and from being started anew.
             await self.overlay.close()
             await self.store.close()
@@ -171,6 +197,7 @@ class Agent:
         return Profile(
             host=self.config.name,
             domain=self.config.me.domain,
+            committed=self.states[service.name].newest if service.name in self.states else NO_STATE,
             network=len(self.overlay.alive & set(self.config.others)) / max(len(self.config.others), 1),
             distance_ms=round(self.links.distance_ms),
             priority=service.priorities.get(self.config.name, 0),
@@ -191,9 +218,8 @@ class Agent:
             self.stop()
 
     def _teller(self, service: str) -> Callable[[str, Mapping[str, Any]], object]:
-        # Where there is no majority for days, elections come to nothing for days.
         return lambda event, values: self.events.tell(
-            f"service/{service}", {"event": event, **values}, trace=service, important=event != "election_void"
+            f"service/{service}", {"event": event, **values}, trace=service, important=event not in _UNIMPORTANT
         )
 
     # from other agents
@@ -246,6 +272,9 @@ class Agent:
 
     def _driver(self, said: Mapping[str, Any]) -> Driver:
         return self.drivers[choice(self.drivers, "service")(said.get("service"))]
+
+    def _states(self, said: Mapping[str, Any]) -> States:
+        return self.states[choice(self.states, "service that is a guest")(said.get("service"))]
 
     def _watching(self, said: Mapping[str, Any]) -> Watching:
         return self.watching[choice(self.watching, "service")(said.get("service"))]

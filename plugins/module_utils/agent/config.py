@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..authority import Timing
+from ..checkpoint.machine import SHAPE as MACHINE
+from ..checkpoint.machine import Machine, machine
 from ..election import Charter, read_charter
 from ..errors import BadInput, BadValue, Problem, shown
 from ..suggest import nearest
-from ..values import Shape, from_json, mismatch, whole
+from ..values import Shape, from_json, mismatch, number, whole
 from ..watch import Watch
 from .requests import wrong_request
 
@@ -26,11 +28,14 @@ if TYPE_CHECKING:
 
 POOL_MIB = 64
 _POOL_MIB = whole(4, 65_536)
+_PERIOD_S = number(0.1, 86_400)
+_COPIES = whole(1, 16)
+_CHECKPOINT: dict[str, Shape] = {"key": str, "period_s?": (int, float), "copies?": int}
 _Kind = TypeVar("_Kind", Timing, Watch)
 _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [str], "voters": {"*": str}, "candidates": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
-    "watch?": {"*": (int, float)},
+    "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": _CHECKPOINT,
 }  # fmt: skip
 _SHAPE: dict[str, Shape] = {
     "testbed": str, "name": str, "listen": [str], "connect": [str], "state": str, "run": str,
@@ -65,6 +70,19 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Checkpointing:
+    """How a service's states are kept: captured every `period_s`, and committed when `copies` failure domains have it.
+
+    `key` is the file of the service's key, by which its packs are sealed; the holder's own domain counts as one.
+    Without `copies` it is a majority of the candidates' domains: states are committed also while one of them is lost.
+    """
+
+    key: Path
+    period_s: float = 2.0
+    copies: int | None = None
+
+
+@dataclass(frozen=True)
 class Service:
     """A service that agents keep running at one host.
 
@@ -80,6 +98,9 @@ class Service:
     timing: Timing
     watch: Watch
     user: str
+    machine: Machine | None = None
+    """The guest that it is, if it is one; then its command is that of this program which runs it."""
+    checkpoint: Checkpointing | None = None
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -200,6 +221,8 @@ def read_service(
         timing=timing,
         watch=watch,
         user=said.get("user", ""),
+        machine=machine(said["machine"]) if "machine" in said else None,
+        checkpoint=_checkpointing(said["checkpoint"]) if "checkpoint" in said else None,
     )
     return service, []
 
@@ -241,6 +264,23 @@ def _flaws(service: Mapping[str, Any], agents: Collection[str]) -> Iterator[tupl
         yield "command", "is empty: say what is to be run", None
     if wrong := wrong_request(service.get("request", ())):
         yield "request", wrong, None
+    if ("machine" in service) != ("checkpoint" in service):
+        yield "machine", "is a guest whose states are kept: give checkpoint with it, and only with it", None
+    for key, shape in (("machine", MACHINE), ("checkpoint", _CHECKPOINT)):
+        for flaw in unknown_keys(service.get(key, {}), shape):
+            yield f"{key}.{flaw.key}", flaw.message, flaw.suggestion
+    for key, check in (("period_s", _PERIOD_S), ("copies", _COPIES)):
+        try:
+            check(service.get("checkpoint", {}).get(key, 1))
+        except BadValue as error:
+            yield f"checkpoint.{key}", error.message, None
+    if service.get("machine", {}).get("memory", 1) < 1:
+        yield "machine.memory", "is less than 1 MiB", None
+
+
+def _checkpointing(said: Mapping[str, Any]) -> Checkpointing:
+    rest = {key: said[key] for key in ("period_s", "copies") if key in said}
+    return Checkpointing(Path(said["key"]), **rest)
 
 
 def _unknown(names: Iterable[str], agents: Collection[str]) -> Iterator[tuple[str, str | None]]:

@@ -81,6 +81,11 @@ class Driver:
             else:
                 await self._do(actions)
 
+    def token(self) -> int | None:
+        """Give the fencing token by which this host holds the service; None if it doesn't."""
+        holder = self.participant.holder if self.participant else None
+        return holder.token if holder else None
+
     async def stop(self) -> None:
         for task in list(self._tasks):
             task.cancel()

@@ -83,27 +83,35 @@ class Envelopes:
         said = json.dumps(message, separators=(",", ":")).encode()
         if content:
             said += b"\n" + content
-        return said, self._private.sign(said, self._algorithm)
+        return said, self.sign(said)
+
+    def sign(self, said: bytes) -> bytes:
+        """Give this agent's signature."""
+        return self._private.sign(said, self._algorithm)
+
+    def verify(self, signer: str, said: bytes, signature: bytes) -> None:
+        """Raise `BadValue` unless an agent of this testbed signed this."""
+        from cryptography.exceptions import InvalidSignature
+
+        public = self._public.get(signer)
+        if public is None:
+            raise BadValue(f"{shown(signer)} is no agent of this testbed")
+        try:
+            public.verify(signature, said, self._algorithm)
+        except InvalidSignature:
+            raise BadValue(f"the signature is not {signer}'s; if its certificate is new, run the role here") from None
 
     def open(self, said: bytes, signature: bytes, *, fresh: bool = True) -> Opened:
         """Give what a message says; raise `BadValue` with the reason if it isn't one for us.
 
         With `fresh` it must be new: not older than `FRESH_S` by the sender's clock, and not seen before.
         """
-        from cryptography.exceptions import InvalidSignature
-
         head, _line_feed, content = said.partition(b"\n")
         message = from_json(head.decode("utf-8", "replace"))
         if wrong := mismatch(message, _SHAPE, "a message"):
             raise BadValue(wrong)
         sender = message["from"]
-        public = self._public.get(sender)
-        if public is None:
-            raise BadValue(f"{shown(sender)} is no agent of this testbed")
-        try:
-            public.verify(signature, said, self._algorithm)
-        except InvalidSignature:
-            raise BadValue(f"the signature is not {sender}'s; if its certificate is new, run the role here") from None
+        self.verify(sender, said, signature)
         if message["to"] not in (self._name, "*"):
             raise BadValue(f"it is meant for {shown(message['to'])}")
         if fresh:

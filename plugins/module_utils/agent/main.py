@@ -41,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     supervise.add_argument("service")
     begin = commands.add_parser("begin", help="write the first record of votes of a service that is new at all hosts")
     begin.add_argument("service")
-    for command in (run, supervise, begin):
+    vm = commands.add_parser(
+        "vm", help="run the guest that a service is, from its newest state: a supervisor starts it"
+    )
+    vm.add_argument("service")
+    keep = commands.add_parser("keep", help="keep this host's replicas of guests: the agent starts it")
+    for command in (run, supervise, begin, vm, keep):
         command.add_argument("--config", type=Path, default=CONFIG)
     asking = commands.add_parser("ask", help="ask this host's agent: status, query, follow, election, hand_over ...")
     asking.add_argument("op")
@@ -50,7 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_feed(commands.add_parser("feed", help="put the lines of standard input into the log: PROGRAM 2>&1 | ... feed"))
     asked = parser.parse_args(arguments)
     try:
-        does = {"run": _run, "supervise": _supervise, "begin": _begin, "ask": _ask, "feed": _feed}
+        does = {
+            "run": _run,
+            "supervise": _supervise,
+            "begin": _begin,
+            "ask": _ask,
+            "feed": _feed,
+            "vm": _vm,
+            "keep": _keep,
+        }
         return does[asked.command](asked)
     except OkiagariError as error:
         _say(str(error))
@@ -61,14 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(asked: argparse.Namespace) -> int:
     config = read_config(asked.config)
-    asyncio.run(_be_agent(config))
+    # This very program, however it was started.
+    program = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
+    asyncio.run(_be_agent(config, [*program, "keep", "--config", str(asked.config)]))
     return 0
 
 
-async def _be_agent(config: Config) -> None:
+async def _be_agent(config: Config, keep: Sequence[str]) -> None:
     from .agent import Agent
 
-    agent = Agent(config)
+    agent = Agent(config, keep)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, agent.stop)
     await agent.run()
@@ -79,6 +94,19 @@ def _supervise(asked: argparse.Namespace) -> int:
     service = config.services[choice(config.services, "service")(asked.service)]
     Supervision(service, config.run, cgroup=config.cgroup).run()
     return 0
+
+
+def _vm(asked: argparse.Namespace) -> int:
+    from .vm import run
+
+    config = read_config(asked.config)
+    return run(config, config.services[choice(config.services, "service")(asked.service)])
+
+
+def _keep(asked: argparse.Namespace) -> int:
+    from .keeping import run
+
+    return run(read_config(asked.config), sys.stdin.buffer, sys.stdout.buffer)
 
 
 def _begin(asked: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _KEYS = ("holder", "last", "released")
 _HELD: Shape = {"host": str, "term": int}
+_STATE: Shape = {"term": int, "epoch": int, "root": str}
 # int64 is a text in JSON, and a field that is 0, false or empty isn't there.
 _INT = re.compile("-?[0-9]{1,19}")
 _ANSWER: Shape = {"header": {"revision": _INT}, "TTL?": _INT, "succeeded?": bool}
@@ -116,6 +117,27 @@ class Store:
             steps.append({"request_put": released})
         await self._ask("/v3/kv/txn", {"compare": [_created(holder, token)], "success": steps})
         await self.abandon(lease)
+
+    async def committed(self, service: str) -> dict[str, Any] | None:
+        """Give which state of a service is committed, by `term`, `epoch` and `root`; None if none is yet."""
+        ranges = [{"request_range": {"key": self._key(service, "committed")}}]
+        said = await self._ask("/v3/kv/txn", {"success": ranges})
+        if wrong := mismatch(said, _RANGES, "the store's answer"):
+            raise NotReached(wrong)
+        found = _found(said["responses"][0])
+        if found is None:
+            return None
+        state = from_json(_value(found))
+        if wrong := mismatch(state, _STATE, "what the store says of a state"):
+            raise NotReached(wrong)
+        return dict(state) if isinstance(state, dict) else None
+
+    async def commit(self, service: str, *, token: int, state: Mapping[str, Any]) -> bool:
+        """Say which state of a service is committed; False if another one has the service by now."""
+        committed = {"key": self._key(service, "committed"), "value": _encoded(json.dumps(dict(state)))}
+        held = _created(self._key(service, "holder"), token)
+        said = await self._ask("/v3/kv/txn", {"compare": [held], "success": [{"request_put": committed}]})
+        return bool(said.get("succeeded"))
 
     async def abandon(self, lease: int) -> None:
         """Revoke a lease, and with it whatever was put with it; nothing happens if there is none."""

@@ -105,7 +105,7 @@ class Capturer:
         inner = ("ram", "devices")
         memory = Memory(
             self._guest.memory,
-            images={name: replica.mirror(name, room(replica.pages(name) * pages.PAGE)) for name in inner},
+            images={name: replica.mirror(name, room(replica.page_count(name) * pages.PAGE)) for name in inner},
         )
         disks = {name: replica.mirror(name, self._room(name, size)) for name, size in self._guest.disks.items()}
         return memory, self._copier(disks)

@@ -1,34 +1,23 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest as QEMU runs it, from its first boot or from where a replica has it; no image of either is written to."""
+"""A guest as people describe it."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
-
-from ..errors import OkiagariError
-from . import restore
-from .capturer import Guest
-from .disks import overlay
-from .monitor import Monitor
-from .pages import PAGE
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from ..runner import Runner
-    from .replica import Replica
+    from ..values import Shape
 
-MIB = 1024 * 1024
-_MEMORY = "pc.ram"
-_STARTS_S = 60.0
-_POLL_S = 0.02
+SHAPE: dict[str, Shape] = {
+    "memory": int, "disks": {"*": {"image": str, "format?": str}}, "arguments?": [str], "cpus?": int,
+    "accelerator?": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,88 +39,11 @@ class Machine:
     accelerator: str = "kvm:tcg"
 
 
-class Running:
-    """A guest that stands still, with all that it needs in `folder`. A context manager, which ends it.
-
-    It goes on by `monitor`: whoever holds the service lets it. Raises `OkiagariError` with QEMU's words if it can't be.
-    """
-
-    def __init__(self, machine: Machine, runner: Runner, folder: Path, replica: Replica | None = None) -> None:
-        self._folder = folder
-        below = {
-            _node(name): (replica.image(_node(name)), "raw") if replica and replica.head else (disk.image, disk.format)
-            for name, disk in machine.disks.items()
-        }
-        sizes = {}
-        for name, (image, kind) in below.items():
-            path = self._disk(name)
-            path.unlink(missing_ok=True)
-            sizes[name] = overlay(runner, path, image, kind)
-        self.guest = Guest(machine.memory * MIB, sizes)
-        self._log = folder / "qemu.log"
-        (folder / "qmp").unlink(missing_ok=True)
-        with self._log.open("wb") as log:
-            argv = self._argv(machine, replica)
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            self.monitor = self._reached()
-            if replica and replica.head:
-                size = int(replica.head.machine["devices_bytes"])
-                with replica.image("devices").open("rb") as file:
-                    restore.load(self.monitor, file.read(size))
-        except BaseException:
-            self._end()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.monitor.close()
-        self._end()
-
-    def _argv(self, machine: Machine, replica: Replica | None) -> list[str]:
-        size = machine.memory * MIB
-        if replica and replica.head:
-            if replica.pages("ram") * PAGE != size:
-                had = replica.pages("ram") * PAGE // MIB
-                raise OkiagariError(
-                    f"the guest has {machine.memory} MiB by its description, and had {had} when captured"
-                )
-            memory = restore.arguments(replica.image("ram"), size, _MEMORY)
-        else:
-            memory = ["-object", f"memory-backend-ram,id={_MEMORY},size={size}", "-S"]
-        drives = [word for name in self.guest.disks for word in self._drive(name)]
-        return [
-            "qemu-system-x86_64", "-machine", f"pc,accel={machine.accelerator},memory-backend={_MEMORY}",
-            "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *memory, "-nodefaults", "-no-user-config",
-            "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off", *drives, *machine.arguments,
-        ]  # fmt: skip
-
-    def _drive(self, name: str) -> Sequence[str]:
-        file: dict[str, Any] = {"driver": "file", "filename": str(self._disk(name))}
-        node = {"driver": "qcow2", "node-name": name, "file": file}
-        return "-blockdev", json.dumps(node), "-device", f"virtio-blk-pci,drive={name}"
-
-    def _disk(self, name: str) -> Path:
-        return self._folder / f"{name}.qcow2"
-
-    def _reached(self) -> Monitor:
-        end = time.monotonic() + _STARTS_S
-        while True:
-            try:
-                return Monitor(self._folder / "qmp")
-            except OkiagariError as error:
-                if self.process.poll() is not None or time.monotonic() > end:
-                    words = self._log.read_text(errors="replace").strip()
-                    raise OkiagariError(f"QEMU can't be started: {words or error}") from error
-                time.sleep(_POLL_S)
-
-    def _end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-def _node(name: str) -> str:
-    """Give the name of a disk's image, which its node in QEMU has, too."""
-    return f"disk-{name}"
+def machine(said: Mapping[str, Any]) -> Machine:
+    """Give the machine that a mapping of this shape describes."""
+    disks = {
+        name: Disk(Path(disk["image"]), **({"format": disk["format"]} if "format" in disk else {}))
+        for name, disk in said["disks"].items()
+    }
+    rest = {key: said[key] for key in ("cpus", "accelerator") if key in said}
+    return Machine(said["memory"], disks, tuple(said.get("arguments", ())), **rest)

@@ -32,13 +32,15 @@ from ..values import Shape, from_json, mismatch
 from . import digests, pages
 from .engines import np
 from .mirror import Mirror
+from .pack import Image, Label, Writer
 from .pages import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
-    from .pack import Label, Pack
+    from .pack import Pack
     from .pages import Block, Numbers, Pages
 
 KEPT = 2
@@ -123,7 +125,24 @@ class Replica:
             room[start + filled] = step[filled]
         return Mirror(room, np.array(self._table(present, name)))
 
-    def pages(self, name: str) -> int:
+    def whole(self, file: BinaryIO, holder: str, sign: Callable[[bytes], bytes]) -> Label:
+        """Write a first pack of the present state, for a replica that is too far behind; this host signs for it."""
+        self._mend()
+        present, writer, images = self._present(), Writer(file, self._key), []
+        for name, count in present.images.items():
+            image, begun = self._pages(present, name), writer.sections
+            for start in range(0, count, pages.BLOCK):
+                filled = start + np.flatnonzero(image[start : start + pages.BLOCK].any(axis=1))
+                if len(filled):
+                    writer.add(pages.kept(image, filled))
+            images.append(Image(name, count, writer.sections - begun))
+        label = Label(
+            self._service, holder, present.term, present.epoch, "", present.root, tuple(images), present.machine
+        )  # fmt: skip
+        writer.finish(label, sign)
+        return label
+
+    def page_count(self, name: str) -> int:
         """Give the number of pages that an image of the present state has."""
         return self._present().images[name]
 

@@ -1,0 +1,363 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service's states at its hosts: packs go from the holder to the candidates, and are committed when enough have them.
+
+A pack goes along the tree of the agents' links, so that each link between sites carries it once: who is next to the
+holder takes it from there, and the others from their neighbour. A candidate that missed packs takes them from whoever
+has them, and a whole state where nobody has them any more (P1.2, P1.9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any
+
+from ..checkpoint.pack import Pack
+from ..election import Committed
+from ..election.profile import NO_STATE
+from ..errors import BadValue, OkiagariError
+from ..values import items, mapping, text
+from .blobs import beside, digest
+from .shelf import Held, Shelf, held
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from .blobs import Blobs
+    from .bulk import Bulk
+    from .config import Config, Service
+    from .envelope import Envelopes, Opened
+    from .keeper import Keeper
+    from .overlay import Overlay
+    from .store import Store
+
+OP_TAKE, OP_FIND, OP_WHOLE, OP_HEAD = "state.take", "state.find", "state.whole", "state.head"
+_LARGEST_BYTES = 1024**5
+_FETCH_S = 3600.0
+_TAKE_S = 600.0
+_PROGRESS_S = 1.0
+_COLLECT_S = 60.0
+_AGAIN_S = 0.5
+
+
+def folder(config: Config, service: str) -> Path:
+    """Where this host has what it keeps of a service's guest."""
+    return config.state / "machines" / service
+
+
+def children(config: Config, root: str, among: Iterable[str]) -> dict[str, list[str]]:
+    """Give who takes a pack from whom: the tree of the shortest ways from `root`, with nobody but these and `root`."""
+    wanted, links = set(among), _links(config)
+    tree: dict[str, list[str]] = {}
+    seen, coming = {root}, deque([(root, root)])
+    while coming:
+        name, above = coming.popleft()
+        for peer in sorted(links[name] - seen):
+            seen.add(peer)
+            if peer in wanted:
+                tree.setdefault(above, []).append(peer)
+            coming.append((peer, peer if peer in wanted else above))
+    for peer in sorted(wanted - seen):
+        tree.setdefault(root, []).append(peer)
+    return tree
+
+
+def _links(config: Config) -> dict[str, set[str]]:
+    links: dict[str, set[str]] = {name: set() for name in config.peers}
+    for name, peer in config.peers.items():
+        for other in peer.links:
+            links[name].add(other)
+            links[other].add(name)
+    return links
+
+
+class States:
+    """The states of one service's guest at this host. `token` gives the fencing token by which this host holds it."""
+
+    def __init__(
+        self, config: Config, service: Service, envelopes: Envelopes, overlay: Overlay, store: Store, bulk: Bulk,
+        blobs: Blobs, keeper: Keeper, token: Callable[[], int | None], tell: Callable[[str, Mapping[str, Any]], object],
+    ) -> None:  # fmt: skip
+        self._config, self._service, self._envelopes = config, service, envelopes
+        self._overlay, self._store, self._bulk, self._blobs, self._keeper = overlay, store, bulk, blobs, keeper
+        self._token, self._tell = token, tell
+        self._shelf = Shelf(folder(config, service.name) / "shelf.json")
+        self._turn = asyncio.Lock()
+        self._behind: set[asyncio.Task[None]] = set()
+        """Packs that are committed already, on their way to the rest."""
+        self.head: Mapping[str, Any] | None = None
+        self._roots: list[str] = []
+
+    @property
+    def newest(self) -> Committed:
+        """The newest state that this host has whole."""
+        return Committed(self.head["term"], self.head["epoch"]) if self.head else NO_STATE
+
+    @property
+    def _others(self) -> list[str]:
+        return [name for name in self._service.candidates if name != self._config.name]
+
+    async def open(self) -> None:
+        """Look what is here from before."""
+        try:
+            self._note(await self._keep("head"))
+        except OkiagariError as error:
+            self._tell("replica_unusable", {"text": str(error)})
+
+    # what other agents ask
+
+    async def take(self, opened: Opened) -> Mapping[str, Any]:
+        """Take a pack from who is nearest, and answer when it is on this host's disk."""
+        source = text(opened.body.get("source"))
+        async with self._turn:
+            await self._take(held(mapping(opened.body.get("pack"))), [source, opened.sender])
+        return dict(self.head or {})
+
+    async def find(self, opened: Opened) -> Mapping[str, Any]:
+        """Say by which packs one comes from one of these states to that one."""
+        roots = [text(root) for root in items(opened.body.get("roots"))]
+        return {"packs": [each.to_dict() for each in self._shelf.way(roots, text(opened.body.get("to")))]}
+
+    async def whole(self, _opened: Opened) -> Mapping[str, Any]:
+        """Offer the whole of this host's state."""
+        path = folder(self._config, self._service.name) / f"{secrets.token_hex(4)}.whole"
+        said = await self._keep("whole", path)
+        if "head" not in said:
+            raise OkiagariError(str(said.get("busy") or said))
+        try:
+            return (await self._offered(path)).to_dict()
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def tell_head(self, _opened: Opened) -> Mapping[str, Any]:
+        return {"head": dict(self.head) if self.head else None}
+
+    # what the program that runs the guest asks
+
+    async def ship(self, path: Path) -> AsyncGenerator[dict[str, Any], None]:
+        """Have a pack at so many failure domains that it is committed, and say so in the store of leases.
+
+        After an error the same pack can be shipped again.
+        """
+        begun = time.monotonic()
+        pack = await self._offered(path)
+        shipping = _Shipping(self, pack, self._behind)
+        waiting = asyncio.ensure_future(shipping.run())
+        try:
+            while not (await asyncio.wait([waiting], timeout=_PROGRESS_S))[0]:
+                yield {"domains": sorted(shipping.domains)}
+            waiting.result()
+        except BaseException:
+            waiting.cancel()
+            raise
+        token = self._token()
+        state = {"term": pack.term, "epoch": pack.epoch, "root": pack.root}
+        if token is None or not await self._store.commit(self._service.name, token=token, state=state):
+            raise OkiagariError(f"{self._config.name} doesn't hold {self._service.name} any more")
+        took_ms = round(1000 * (time.monotonic() - begun))
+        self._tell("state_committed", {**state, "domains": len(shipping.domains), "took_ms": took_ms})
+        yield {"committed": state, "took_ms": took_ms}
+
+    async def collect(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Have the newest state here that can be had, at least the committed one; raise `OkiagariError` if not."""
+        begun, end, why = time.monotonic(), time.monotonic() + _COLLECT_S, ""
+        while True:
+            try:
+                committed = await self._store.committed(self._service.name)
+                await self._collect()
+                if committed is None or self.newest >= Committed(committed["term"], committed["epoch"]):
+                    break
+                why = (
+                    f"the committed state is {Committed(committed['term'], committed['epoch'])}, here is {self.newest}"
+                )
+            except OkiagariError as error:
+                why = str(error)
+            if time.monotonic() > end:
+                raise OkiagariError(f"the state of {self._service.name} can't be collected: {why}")
+            yield {"waiting": why}
+            await asyncio.sleep(_AGAIN_S)
+        took_ms = round(1000 * (time.monotonic() - begun))
+        self._tell("state_collected", {**(self.head or {}), "took_ms": took_ms})
+        yield {"head": dict(self.head) if self.head else None, "committed": committed, "took_ms": took_ms}
+
+    async def close(self) -> None:
+        """Send nothing any more."""
+        for task in list(self._behind):
+            task.cancel()
+        await asyncio.gather(*self._behind, return_exceptions=True)
+
+    async def deliver(self, peer: str, pack: Held, source: str) -> None:
+        """Have a peer take a pack from `source`."""
+        body = {"service": self._service.name, "pack": pack.to_dict(), "source": source}
+        await self._overlay.ask(peer, OP_TAKE, body, _TAKE_S)
+
+    def domain(self, peer: str) -> str:
+        return self._config.peers[peer].domain
+
+    @property
+    def needed(self) -> int:
+        """In how many failure domains a committed state is, this host's among them."""
+        there_are = len({self.domain(name) for name in (*self._service.candidates, self._config.name)})
+        wanted = self._service.checkpoint.copies if self._service.checkpoint else None
+        return min(wanted, there_are) if wanted else there_are // 2 + 1
+
+    def tree(self) -> dict[str, list[str]]:
+        return children(self._config, self._config.name, self._others)
+
+    @property
+    def me(self) -> str:
+        return self._config.name
+
+    async def _collect(self) -> None:
+        said = await self._overlay.ask_all(self._others, OP_HEAD, {"service": self._service.name})
+        there = [
+            (Committed(head["term"], head["epoch"]), peer, str(head["root"]))
+            for peer, answer in said.items()
+            if not isinstance(answer, OkiagariError) and (head := answer.get("head"))
+        ]
+        async with self._turn:
+            for newest, peer, root in sorted(there, reverse=True):
+                if newest > self.newest:
+                    with suppress(OkiagariError):
+                        await self._reach(root, [peer, *self._others])
+
+    async def _take(self, pack: Held, sources: list[str]) -> None:
+        path = await self._fetched(pack.digest, sources)
+        said = await self._keep("take", path)
+        if "missing" in said:
+            await self._reach(str(said["missing"]), [*sources, *self._others])
+            said = await self._keep("take", path)
+        why = said.get("refused") or said.get("busy") or ("missing" in said and "the packs before it can't be had")
+        if why:
+            self._tell("pack_refused", {"term": pack.term, "epoch": pack.epoch, "text": str(why)})
+            raise OkiagariError(f"the pack of term {pack.term}, epoch {pack.epoch} is refused: it {why}")
+        self._note(said)
+        self._hold(pack)
+
+    async def _reach(self, root: str, peers: list[str]) -> None:
+        """Take the packs that lead to this state, or failing that a whole one; raise `OkiagariError` if nobody can."""
+        for peer in dict.fromkeys(peers):
+            with suppress(OkiagariError):
+                asked = {"service": self._service.name, "roots": self._roots, "to": root}
+                way = [held(mapping(each)) for each in items((await self._ask(peer, OP_FIND, asked)).get("packs"))]
+                for each in way:
+                    await self._take_one(each, [peer])
+                if way:
+                    return
+        for peer in dict.fromkeys(peers):
+            with suppress(OkiagariError):
+                whole = held(await self._ask(peer, OP_WHOLE, {"service": self._service.name}))
+                await self._take_one(whole, [peer])
+                if root in self._roots:
+                    return
+        raise OkiagariError(f"nobody who can be reached has what leads to {root[:12]}")
+
+    async def _take_one(self, pack: Held, sources: list[str]) -> None:
+        said = await self._keep("take", await self._fetched(pack.digest, sources))
+        if "head" not in said:
+            raise OkiagariError(str(said))
+        self._note(said)
+        self._hold(pack)
+
+    async def _fetched(self, name: str, sources: list[str]) -> Path:
+        """Have a blob here, from whichever of these can give it."""
+        name, why = digest(name), "nobody was asked"
+        for source in dict.fromkeys(sources):
+            if path := self._blobs.path(name):
+                return path
+            if source != self._config.name:
+                try:
+                    async with aclosing(self._bulk.fetch(source, name, _LARGEST_BYTES, _FETCH_S)) as progress:
+                        async for _said in progress:
+                            pass
+                except OkiagariError as error:
+                    why = str(error)
+        if path := self._blobs.path(name):
+            return path
+        raise OkiagariError(why)
+
+    async def _offered(self, path: Path) -> Held:
+        """Take a pack of this host among the blobs, and onto the shelf."""
+        name = ""
+        async with aclosing(self._bulk.offer(path)) as progress:
+            async for said in progress:
+                name = str(said.get("digest", ""))
+        label = await beside(self._label, path)
+        pack = Held(name, label.term, label.epoch, label.parent, label.root)
+        self._hold(pack)
+        return pack
+
+    def _label(self, path: Path) -> Any:
+        with path.open("rb") as file:
+            label = Pack(file, self._envelopes.verify).label
+        if label.service != self._service.name:
+            raise BadValue(f"{path} is a pack of {label.service}, not of {self._service.name}")
+        return label
+
+    def _hold(self, pack: Held) -> None:
+        for gone in self._shelf.add(pack):
+            with suppress(OkiagariError):
+                self._bulk.drop(gone.digest)
+
+    async def _keep(self, do: str, path: Path | None = None) -> Mapping[str, Any]:
+        return await self._keeper.ask(do, self._service.name, str(path or ""))
+
+    async def _ask(self, peer: str, op: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        if peer == self._config.name:
+            raise OkiagariError("there is nothing to ask of oneself")
+        return await self._overlay.ask(peer, op, body, _TAKE_S)
+
+    def _note(self, said: Mapping[str, Any]) -> None:
+        if "head" in said:
+            self.head, self._roots = said["head"], [str(root) for root in said.get("roots", ())]
+
+
+class _Shipping:
+    """One pack on its way to all candidates; `domains` have it."""
+
+    def __init__(self, states: States, pack: Held, behind: set[asyncio.Task[None]]) -> None:
+        self._states, self._pack = states, pack
+        self._tree = states.tree()
+        self.domains = {states.domain(states.me)}
+        self._wrong: dict[str, str] = {}
+        self._enough = asyncio.Event()
+        self._behind = behind
+
+    async def run(self) -> None:
+        """Wait until it is in enough domains; the others go on to take it. Raises `OkiagariError` if it can't be."""
+        all_of_them = asyncio.create_task(self._below(self._states.me, self._states.me))
+        self._behind.add(all_of_them)
+        all_of_them.add_done_callback(self._behind.discard)
+        self._look()
+        enough = asyncio.ensure_future(self._enough.wait())
+        try:
+            await asyncio.wait([all_of_them, enough], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            enough.cancel()
+        if not self._enough.is_set():
+            said = "; ".join(f"{peer}: {why}" for peer, why in self._wrong.items())
+            raise OkiagariError(f"only {len(self.domains)} of {self._states.needed} sites have it: {said}")
+
+    async def _below(self, name: str, source: str) -> None:
+        await asyncio.gather(*(self._deliver(peer, source) for peer in self._tree.get(name, ())))
+
+    async def _deliver(self, peer: str, source: str) -> None:
+        try:
+            await self._states.deliver(peer, self._pack, source)
+        except OkiagariError as error:
+            self._wrong[peer] = str(error)
+            await self._below(peer, source)
+        else:
+            self.domains.add(self._states.domain(peer))
+            self._look()
+            await self._below(peer, peer)
+
+    def _look(self) -> None:
+        if len(self.domains) >= self._states.needed:
+            self._enough.set()

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program that runs a guest for its service: from its newest state, captured again and again while it runs.
+
+A supervisor starts and kills it as any service; QEMU is its child, and ends with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..checkpoint.capturer import Capturer, Whose
+from ..checkpoint.replica import Replica
+from ..checkpoint.running import Running
+from ..errors import OkiagariError
+from ..target.system import SubprocessRunner
+from .client import ask
+from .keeping import envelopes_of, key_of
+from .states import folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .config import Checkpointing, Config, Service
+
+_PATIENCE_S = 600.0
+_LEAST_REST_S = 0.1
+
+
+def run(config: Config, service: Service) -> int:
+    """Run the guest until it ends, which is an error, or until SIGTERM."""
+    if service.machine is None or service.checkpoint is None:
+        raise OkiagariError(f"{service.name} is no guest: its description has no machine")
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_said: ended.set())
+    _told(config, service, "collect")
+    here = folder(config, service.name)
+    work = here / "run"
+    # What the last run left is of no use: states are replicas' alone.
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700, parents=True)
+    key = key_of(service.checkpoint.key)
+    replica = Replica(here / "replica", service.name, key)
+    from_state = replica if replica.head else None
+    whose = Whose(service.name, config.name, int(os.environ["OKIAGARI_TERM"]), key, envelopes_of(config).sign)
+    runner = SubprocessRunner()
+    with Running(service.machine, runner, work, from_state) as running:
+        capturer = Capturer(running.monitor, runner, work, running.guest, whose, from_state)
+        running.go_on()
+        _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
+        _capture(config, service, service.checkpoint, running, capturer, work, ended)
+    replica.close()
+    return 0
+
+
+def _capture(
+    config: Config, service: Service, checkpoint: Checkpointing, running: Running, capturer: Capturer, work: Path,
+    ended: threading.Event,
+) -> None:  # fmt: skip
+    """Capture an epoch each period, and ship it; one at a time, so that a slow link makes the period longer."""
+    path = work / "pack"
+    while True:
+        begun = time.monotonic()
+        try:
+            # One that couldn't be shipped is tried again: nothing is captured that nobody could take.
+            if not path.exists():
+                _write_pack(capturer, path)
+            _told(config, service, "ship", path=str(path))
+            path.unlink()
+        except (OkiagariError, OSError) as error:
+            _say(str(error))
+        rest = max(checkpoint.period_s - (time.monotonic() - begun), _LEAST_REST_S)
+        if ended.wait(rest):
+            return
+        if running.process.poll() is not None:
+            raise OkiagariError(f"QEMU has ended with {running.process.returncode}: {running.words}")
+
+
+def _write_pack(capturer: Capturer, path: Path) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w+b") as file:
+        label, took = capturer.capture(file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    size = path.stat().st_size
+    _say(f"epoch {label.epoch}: {size} bytes, paused {took.pause_ms:.0f} ms of {took.total_ms:.0f} ms")
+
+
+def _told(config: Config, service: Service, op: str, **values: Any) -> None:
+    for _said in ask({"op": op, "service": service.name, **values}, config.run, timeout_s=_PATIENCE_S):
+        pass
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"okiagari-agent vm: {text}\n")
+    sys.stderr.flush()

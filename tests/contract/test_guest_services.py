@@ -1,0 +1,118 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service that is a guest, kept going by real agents: it gets up again at another host, with its memory and disk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from counting_guest import Said, boot_disk
+from real_agents import TIMING, WATCH, Farm, Node, wait_for
+from real_etcd import RealEtcd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RING = {"a": ["b", "c"], "b": ["a", "c"], "c": ["a", "b"]}
+COMMITTED = "where values.event = state_committed"
+
+
+class Guests(Farm):
+    """A farm whose service `tally` is a guest that counts."""
+
+    def guest(self, node: Node) -> dict[str, Any]:
+        """Describe the service, as one host has it."""
+        key = self.folder / "service.key"
+        key.write_text(bytes(range(32)).hex())
+        return {
+            "tally": {
+                "command": [*node.farm.command, "vm", "tally", "--config", str(node.folder / "agent.json")],
+                "voters": {name: f"site-{name}" for name in self.nodes},
+                "candidates": list(self.nodes),
+                "timing": TIMING, "watch": WATCH,
+                "machine": {
+                    "memory": 64, "accelerator": "tcg",
+                    "disks": {"root": {"image": str(self.folder / "disk")}},
+                    "arguments": [
+                        "-chardev", f"file,id=said,path={node.folder / 'serial'},append=on", "-serial", "chardev:said"
+                    ],
+                },
+                "checkpoint": {"key": str(key), "period_s": 0.5},
+            }
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
+    folder = tmp_path_factory.mktemp("farm")
+    boot_disk(folder / "disk")
+    etcd = RealEtcd(folder / "etcd", folder / "authority")
+    etcd.start()
+    farm = Guests(folder, RING, list(etcd.endpoints.values()))
+    try:
+        etcd.wait()
+        farm.configure(farm.guest)
+        farm.start()
+        yield farm
+    finally:
+        farm.end()
+        etcd.stop()
+
+
+def numbers(node: Node) -> list[int]:
+    """Give what the guest has said at this host."""
+    return Said(node.folder / "serial").numbers()
+
+
+def committed(node: Node) -> list[dict[str, Any]]:
+    return [each["row"]["values"] for each in node.ask("query", text=COMMITTED) if "row" in each]
+
+
+def holder(farm: Guests, *apart: Node) -> Node:
+    def found() -> Node | None:
+        name = farm.holder()
+        return farm.nodes[name] if name and farm.nodes[name] not in apart else None
+
+    return wait_for(found, 60)
+
+
+def has_gone_on(node: Node, since: int) -> int:
+    """Wait until the guest says something at this host after what it had said there, and give the first number."""
+    return wait_for(lambda: numbers(node)[since : since + 1], 60)[0]
+
+
+def covered(node: Node) -> int:
+    """Give a number that the guest has said, once a state is committed that was captured after that."""
+    said, before = numbers(node)[-1], len(committed(node))
+    # One may have been on its way already.
+    wait_for(lambda: len(committed(node)) >= before + 2, 60)
+    return said
+
+
+def test_a_guest_gets_up_again_elsewhere_and_comes_back(farm: Guests) -> None:
+    first = holder(farm)
+    wait_for(lambda: numbers(first), 60)
+    reached = covered(first)
+    first.die()
+    second = holder(farm, first)
+    begun = has_gone_on(second, 0)
+    assert reached < begun <= numbers(first)[-1] + 1
+    covered(second)
+    assert committed(second)[-1]["domains"] == 2
+
+    # Who was lost is a candidate again: it takes what it missed, and then the guest.
+    here = len(numbers(first))
+    for what in ("supervise tally", "run"):
+        first.start(what)
+    wait_for(lambda: first.name in second.ask("status")[0]["reachable"], 60)
+    reached = covered(second)
+    wait_for(lambda: second.ask("hand_over", service="tally", to=first.name), 30)
+    assert holder(farm, second) is first
+    assert reached < has_gone_on(first, here)
