@@ -41,10 +41,13 @@ def address(number: int) -> str:
 class GuestLab(SmallLab):
     """The lab with one project's network, and a client beside the guests on each host."""
 
-    def have(self, options: tuple[str, ...] = (), fails: bool = False, **machines: list[dict[str, Any]]) -> str:
+    def have(
+        self, options: tuple[str, ...] = (), fails: bool = False, timeout: float = 300,
+        **machines: list[dict[str, Any]],
+    ) -> str:  # fmt: skip
         """Have these machines on the hosts `a` and `b`, and give what Ansible says."""
         wanted = {f"{site}-kvm1": listed for site, listed in machines.items()}
-        return self.play(PLAYBOOK, "-e", json.dumps({"machines": wanted}), *options, fails=fails)
+        return self.play(PLAYBOOK, "-e", json.dumps({"machines": wanted}), *options, fails=fails, timeout=timeout)
 
     def connect(self) -> None:
         """Hang a client on the project's bridge at both sites."""

@@ -115,6 +115,7 @@ def test_a_move_that_fails_leaves_the_machine_at_its_source(one: GuestLab, accid
     with one.counting(1, "a-kvm1") as counted, ThreadPoolExecutor(1) as pool:
         moving = pool.submit(one.migrate, 1, "b-kvm1", "-e", "migration_timeout=60", fails=True)
         wait_for("the machine is on its way", lambda: "Unbounded" in one.say("a-kvm1", "virsh domjobinfo exp-1"), 40)
+        wait_for("it is expected", lambda: one.ssh("b-kvm1", "pgrep -f guest=[e]xp-1").returncode == 0, 40)
         if accident == "libvirt":
             one.say("b-kvm1", "systemctl kill --signal=KILL libvirtd; pkill -KILL -f guest=exp-1")
         else:
@@ -133,12 +134,12 @@ def test_ten_machines_from_one_template_in_one_run(lab: GuestLab) -> None:
         "b": [machine(number) for number in range(6, 11)],
     }
     started = time.monotonic()
-    lab.have(**sites)
+    lab.have(timeout=900, **sites)
     played = time.monotonic() - started
     lab.boots(*range(1, 11))
     total = time.monotonic() - started
     print(f"ten machines: {played:.1f} s for the playbook, {total:.1f} s until all answer")
-    assert changed(lab.have(**sites)) == set()
-    lab.have(**{site: [{**one, "state": "absent"} for one in listed] for site, listed in sites.items()})
+    assert changed(lab.have(timeout=900, **sites)) == set()
+    lab.have(timeout=900, **{site: [{**one, "state": "absent"} for one in listed] for site, listed in sites.items()})
     for host in HOSTS:
         assert (lab.domains(host), lab.files(host)) == ({}, [])
