@@ -19,7 +19,7 @@ from ..runner import output
 if TYPE_CHECKING:
     from ..runner import Runner
 
-PACKAGES = ("agent", "authority", "election", "logpool", "watch")
+PACKAGES = ("agent", "authority", "election", "logpool", "paths", "watch")
 MODULES = ("checksum", "errors", "runner", "suggest", "values", "target/system")
 COMMAND = "bin/okiagari-agent"
 _PYTHON = re.compile(r"3\.1[1-9]")
