@@ -21,7 +21,7 @@ options:
   settings:
     description:
       - What the role C(agent) is told, by C(name), C(hosts), C(addresses), C(port), C(certificates), C(store),
-        C(voters), C(services), C(folder) and, if it isn't to be 64, C(pool_mib).
+        C(voters), C(services), C(folder) and, if they aren't to be 64 and true, C(pool_mib) and C(trace).
     type: dict
     required: true
 author:
@@ -67,6 +67,7 @@ def agent_files(testbed: Mapping[str, Any], settings: Mapping[str, Any]) -> list
             store=settings["store"],
             folder=folder,
             pool_mib=settings.get("pool_mib", POOL_MIB),
+            trace=settings.get("trace", True),
         )
         found = services(testbed, hosts, settings["voters"], settings["services"])
     except OkiagariError as error:

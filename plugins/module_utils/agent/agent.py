@@ -35,9 +35,11 @@ from .keeper import Keeper
 from .links import Links
 from .local import serve
 from .overlay import NoAnswer, Overlay
+from .paths import Paths
 from .rules_file import RulesFile
 from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States
 from .store import Store
+from .trace import Tracer
 from .watching import OP as OP_WATCH
 from .watching import Watching
 from .wire import rules_from_dict, rules_to_dict, vote_from_dict, vote_to_dict
@@ -45,6 +47,7 @@ from .wire import rules_from_dict, rules_to_dict, vote_from_dict, vote_to_dict
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
+    from ..paths import Path as NetworkPath
     from .config import Config, Service
     from .envelope import Opened
 
@@ -80,8 +83,11 @@ class Agent:
         self.store = Store(config.testbed, config.store, config.tls, answer_s)
         self.rules = {name: RulesFile(config.state, name) for name in config.services}
         listening = config.listen[0].partition("/")[2].rpartition(":")
+        self._listens = listening[0], int(listening[2])
+        addresses = {peer: config.peers[peer].address for peer in config.others}
+        self.paths = Paths(addresses if config.trace else {}, self._path_changed)
         neighbours = {peer: config.peers[peer].address for peer in config.me.links}
-        self.links = Links(listening[0], int(listening[2]), neighbours)
+        self.links = Links(*self._listens, neighbours, frozenset(addresses.values()), self.paths.soon)
         self.drivers: dict[str, Driver] = {}
         self.watching: dict[str, Watching] = {}
         for name, service in config.services.items():
@@ -123,6 +129,7 @@ class Agent:
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
+            "paths": self._show_paths,
             "ping": self._ping_peers,
             "query": self._query,
             "follow": self._follow,
@@ -159,6 +166,7 @@ class Agent:
                 self._connect(),
                 self.catch_up.run(),
                 self._measure(),
+                self._trace(),
                 self.events.run(),
                 *(states.open() for states in self.states.values()),
                 *(watching.run() for watching in self.watching.values()),
@@ -249,6 +257,11 @@ class Agent:
         if peer != self.config.name:
             self.events.tell("agent", {"event": "peer_reachable" if alive else "peer_unreachable", "peer": peer})
             self.catch_up.changed(peer, alive)
+            if alive:
+                self.paths.soon(peer)
+
+    def _path_changed(self, peer: str, old: NetworkPath, new: NetworkPath) -> None:
+        self.events.tell("agent", {"event": "path_changed", "peer": peer, "old": str(old), "new": str(new)})
 
     async def _connect(self) -> None:
         await self.overlay.open(self._hear, self._answer, self._peer_changed, self._refuse)
@@ -269,6 +282,14 @@ class Agent:
             await self.links.run()
         except OSError as error:
             self.events.tell("agent", {"event": "links_not_measured", "text": str(error)}, important=True)
+
+    async def _trace(self) -> None:
+        """Trace the peers; without it all else goes on, too."""
+        try:
+            with Tracer(*self._listens) as tracer:
+                await self.paths.run(tracer)
+        except OSError as error:
+            self.events.tell("agent", {"event": "paths_not_traced", "text": str(error)}, important=True)
 
     def _driver(self, said: Mapping[str, Any]) -> Driver:
         return self.drivers[choice(self.drivers, "service")(said.get("service"))]
@@ -312,7 +333,7 @@ class Agent:
             "name": self.config.name,
             "reachable": sorted(self.overlay.alive - {self.config.name}),
             "unreachable": sorted(set(self.config.others) - self.overlay.alive),
-            "links": self.links.to_dict(),
+            "links": {peer: link | {"path": self.paths.hops(peer)} for peer, link in self.links.to_dict().items()},
             "refused_messages": self.overlay.refused,
             "events": {"held": len(self.events.pool), "bytes": self.events.pool.size, "dropped": counts.dropped},
             "services": {name: self._service_status(name) for name in self.drivers},
@@ -331,6 +352,17 @@ class Agent:
             "rules": rules_to_dict(driver.rules),
             "election_messages": participant.elector.messages if participant else 0,
         }
+
+    async def _show_paths(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Give the paths to peers, and what each two of them share."""
+        known = choice(self.config.others, "other agent")
+        peers = [known(peer) for peer in items(request.get("peers", self.config.others))]
+        if not self.config.trace:
+            raise OkiagariError(
+                "paths aren't traced from here: set agent_trace to true for this host, and run the role"
+            )
+        for said in self.paths.show(peers):
+            yield said
 
     async def _ping_peers(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Run a task that does nothing at each peer."""

@@ -19,7 +19,7 @@ from ..runner import output
 if TYPE_CHECKING:
     from ..runner import Runner
 
-PACKAGES = ("agent", "authority", "checkpoint", "election", "logpool", "watch")
+PACKAGES = ("agent", "authority", "checkpoint", "election", "logpool", "paths", "watch")
 MODULES = ("checksum", "errors", "runner", "suggest", "values", "target/system")
 _OF_THE_CONTROLLER = ("bundle.py", "describe.py")
 COMMAND = "bin/okiagari-agent"

@@ -41,7 +41,7 @@ _SHAPE: dict[str, Shape] = {
     "testbed": str, "name": str, "listen": [str], "connect": [str], "state": str, "run": str,
     "tls": {"authority": str, "certificate": str, "key": str},
     "peers": {"*": {"domain": str, "address": str, "certificate": str, "links": [str]}},
-    "store": [str], "cgroup?": bool, "pool_mib?": int,
+    "store": [str], "cgroup?": bool, "pool_mib?": int, "trace?": bool,
 }  # fmt: skip
 
 
@@ -125,6 +125,8 @@ class Config:
     cgroup: bool
     pool_mib: int = POOL_MIB
     """The memory that the log pool may take."""
+    trace: bool = True
+    """Whether the paths to peers may be traced from here."""
 
     @property
     def me(self) -> Peer:
@@ -167,6 +169,7 @@ def read_config(path: Path) -> Config:
         services={name: service for name, service in services.items() if service},
         cgroup=said.get("cgroup", False),
         pool_mib=said.get("pool_mib", POOL_MIB),
+        trace=said.get("trace", True),
     )
 
 

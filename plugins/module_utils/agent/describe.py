@@ -58,7 +58,7 @@ def links(testbed: Mapping[str, Any], hosts: Sequence[str]) -> dict[str, list[st
 def agent(
     testbed: Mapping[str, Any], name: str, hosts: Sequence[str], *, addresses: Mapping[str, str], port: int,
     certificates: Mapping[str, str], store: Sequence[str], folder: str, cgroup: bool = True,
-    pool_mib: int = POOL_MIB,
+    pool_mib: int = POOL_MIB, trace: bool = True,
 ) -> str:  # fmt: skip
     """Give `agent.json` of the host `name`; `folder` is where its certificate, key and authority's certificate are.
 
@@ -86,6 +86,7 @@ def agent(
         "store": list(store),
         "cgroup": cgroup,
         "pool_mib": pool_mib,
+        "trace": trace,
     }  # fmt: skip
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 

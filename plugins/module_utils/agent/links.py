@@ -8,7 +8,7 @@ acknowledgements couldn't tell, since TCP hides loss: 90 bytes of traffic every 
 ends. Hops are counted by the TTL method: what is left of the 64 with which every agent sends.
 
 An answer counts only with the random number of its probe, and from the address of its peer. Whoever sends a probe gets
-back as much as it sent, and only if it is a peer.
+back as much as it sent, and only if it is a peer: one that isn't a neighbour asks when it traces the way (`trace`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 PERIOD_S = 2.0
 REMEMBERED = 100
 """Over how many of the last probes loss is counted."""
-_TTL = 64
+_AWAY = 3
+"""A link of which so many probes in a row were lost was down."""
+TTL = 64
 # ip(7); Python has no name for it before 3.14.
 _IP_RECVTTL = 12
 _SMOOTHED = 0.125
-_PROBE, _ANSWER = b"okiagari?", b"okiagari!"
-_NUMBER = 8
+PROBE, ANSWER = b"okiagari?", b"okiagari!"
+NUMBER = 8
 _LONGEST = 64
 
 
@@ -59,17 +61,19 @@ class Link:
         if self._open:
             self._answered.append(False)
         self._open, self._sent_at = number, now
-        return _PROBE + number
+        return PROBE + number
 
-    def heard(self, now: float, number: bytes, ttl: int | None) -> None:
-        """Take an answer, unless it is none to the probe that is open."""
+    def heard(self, now: float, number: bytes, ttl: int | None) -> bool:
+        """Take an answer, unless it is none to the probe that is open; say whether the way may be another since."""
         if number != self._open:
-            return
+            return False
         self._open = b""
+        before, was_down = self.hops, list(self._answered)[-_AWAY:] == [False] * _AWAY
         self._answered.append(True)
         took_ms = 1000 * (now - self._sent_at)
         self.rtt_ms = took_ms if self.rtt_ms is None else self.rtt_ms + _SMOOTHED * (took_ms - self.rtt_ms)
-        self.hops = None if ttl is None else _TTL - ttl
+        self.hops = None if ttl is None else TTL - ttl
+        return was_down or self.hops != before
 
     def to_dict(self) -> dict[str, Any]:
         rtt_ms = None if self.rtt_ms is None else round(self.rtt_ms, 3)
@@ -77,10 +81,18 @@ class Link:
 
 
 class Links:
-    """The probes of one agent, at `address` and `port`; `peers` gives the address of each peer that has a link."""
+    """The probes of one agent, at `address` and `port`; `peers` gives the address of each peer that has a link.
 
-    def __init__(self, address: str, port: int, peers: Mapping[str, str]) -> None:
+    `known` are the addresses of all peers, which are answered. `changed` is told of a link that came back, or whose
+    hops are others than they were.
+    """
+
+    def __init__(
+        self, address: str, port: int, peers: Mapping[str, str], known: Collection[str],
+        changed: Callable[[str], object] = lambda _peer: None,
+    ) -> None:  # fmt: skip
         self.all = {peer: Link(peer, where) for peer, where in peers.items()}
+        self._known, self._changed = known, changed
         self._address, self._port = address, port
         self._by_address = {link.address: link for link in self.all.values()}
         self._socket: socket.socket | None = None
@@ -99,7 +111,7 @@ class Links:
         loop = asyncio.get_running_loop()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
             opened.setblocking(False)
-            opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _TTL)
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, TTL)
             opened.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
             opened.bind((self._address, self._port))
             self._socket = opened
@@ -107,7 +119,7 @@ class Links:
             try:
                 while True:
                     for link in self.all.values():
-                        self._send(link.probe(time.monotonic(), secrets.token_bytes(_NUMBER)), link.address)
+                        self._send(link.probe(time.monotonic(), secrets.token_bytes(NUMBER)), link.address, self._port)
                     await asyncio.sleep(PERIOD_S)
             finally:
                 loop.remove_reader(opened)
@@ -117,21 +129,21 @@ class Links:
         if self._socket is None:
             return
         with suppress(OSError):
-            said, extra, _flags, (where, _port) = self._socket.recvmsg(_LONGEST, socket.CMSG_SPACE(4))
-            link = self._by_address.get(where)
-            kind, number = said[: len(_PROBE)], said[len(_PROBE) :]
-            if link is None or len(number) != _NUMBER:
+            said, extra, _flags, (where, port) = self._socket.recvmsg(_LONGEST, socket.CMSG_SPACE(4))
+            kind, number = said[: len(PROBE)], said[len(PROBE) :]
+            if where not in self._known or len(number) != NUMBER:
                 return
-            if kind == _PROBE:
-                self._send(_ANSWER + number, where)
-            elif kind == _ANSWER:
-                link.heard(time.monotonic(), number, _ttl(extra))
+            link = self._by_address.get(where)
+            if kind == PROBE:
+                self._send(ANSWER + number, where, port)
+            elif kind == ANSWER and link and link.heard(time.monotonic(), number, _ttl(extra)):
+                self._changed(link.peer)
 
-    def _send(self, said: bytes, where: str) -> None:
+    def _send(self, said: bytes, where: str, port: int) -> None:
         # A network that is down, or a full queue, loses packets as any other does.
         if self._socket is not None:
             with suppress(OSError):
-                self._socket.sendto(said, (where, self._port))
+                self._socket.sendto(said, (where, port))
 
 
 def _ttl(extra: list[tuple[int, int, bytes]]) -> int | None:

@@ -32,9 +32,10 @@ def test_the_files_of_an_agent() -> None:
     assert sorted(files) == ["/etc/x/agent.json", "/etc/x/services/db.json"]
     assert {file["mode"] for file in files.values()} == {"0600"}
     said = json.loads(files["/etc/x/agent.json"]["content"])
-    assert (said["name"], said["pool_mib"]) == (HOSTS[0], 64)
-    (larger, _service) = agent_files(LAB, settings(pool_mib=256))
-    assert json.loads(larger["content"])["pool_mib"] == 256
+    assert (said["name"], said["pool_mib"], said["trace"]) == (HOSTS[0], 64, True)
+    (other, _service) = agent_files(LAB, settings(pool_mib=256, trace=False))
+    assert json.loads(other["content"])["pool_mib"] == 256
+    assert json.loads(other["content"])["trace"] is False
     assert json.loads(files["/etc/x/services/db.json"]["content"])["candidates"] == HOSTS
 
 

@@ -16,11 +16,13 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.agent impor
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client import NAME, ask
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope import Opened
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.trace import Tracer
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wire import rules_to_dict
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Holder, Timing
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Rules
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Query
+from ansible_collections.okiagari.testbed.plugins.module_utils.paths import Path as NetworkPath
 
 from .agents import NAMES, authority, config, service, until
 
@@ -141,6 +143,9 @@ def test_an_error_ends_the_agent_and_leaves_no_thread_of_the_overlay(make: Calla
     [
         ("dance", {}, "there is no operation dance"),
         (["status"], {}, "is not a text"),
+        ("paths", {"peers": 3}, "3 is not a list"),
+        ("paths", {"peers": ["bb"]}, "no other agent bb; did you mean b"),
+        ("paths", {"peers": ["a"]}, "no other agent a"),
         ("ping", {"peers": 3}, "3 is not a list"),
         ("ping", {"peers": ["bb"]}, "no agent bb; did you mean"),
         ("query", {}, "is not a text"),
@@ -225,6 +230,45 @@ def test_the_bound_of_the_pool_is_that_of_the_configuration(make: Callable[..., 
         bounded = Agent(replace(agent.config, pool_mib=7))
         assert (agent.events.pool.most_bytes, bounded.events.pool.most_bytes) == (64 * 2**20, 7 * 2**20)
 
+    use(make, what)
+
+
+def test_paths_are_shown_and_told_of_when_they_change(make: Callable[..., Agent]) -> None:
+    old, new = (NetworkPath(frozenset([way]), arrived=True, seen_at=1.0) for way in (("r1", None), ("r2", None)))
+
+    async def what(agent: Agent) -> None:
+        agent.paths.take("b", old)
+        assert (await asked(agent, "paths", peers=["c"])) == [{"peer": "c", "path": None}, {"on_all": []}]
+        agent.paths.take("c", new)
+        b, c, on_all, pair = await asked(agent, "paths")
+        assert [each["path"]["hops"] for each in (b, c)] == [[["r1"], []], [["r2"], []]]
+        assert on_all == {"on_all": []}
+        assert pair == {"pair": ["b", "c"], "verdict": "unknown", "hops": [], "silent": [1, 1]}
+        agent.paths.take("b", new)
+        (row,) = agent.events.pool.run(Query("where values.event = path_changed"))
+        assert (row["values"]["old"], row["values"]["new"], row["important"]) == ("r1 *", "r2 *", False)
+        assert (await asked(agent, "paths"))[2] == {"on_all": ["r2"]}
+
+    use(make, what)
+
+
+def test_what_may_not_be_traced_is_not(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        forbidden = Agent(replace(agent.config, trace=False))
+        forbidden._peer_changed("b", alive=True)
+        await forbidden._trace()
+        with pytest.raises(OkiagariError, match="set agent_trace to true"):
+            await anext(forbidden._show_paths({}))
+
+    use(make, what)
+
+
+def test_a_host_that_can_not_trace_goes_on_without(make: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def what(agent: Agent) -> None:
+        await until(lambda: told(agent, "paths_not_traced"))
+        assert "Cannot assign requested address" in told(agent, "paths_not_traced")[0]
+
+    monkeypatch.setattr(module, "Tracer", lambda _address, port: Tracer("192.0.2.77", port))
     use(make, what)
 
 

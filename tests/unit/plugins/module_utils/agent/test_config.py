@@ -43,9 +43,9 @@ def refused(path: Path) -> list[str]:
 
 def test_a_good_one(tmp_path: Path) -> None:
     options = {"timing": {"ttl_s": 20}, "watch": {"observers": 4}, "request": ["/bin/ask"], "priorities": {"b": 3}}
-    config = read_config(described(tmp_path, {"cgroup": True, "pool_mib": 9}, db=options, web={}))
+    config = read_config(described(tmp_path, {"cgroup": True, "pool_mib": 9, "trace": False}, db=options, web={}))
     assert (config.me.domain, config.others, config.cgroup) == ("site-a", ("b", "c"), True)
-    assert config.pool_mib == 9
+    assert (config.pool_mib, config.trace) == (9, False)
     assert sorted(config.services) == ["db", "web"]
     service = config.services["db"]
     assert (service.name, service.command, service.request) == ("db", ("/bin/db", "--serve"), ("/bin/ask",))
@@ -54,7 +54,8 @@ def test_a_good_one(tmp_path: Path) -> None:
 
 
 def test_an_agent_without_services_needs_no_store(tmp_path: Path) -> None:
-    assert read_config(described(tmp_path, {"store": []})).services == {}
+    config = read_config(described(tmp_path, {"store": []}))
+    assert (config.services, config.trace) == ({}, True)
     assert refused(described(tmp_path, {"store": []}, db={})) == [
         "agent.json: store: is empty: services need a store of leases; say where its members are"
     ]
