@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ OPTIONS = {
 }
 
 _GLUSTER = ("gluster", "--mode=script", "--xml")
+_NOT_MET = re.compile(r"Staging failed on \S+ Error: Host (\S+) not connected")
 _POLL_S = 0.5
 _JOIN_S = 60.0
 _MOVE_S = 3600.0
@@ -117,7 +119,7 @@ class Gluster(StorageEngine):
 
     def apply(self, ops: Sequence[Op]) -> None:
         for op in ops:
-            self._ask(*op.argv)
+            self._act(op.argv)
             if op.until == "joined":
                 self._until(f"{', '.join(op.subject)} to join", _JOIN_S, lambda op=op: self._joined(op.subject))  # type: ignore[misc]
             elif op.until == "online":
@@ -274,6 +276,21 @@ class Gluster(StorageEngine):
         while not done():
             if self._now() > deadline:
                 raise OkiagariError(f"gluster: waited {patience:g} s for {what}")
+            self._wait(_POLL_S)
+
+    def _act(self, argv: Sequence[str]) -> None:
+        """Do what changes something. Members that joined a moment ago may not have met each other yet."""
+        deadline = self._now() + _JOIN_S
+        while True:
+            try:
+                self._ask(*argv)
+            except OkiagariError as error:
+                stranger = _NOT_MET.search(str(error))
+                known = stranger and (stranger[1] == self._address or self._joined([stranger[1]]))
+                if not known or self._now() > deadline:
+                    raise
+            else:
+                return
             self._wait(_POLL_S)
 
     def _ask(self, *arguments: str) -> str:

@@ -32,6 +32,7 @@ class Cluster:
         self.moves = 2
         self.refusal: str | None = None
         self.refusal_code = 1
+        self.refusals = 10**6
 
     def run(self, argv: Sequence[str], input: str | None = None, timeout: float = 10.0) -> Completed:  # noqa: A002
         if not self.installed:
@@ -41,7 +42,8 @@ class Cluster:
         reads = words[:2] in (["peer", "status"], ["volume", "info"], ["volume", "status"]) or "info" in words
         if not reads and words[-1] != "status":
             self.changes.append(" ".join(words))
-            if self.refusal:
+            if self.refusal and self.refusals:
+                self.refusals -= 1
                 return Completed(
                     self.refusal_code,
                     f"<cliOutput><opRet>-1</opRet><opErrstr>{self.refusal}</opErrstr></cliOutput>",

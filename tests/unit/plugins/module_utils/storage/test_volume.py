@@ -316,6 +316,22 @@ def test_a_refusal_is_told_in_its_own_words(cluster: Cluster, code: int) -> None
         bring(cluster, options={"network.pong": 1})
 
 
+def test_members_that_do_not_know_each_other_yet_are_given_time(cluster: Cluster) -> None:
+    cluster.refusal = "Staging failed on 10.3.1.12. Error: Host 10.2.1.11 not connected"
+    cluster.refusals = 3
+    assert bring(cluster, options={"network.pong": 1}).changed
+    assert cluster.changes == 4 * ["volume set shared network.pong 1"]
+    cluster.refusals = 10**6
+    with pytest.raises(OkiagariError, match=r"10\.2\.1\.11 not connected"):
+        bring(cluster, options={"network.pong": 2})
+    # One that isn't there for this member either isn't waited for.
+    cluster.peers["10.2.1.11"] = False
+    cluster.changes.clear()
+    with pytest.raises(OkiagariError, match=r"10\.2\.1\.11 not connected"):
+        bring(cluster, options={"network.pong": 2})
+    assert len(cluster.changes) == 1
+
+
 def test_a_host_without_gluster() -> None:
     cluster = Cluster()
     cluster.installed = False
