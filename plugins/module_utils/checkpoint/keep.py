@@ -70,6 +70,8 @@ class Keep:
             replica.take(Pack(file, self._verify))
 
     def _whole(self, replica: Replica, path: Path) -> None:
+        if replica.head is None:
+            raise OkiagariError("there is no state of it here yet")
         with path.open("wb") as file:
             replica.whole(file, self._name, self._sign)
 

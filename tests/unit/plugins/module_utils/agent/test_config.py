@@ -53,6 +53,37 @@ def test_a_good_one(tmp_path: Path) -> None:
     assert (service.charter.voters["b"], service.candidates, service.priorities) == ("site-b", ("a", "b"), {"b": 3})
 
 
+def test_a_guest(tmp_path: Path) -> None:
+    machine = {"memory": 128, "disks": {"root": {"image": "/base.qcow2", "format": "qcow2"}}, "cpus": 2}
+    config = read_config(described(tmp_path, db={"machine": machine, "checkpoint": {"key": "/key", "period_s": 5}}))
+    guest, checkpoint = config.services["db"].machine, config.services["db"].checkpoint
+    assert guest is not None
+    assert checkpoint is not None
+    assert (guest.memory, guest.cpus, guest.arguments, guest.accelerator) == (128, 2, (), "kvm:tcg")
+    assert (str(guest.disks["root"].image), guest.disks["root"].format) == ("/base.qcow2", "qcow2")
+    assert (str(checkpoint.key), checkpoint.period_s, checkpoint.copies) == ("/key", 5, None)
+
+
+def test_all_that_is_wrong_with_a_guest_is_told(tmp_path: Path) -> None:
+    machine = {"memory": 0, "disks": {}, "cpu": 2}
+    checkpoint = {"key": "/key", "period_s": 0, "copies": 0, "keys": 1}
+    assert refused(
+        described(tmp_path, db={"machine": machine, "checkpoint": checkpoint}, web={"machine": machine})
+    ) == [
+        f"services/{name}.json: {said}"
+        for name, said in (
+            ("db", "machine.cpu: is not known; did you mean cpus?"),
+            ("db", "checkpoint.keys: is not known; did you mean key?"),
+            ("db", "checkpoint.period_s: 0 is not a number from 0.1 to 86400"),
+            ("db", "checkpoint.copies: 0 is not a whole number from 1 to 16"),
+            ("db", "machine.memory: is less than 1 MiB"),
+            ("web", "machine: is a guest whose states are kept: give checkpoint with it, and only with it"),
+            ("web", "machine.cpu: is not known; did you mean cpus?"),
+            ("web", "machine.memory: is less than 1 MiB"),
+        )
+    ]
+
+
 def test_an_agent_without_services_needs_no_store(tmp_path: Path) -> None:
     config = read_config(described(tmp_path, {"store": []}))
     assert (config.services, config.trace) == ({}, True)

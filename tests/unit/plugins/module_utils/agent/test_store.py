@@ -248,3 +248,27 @@ def test_requests_that_fail_together_pass_over_nobody() -> None:
 def test_a_store_without_members_is_not_reached() -> None:
     with pytest.raises(NotReached, match="no member of the store is known"):
         use(Gateway(), acquire, [])
+
+
+STATE = {"term": 2, "epoch": 5, "root": "ab"}
+
+
+def test_a_committed_state_is_said_and_read() -> None:
+    gateway = Gateway({**HEADER, "succeeded": True}, {**HEADER}, ranges(kv(json.dumps(STATE), 9)), ranges(None))
+
+    async def what(store: Store) -> list[Any]:
+        said = [await store.commit("db", token=7, state=STATE), await store.commit("db", token=7, state=STATE)]
+        return [*said, await store.committed("db"), await store.committed("db")]
+
+    assert use(gateway, what) == [True, False, STATE, None]
+    asked = gateway.asked[0][2]
+    assert b64decode(asked["compare"][0]["key"]).endswith(b"/db/holder")
+    assert (asked["compare"][0]["target"], asked["compare"][0]["create_revision"]) == ("CREATE", "7")
+    put = asked["success"][0]["request_put"]
+    assert (b64decode(put["key"])[-13:], json.loads(b64decode(put["value"]))) == (b"/db/committed", STATE)
+
+
+def test_a_committed_state_that_is_none_is_not_believed() -> None:
+    gateway = Gateway(ranges(kv('{"term": 2}', 9)))
+    with pytest.raises(NotReached, match="what the store says of a state"):
+        use(gateway, lambda store: store.committed("db"))

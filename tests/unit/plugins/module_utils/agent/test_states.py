@@ -1,0 +1,257 @@
+# Copyright (c) 2026, Okiagari contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""States on their way between hosts: real packs, replicas and shelves, over an overlay in memory that is cut."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent import states as module
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.blobs import Blobs
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import Checkpointing, Peer
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope import Opened
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.shelf import KEPT
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.states import States, children, folder
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.keep import Keep, Kept
+from ansible_collections.okiagari.testbed.plugins.module_utils.election import Committed
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.checkpoint.conftest import (
+    KEY,
+    Holder,
+    noise,
+    sign,
+    verify,
+)
+
+from .agents import config, service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+    from pathlib import Path
+
+LINE = {"a": ("b",), "b": ("a", "c"), "c": ("b", "d"), "d": ("c",)}
+
+
+class Host:
+    """One host: it is the overlay, the bulk transfer and the keeper of its own `States`, too."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name = world, name
+        self.reachable = True
+        self.told: list[tuple[str, Mapping[str, Any]]] = []
+        self.fetched: list[tuple[str, str]] = []
+        peers = {each: Peer(each, f"site-{each}", "127.0.0.1", "", LINE[each]) for each in LINE}
+        self.config = replace(config(world.folder, name=name, peers=peers), state=world.folder / name)
+        self.blobs = Blobs(self.config.state / "blobs")
+        self.blobs.make_room(0)
+        self.keep = Keep(name, {"db": Kept(folder(self.config, "db") / "replica", KEY)}, sign, verify)
+        described = service(candidates=tuple(LINE), checkpoint=Checkpointing(world.folder / "key"))
+        self.states = States(
+            self.config, described, cast("Any", SimpleNamespace(verify=verify)), cast("Any", self),
+            cast("Any", world), cast("Any", self), self.blobs, cast("Any", SimpleNamespace(ask=self.keeper)),
+            lambda: world.token, lambda event, values: self.told.append((event, values)),
+        )  # fmt: skip
+
+    # as the keeper
+    async def keeper(self, do: str, service: str, path: str = "") -> Mapping[str, Any]:
+        return self.keep.do({"do": do, "service": service, "path": path})
+
+    # as the overlay
+    async def ask(self, to: str, op: str, body: Mapping[str, Any], _timeout_s: float = 0) -> Mapping[str, Any]:
+        other = self.world.hosts[to]
+        if not (self.reachable and other.reachable):
+            raise NoAnswer(f"{to} didn't answer")
+        asked = {
+            module.OP_TAKE: other.states.take, module.OP_FIND: other.states.find, module.OP_WHOLE: other.states.whole,
+            module.OP_HEAD: other.states.tell_head,
+        }  # fmt: skip
+        return await asked[op](Opened(self.name, op, body, "1"))
+
+    async def ask_all(self, peers: list[str], op: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for peer in peers:
+            try:
+                found[peer] = await self.ask(peer, op, body)
+            except OkiagariError as error:
+                found[peer] = error
+        return found
+
+    # as the bulk transfer
+    async def offer(self, path: Path) -> AsyncGenerator[dict[str, Any], None]:
+        name = hashlib.sha256(path.read_bytes()).hexdigest()
+        shutil.copy(path, self.blobs.folder / name)
+        yield {"digest": name}
+
+    async def fetch(self, peer: str, name: str, *_bounds: float) -> AsyncGenerator[dict[str, Any], None]:
+        there = self.world.hosts[peer].blobs.path(name)
+        if not (self.reachable and self.world.hosts[peer].reachable) or there is None:
+            raise NoAnswer(f"{peer} didn't answer")
+        self.fetched.append((peer, name))
+        shutil.copy(there, self.blobs.folder / name)
+        yield {}
+
+    def drop(self, name: str) -> None:
+        self.blobs.drop(name)
+
+    @property
+    def newest(self) -> Committed:
+        return self.states.newest
+
+
+class World:
+    """Four hosts in a line; it is the store of leases, too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.token = folder, 7
+        self.head: Mapping[str, Any] | None = None
+        self.hosts: dict[str, Host] = {}
+        self.hosts.update({name: Host(self, name) for name in LINE})
+        self.holder = Holder("db")
+        self.image = noise(1, 8)
+
+    async def commit(self, _service: str, *, token: int, state: Mapping[str, Any]) -> bool:
+        if token == self.token:
+            self.head = dict(state)
+        return token == self.token
+
+    async def committed(self, _service: str) -> Mapping[str, Any] | None:
+        return self.head
+
+    def pack(self) -> Path:
+        self.image = self.image.copy()
+        self.image[self.holder.epoch % 8] = noise(100 + self.holder.epoch)[0]
+        path = self.folder / f"{self.holder.epoch}.pack"
+        path.write_bytes(self.holder.pack({"ram": self.image}))
+        return path
+
+    async def ship(self, name: str = "a", path: Path | None = None) -> dict[str, Any]:
+        """Ship one more epoch, and wait until all have it that can."""
+        states = self.hosts[name].states
+        said = [each async for each in states.ship(path or self.pack())]
+        await asyncio.gather(*states._behind)
+        return said[-1]
+
+    async def collect(self, name: str) -> dict[str, Any]:
+        return [each async for each in self.hosts[name].states.collect()][-1]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(module, "_COLLECT_S", 0.0)
+    return World(tmp_path)
+
+
+def test_each_link_carries_a_pack_once(world: World) -> None:
+    async def run() -> None:
+        said = await world.ship()
+        assert said["committed"] == world.head == {"term": 1, "epoch": 1, "root": world.holder.parent}
+        sources = {name: [peer for peer, _name in host.fetched] for name, host in world.hosts.items()}
+        assert sources == {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]}
+        assert {host.newest for name, host in world.hosts.items() if name != "a"} == {Committed(1, 1)}
+
+    asyncio.run(run())
+
+
+def test_who_takes_it_from_whom() -> None:
+    peers = {name: Peer(name, "", "", "", links) for name, links in LINE.items()}
+    found = cast("Any", SimpleNamespace(peers=peers))
+    assert children(found, "b", "acd") == {"b": ["a", "c"], "c": ["d"]}
+    # Who isn't a candidate only relays; who has no link is reached somehow.
+    assert children(found, "a", "bd") == {"a": ["b"], "b": ["d"]}
+    found.peers["e"] = Peer("e", "", "", "", ())
+    assert children(found, "a", "be") == {"a": ["b", "e"]}
+
+
+def test_a_majority_of_sites_is_enough_and_less_is_not(world: World) -> None:
+    async def run() -> None:
+        world.hosts["b"].reachable = False
+        assert (await world.ship())["committed"]["epoch"] == 1
+        world.hosts["c"].reachable = False
+        path = world.pack()
+        with pytest.raises(OkiagariError, match="only 2 of 3 sites have it: b: b didn't answer; c: c didn't answer"):
+            await world.ship(path=path)
+        assert world.head
+        assert world.head["epoch"] == 1
+        # The same one again, and whoever was away takes what it missed from whoever has it.
+        world.hosts["b"].reachable = world.hosts["c"].reachable = True
+        assert (await world.ship(path=path))["committed"]["epoch"] == 2
+        assert [host.newest for host in world.hosts.values()][1:] == 3 * [Committed(1, 2)]
+
+    asyncio.run(run())
+
+
+def test_who_is_too_far_behind_takes_the_whole(world: World) -> None:
+    async def run() -> None:
+        await world.ship()
+        world.hosts["d"].reachable = False
+        for _epoch in range(KEPT + 2):
+            await world.ship()
+        assert len(list(world.hosts["b"].blobs.folder.iterdir())) == KEPT
+        world.hosts["d"].reachable = True
+        await world.ship()
+        assert world.hosts["d"].newest == world.hosts["b"].newest == Committed(1, KEPT + 4)
+        replica = np.fromfile(next(folder(world.hosts["d"].config, "db").glob("replica/*/images/ram")), np.uint64)
+        assert (replica.reshape(-1, 512) == world.image).all()
+
+    asyncio.run(run())
+
+
+def test_a_holder_that_lost_the_service_commits_nothing(world: World) -> None:
+    async def run() -> None:
+        await world.ship()
+        state, world.token = world.head, cast("int", None)
+        with pytest.raises(OkiagariError, match="a doesn't hold db any more"):
+            await world.ship()
+        assert world.head == state
+
+    asyncio.run(run())
+
+
+def test_the_successor_collects_what_it_lacks_and_no_less_than_what_is_committed(world: World) -> None:
+    async def run() -> None:
+        assert (await world.collect("b"))["head"] is None
+        await world.ship()
+        world.hosts["d"].reachable = False
+        await world.ship()
+        await world.ship()
+        world.hosts["d"].reachable = True
+        world.hosts["a"].reachable = world.hosts["b"].reachable = False
+        said = await world.collect("d")
+        assert (said["head"]["epoch"], said["committed"]["epoch"]) == (3, 3)
+        assert world.hosts["d"].told[-1][0] == "state_collected"
+        world.head = {"term": 1, "epoch": 9, "root": "x"}
+        with pytest.raises(OkiagariError, match="the committed state is term 1, epoch 9, here is term 1, epoch 3"):
+            await world.collect("d")
+
+    asyncio.run(run())
+
+
+def test_the_next_holder_goes_on_and_the_old_one_is_refused(world: World) -> None:
+    async def run() -> None:
+        await world.ship()
+        old, image = world.holder, world.image
+        await world.ship()
+        world.holder = Holder("db", term=2)
+        world.holder.parent, world.holder.images = old.parent, {"ram": world.image}
+        await world.ship("b")
+        assert world.hosts["c"].newest == Committed(2, 1)
+        world.holder, world.image = old, image
+        with pytest.raises(OkiagariError, match="of term 1, older than 2"):
+            await world.ship("a")
+        assert world.hosts["c"].told[-1][0] == "pack_refused"
+        # A host that was the holder takes the new one's states like any other, and opens with them after a restart.
+        assert world.hosts["a"].newest == Committed(2, 1)
+        again = Host(world, "a")
+        await again.states.open()
+        assert again.newest == Committed(2, 1)
+
+    asyncio.run(run())
