@@ -29,14 +29,14 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validated, options = self.validate_argument_spec(
             {
-                "requirements": {"type": "path", "required": True},
+                "requirements": {"type": "list", "elements": "path", "required": True},
                 "python": {"type": "str", "required": True},
                 "machine": {"type": "str", "required": True},
                 "cache": {"type": "path"},
             }
         )
         cache = Path(options["cache"] or cache_directory(os.environ).parent / "agent")
-        requirements = Path(options["requirements"])
+        requirements = [Path(path) for path in options["requirements"]]
         try:
             archive = Archive(SubprocessRunner(), cache, requirements, options["python"], options["machine"])
             cache.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -69,7 +69,7 @@ def agent_files(testbed: Mapping[str, Any], settings: Mapping[str, Any]) -> list
             pool_mib=settings.get("pool_mib", POOL_MIB),
             trace=settings.get("trace", True),
         )
-        found = services(testbed, hosts, settings["voters"], settings["services"])
+        found = services(testbed, hosts, settings["voters"], settings["services"], folder)
     except OkiagariError as error:
         raise AnsibleFilterError(f"The agents' services are refused, and nothing was done.\n{error}") from error
     files = {"agent.json": described} | {f"services/{name}.json": content for name, content in found.items()}

@@ -17,8 +17,9 @@ author:
   - Okiagari contributors (@okiagari)
 options:
   requirements:
-    description: The file that says what it needs from the package index.
-    type: path
+    description: The files that say what it needs from the package index.
+    type: list
+    elements: path
     required: true
   python:
     description: The hosts' version of Python, 3.11 or newer.
@@ -45,7 +46,7 @@ attributes:
 EXAMPLES = r"""
 - name: Have the agent for these hosts
   okiagari.testbed.agent_bundle:
-    requirements: "{{ role_path }}/files/requirements.txt"
+    requirements: ["{{ role_path }}/files/requirements.txt"]
     python: "3.13"
     machine: x86_64
   register: bundle

@@ -17,6 +17,8 @@ from ..errors import OkiagariError, shown
 from ..runner import output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..runner import Runner
 
 PACKAGES = ("agent", "authority", "checkpoint", "election", "logpool", "paths", "watch")
@@ -65,19 +67,20 @@ class Archive:
     """The agent with what it needs from the package index, for one version of Python and one machine, in a cache.
 
     It is made once for the same sources and requirements: `python` is that of the hosts (`3.13`), `machine` as
-    `uname -m` says it. Nothing is installed on the controller, and the hosts need no way to the index.
+    `uname -m` says it. `requirements` are files as pip reads them. Nothing is installed on the controller, and the
+    hosts need no way to the index.
     """
 
-    def __init__(self, runner: Runner, cache: Path, requirements: Path, python: str, machine: str) -> None:
+    def __init__(self, runner: Runner, cache: Path, requirements: Sequence[Path], python: str, machine: str) -> None:
         if not _PYTHON.fullmatch(python):
             raise OkiagariError(
                 f"{shown(python)} is no version of Python that an agent runs with; it needs 3.11 or newer"
             )
         self._runner, self._requirements, self._python, self._machine = runner, requirements, python, machine
         try:
-            self.version = f"{version(requirements.read_bytes())}-py{python}-{machine}"
+            self.version = f"{version(*(path.read_bytes() for path in requirements))}-py{python}-{machine}"
         except OSError as error:
-            raise OkiagariError(f"{requirements} can't be read: {error.strerror}") from error
+            raise OkiagariError(f"{error.filename} can't be read: {error.strerror}") from error
         self.path = cache / f"okiagari-agent-{self.version}.tar.gz"
 
     def read(self) -> dict[str, Any]:
@@ -108,10 +111,11 @@ class Archive:
 
     def _pip(self, folder: Path) -> list[str]:
         platforms = [word for tag in _PLATFORMS for word in ("--platform", f"{tag}_{self._machine}")]
+        needed = [word for path in self._requirements for word in ("--requirement", str(path))]
         return [
             sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
             "--target", str(folder), "--only-binary", ":all:", "--implementation", "cp",
-            "--python-version", self._python, *platforms, "--requirement", str(self._requirements),
+            "--python-version", self._python, *platforms, *needed,
         ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..checkpoint.machine import SHAPE as MACHINE
 from ..errors import BadInput, Problem, shown
 from ..topology.graph import Graph
 from ..values import Shape, mismatch
@@ -19,13 +20,14 @@ from .config import POOL_MIB, read_service, unknown_keys
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_PROGRAM = "/usr/local/bin/okiagari-agent"
 _NEAREST = 2
 _FEWEST_LINKED = 3
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SERVICE: dict[str, Shape] = {
-    "command": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
+    "command?": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
-    "watch?": {"*": (int, float)},
+    "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": {"period_s?": (int, float), "copies?": int},
 }  # fmt: skip
 
 
@@ -92,22 +94,24 @@ def agent(
 
 
 def services(
-    testbed: Mapping[str, Any], hosts: Sequence[str], voters: Sequence[str], asked: Mapping[str, Any]
+    testbed: Mapping[str, Any], hosts: Sequence[str], voters: Sequence[str], asked: Mapping[str, Any], folder: str
 ) -> dict[str, str]:
     """Give each service's file by its name; raise `BadInput` with all that is wrong with what was `asked`.
 
-    Where a service names no candidates, each of the hosts is one; where it names no voters, `voters` are.
+    Where a service names no candidates, each of the hosts is one; where it names no voters, `voters` are. One that is a
+    guest has its key in `folder`, and the program that runs guests as its command.
     """
     problems: list[Problem] = []
     found: dict[str, str] = {}
     for name, service in asked.items():
         where = f"services.{shown(name)}"
         flaws = unknown_keys(service, _SERVICE) if isinstance(service, dict) else []
-        if wrong := _wrong_name(name) or mismatch(service, _SERVICE):
+        if wrong := _wrong_name(name) or mismatch(service, _SERVICE) or _wrong_kind(service):
             problems += [Problem("", None, where, wrong), *(replace(each, key=f"{where}.{each.key}") for each in flaws)]
             continue
         described = {
             **service,
+            **(_guest(name, service, folder) if "machine" in service else {}),
             "request": [str(word) for word in service.get("request", [])],
             "candidates": service.get("candidates", list(hosts)),
             "voters": {
@@ -120,6 +124,23 @@ def services(
     if problems:
         raise BadInput(problems)
     return found
+
+
+def _wrong_kind(service: Mapping[str, Any]) -> str | None:
+    if "command" in service and "machine" in service:
+        return "has a command and a machine: what runs a guest is known, leave the command out"
+    if "command" not in service and "machine" not in service:
+        return "has no command: say what is to be run, or describe a guest as machine"
+    if "checkpoint" in service and "machine" not in service:
+        return "has a checkpoint and no machine: only guests are captured"
+    return None
+
+
+def _guest(name: str, service: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    return {
+        "command": [_PROGRAM, "vm", name],
+        "checkpoint": {**service.get("checkpoint", {}), "key": f"{folder}/keys/{name}"},
+    }
 
 
 def _wrong_name(name: object) -> str | None:

@@ -43,5 +43,5 @@ def test_what_is_wrong_is_one_clear_error() -> None:
     services = {"db": {"comand": ["/bin/db"]}, "../db": {"command": ["/bin/db"]}}
     with pytest.raises(AnsibleFilterError, match=r"services are refused, and nothing was done") as refused:
         agent_files(LAB, settings(services=services))
-    assert "services.db: it.command is missing" in str(refused.value)
+    assert "services.db: has no command: say what is to be run" in str(refused.value)
     assert "services.../db: is no name of a service" in str(refused.value)

@@ -76,7 +76,7 @@ def test_the_version_is_another_one_with_any_file(monkeypatch: pytest.MonkeyPatc
 
 def test_an_archive_is_made_once(tmp_path: Path, requirements: Path) -> None:
     pip = Pip()
-    archive = Archive(pip, tmp_path / "cache", requirements, "3.13", "x86_64")
+    archive = Archive(pip, tmp_path / "cache", [requirements], "3.13", "x86_64")
     assert archive.read() == {}
     archive.create()
     assert archive.read() == archive.want() == {"version": archive.version}
@@ -94,13 +94,13 @@ def test_an_archive_is_made_once(tmp_path: Path, requirements: Path) -> None:
     assert {entry.uid for entry in entries.values()} == {0}
     assert entries[f"./{COMMAND}"].mode & 0o777 == 0o755
     assert {"./lib/package.py", "./lib/okiagari/agent/main.py", "./lib/okiagari/__init__.py"} <= set(entries)
-    assert Archive(pip, tmp_path / "cache", requirements, "3.13", "x86_64").read()
+    assert Archive(pip, tmp_path / "cache", [requirements], "3.13", "x86_64").read()
     for python, machine in (("3.11", "x86_64"), ("3.13", "aarch64")):
-        assert not Archive(pip, tmp_path / "cache", requirements, python, machine).read()
+        assert not Archive(pip, tmp_path / "cache", [requirements], python, machine).read()
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, requirements: Path) -> None:
-    archive = Archive(Pip(1), tmp_path / "cache", requirements, "3.13", "x86_64")
+    archive = Archive(Pip(1), tmp_path / "cache", [requirements], "3.13", "x86_64")
     with pytest.raises(CommandFailed, match="no matching distribution"):
         archive.create()
     assert list((tmp_path / "cache").iterdir()) == []
@@ -111,9 +111,9 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, requirements: Path) -> 
 @pytest.mark.parametrize("python", ["3.10", "3", "2.7", "3.13.1", "3.9"])
 def test_pythons_that_are_too_old(tmp_path: Path, requirements: Path, python: str) -> None:
     with pytest.raises(OkiagariError, match=r"needs 3\.11 or newer"):
-        Archive(Pip(), tmp_path, requirements, python, "x86_64")
+        Archive(Pip(), tmp_path, [requirements], python, "x86_64")
 
 
 def test_requirements_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(OkiagariError, match="can't be read: No such file"):
-        Archive(Pip(), tmp_path, tmp_path / "none", "3.13", "x86_64")
+        Archive(Pip(), tmp_path, [tmp_path / "none"], "3.13", "x86_64")
