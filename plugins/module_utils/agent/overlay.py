@@ -123,7 +123,12 @@ class Overlay:
         gone = zenoh.SampleKind.DELETE
         self._kept = [
             session.declare_subscriber(f"{self._root}/to/{name}", lambda said: self._take(said, heard, fresh=False)),
-            session.declare_subscriber(f"{self._root}/all/*", lambda said: self._take(said, heard, fresh=True)),
+            session.declare_subscriber(
+                f"{self._root}/all/*",
+                lambda said: self._take(said, heard, fresh=True),
+                # To read all that this agent publishes itself would halve what it can be told.
+                allowed_origin=zenoh.Locality.REMOTE,
+            ),
             session.declare_queryable(f"{self._root}/ask/{name}", lambda query: self._answer(query, asked)),
             session.liveliness().declare_token(f"{self._root}/alive/{name}"),
             session.liveliness().declare_subscriber(
@@ -146,9 +151,9 @@ class Overlay:
         """Send a message to one agent. It may be lost."""
         self._put(f"{self._root}/to/{to}", *self._envelopes.seal(to, op, body))
 
-    def publish(self, op: str, body: Mapping[str, Any]) -> None:
-        """Tell all agents that can be reached."""
-        self._put(f"{self._root}/all/{self._config.name}", *self._envelopes.seal("*", op, body))
+    def publish(self, op: str, body: Mapping[str, Any], content: bytes = b"") -> None:
+        """Tell all other agents that can be reached."""
+        self._put(f"{self._root}/all/{self._config.name}", *self._envelopes.seal("*", op, body, content=content))
 
     async def ask(self, to: str, op: str, body: Mapping[str, Any], timeout_s: float = 2.0) -> Mapping[str, Any]:
         """Ask one agent; raise `NoAnswer`, or `OkiagariError` with what it says is wrong with the question."""
@@ -223,7 +228,8 @@ class Overlay:
         try:
             self._session.get(
                 f"{self._root}/ask/{at}", zenoh.handlers.Callback(replied, over), payload=said, attachment=signature,
-                timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE, **carried,
+                timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE,
+                **carried,
             )  # fmt: skip
         except zenoh.ZError as error:
             raise NoAnswer(f"{', '.join(to)} can't be asked: {error}") from error
