@@ -81,7 +81,9 @@ agents: site ## resident agents at each host, with a store for their leases, on 
 .PHONY: bench
 bench: setup ## measure against the figures to beat; what needs no lab first, while none takes a processor
 	python tests/bench/targets.py
+	python tests/bench/dispatch.py
 	python tests/bench/agents.py
+	python tests/bench/detection.py
 	python tests/bench/bulk.py
 	python tests/bench/logpool.py
 	python tests/bench/checkpoints.py

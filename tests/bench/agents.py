@@ -1,7 +1,10 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Agents on loopback, as they are installed, with TLS and signatures: tasks, events, bulk, memory, idle load."""
+"""Agents on loopback, as they are installed, with TLS and signatures: events, bulk, memory, idle load.
+
+What a task takes, dispatch.py measures.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,6 @@ from figures import Row, row, show  # noqa: E402
 from real_agents import Farm, Node, wait_for  # noqa: E402
 
 PEERS = 10
-TASKS = 200
 EVENTS = 200
 BLOB_MIB = 64
 FETCHES = 3
@@ -36,20 +38,13 @@ def main() -> int:
             farm.start()
             wait_for(lambda: all(len(node.ask("status")[0]["reachable"]) == PEERS for node in farm.nodes.values()), 120)
             first = farm.nodes[names[0]]
-            rows = [tasks(first, names[1:2], 2.0), tasks(first, names[1:], 5.0)]
-            rows += [events(first, farm.nodes[names[-1]]), *idle(farm.nodes[names[1]])]
+            rows = [events(first, farm.nodes[names[-1]]), *idle(farm.nodes[names[1]])]
             rows.append(bulk(farm.nodes[names[1]], first, "one hop"))
             rows.append(bulk(farm.nodes[names[2]], farm.nodes[names[3]], "a relay"))
         finally:
             farm.end()
     show(rows)
     return 0
-
-
-def tasks(node: Node, peers: list[str], aim: float) -> Row:
-    """Time a task that does nothing at these peers, from the agent that asks: signed, answered and checked."""
-    took = [float(node.ask("ping", peers=peers)[-1]["took_ms"]) for _round in range(TASKS)]
-    return row(f"no-op task on {len(peers)} agents", "ms", took, aim)
 
 
 def events(teller: Node, listener: Node) -> Row:

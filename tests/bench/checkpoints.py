@@ -112,7 +112,7 @@ def restored(folder: Path, size: int, devices: bytes) -> float:
         return 1000 * (time.monotonic() - begun)
     finally:
         again.end()
-        again.said.unlink()
+        again.path.unlink()
 
 
 if __name__ == "__main__":

@@ -19,16 +19,29 @@ def row(figure: str, unit: str, values: list[float], aim: float | None) -> Row:
         "unit": unit,
         "min": min(values),
         "median": statistics.median(values),
+        "p99": p99(values),
         "max": max(values),
         "values": values,
         "aim": aim,
     }
 
 
+def missing(figure: str, why: str) -> Row:
+    """Give the row of a figure that can't be measured here."""
+    return {"figure": figure, "missing": why}
+
+
+def p99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[98] if len(values) > 1 else values[0]
+
+
 def show(rows: list[Row]) -> None:
-    print(f"\n{'figure':<42} {'unit':<4} {'min':>9} {'median':>9} {'max':>9} {'aim':>7}")
+    print(f"\n{'figure':<42} {'unit':<4} {'min':>9} {'median':>9} {'p99':>9} {'max':>9} {'aim':>7}")
     for each in rows:
+        if "missing" in each:
+            print(f"{each['figure']:<42} not measured: {each['missing']}")
+            continue
         aim = "" if each["aim"] is None else f"{each['aim']:g}"
-        figures = "".join(f"{each[key]:>10.2f}" for key in ("min", "median", "max"))
+        figures = "".join(f"{each[key]:>10.2f}" for key in ("min", "median", "p99", "max"))
         print(f"{each['figure']:<42} {each['unit']:<4}{figures} {aim:>7}")
     print(json.dumps({"schema": "okiagari.bench/1", "cores": os.cpu_count(), "figures": rows}, indent=1))

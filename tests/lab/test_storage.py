@@ -107,14 +107,14 @@ def test_a_host_that_boots_before_it_reaches_the_volume_mounts_it_later(storage:
     assert storage.ssh("c-kvm1", f"findmnt {SHARED}").returncode != 0
     storage.play("lab_up")
     wait_for("the volume is mounted", lambda: storage.ssh("c-kvm1", f"findmnt {SHARED}").returncode == 0, 180)
-    wait_for("every copy is complete", partial(complete, storage), 120)
+    wait_for("every copy is complete", partial(complete, storage), 300)
 
 
 def test_a_brick_moves_to_another_host_while_in_use(storage: Storage) -> None:
-    storage.say("c-kvm1", f"dd if=/dev/urandom of={SHARED}/large bs=1M count=40 conv=fsync 2> /dev/null")
+    storage.say("c-kvm1", f"dd if=/dev/urandom of={SHARED}/large bs=1M count=40 conv=fsync 2> /dev/null", 120)
     moved = {"distributed_storage_brick_hosts": ["a-kvm2", "b-kvm1", "c-kvm1"]}
     assert "a-kvm1" in storage.bring(**moved)
-    wait_for("every copy is complete", partial(complete, storage), 120)
+    wait_for("every copy is complete", partial(complete, storage), 300)
     assert len(storage.copies("large", "a-kvm2", "b-kvm1", "c-kvm1")) == 1
     assert storage.bring(**moved) == set()
 
@@ -122,10 +122,10 @@ def test_a_brick_moves_to_another_host_while_in_use(storage: Storage) -> None:
 def test_the_copies_of_a_dead_disk_are_made_again(storage: Storage) -> None:
     hosts = {"distributed_storage_brick_hosts": ["a-kvm2", "b-kvm1", "c-kvm1"]}
     storage.bring(**hosts)
-    wait_for("every copy is complete", partial(complete, storage), 120)
-    storage.say("c-kvm1", f"dd if=/dev/urandom of={SHARED}/precious bs=1M count=20 conv=fsync 2> /dev/null")
+    wait_for("every copy is complete", partial(complete, storage), 300)
+    storage.say("c-kvm1", f"dd if=/dev/urandom of={SHARED}/precious bs=1M count=20 conv=fsync 2> /dev/null", 120)
     new_disk = "dd if=/dev/zero of=/dev/disk/by-id/virtio-disk1 bs=1M count=64 conv=fsync 2> /dev/null"
-    storage.say("c-kvm1", f"pkill -x glusterfsd; sleep 1; umount /srv/okiagari/brick && {new_disk}")
+    storage.say("c-kvm1", f"pkill -x glusterfsd; sleep 1; umount /srv/okiagari/brick && {new_disk}", 60)
     assert {"a-kvm1", "c-kvm1"} <= storage.bring(**hosts)
-    wait_for("every copy is complete", partial(complete, storage), 120)
+    wait_for("every copy is complete", partial(complete, storage), 300)
     assert len(storage.copies("precious", "a-kvm2", "b-kvm1", "c-kvm1")) == 1

@@ -108,7 +108,7 @@ class Agent:
         self._ended = asyncio.Event()
         self._refused: set[str] = set()
         self._heard: dict[str, Callable[[Opened], object]] = {
-            OP_EVENTS: self._hear_events,
+            OP_EVENTS: lambda opened: self.events.heard(opened.content.split(b"\n")),
             OP_ELECTION: lambda opened: self._driver(opened.body).heard(_without_service(opened.body), opened.sender),
             OP_WATCH: lambda opened: self._watching(opened.body).heard(opened.body, opened.sender),
             OP_RULES: lambda opened: self._take_rules(self._driver(opened.body), opened.body.get("rules")),
@@ -237,11 +237,6 @@ class Agent:
             self._heard[choice(self._heard, "message")(opened.op)](opened)
         except BadValue as error:
             self._refuse(f"{opened.sender}: {error}")
-
-    def _hear_events(self, opened: Opened) -> None:
-        # What this agent publishes comes back to it: to read all of it again would halve what it can be told.
-        if opened.sender != self.config.name:
-            self.events.heard(opened.body)
 
     async def _answer(self, opened: Opened) -> Mapping[str, Any] | bytes:
         return await self._asked[choice(self._asked, "question")(opened.op)](opened)

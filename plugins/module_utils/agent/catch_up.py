@@ -123,7 +123,7 @@ class CatchUp:
         while missing:
             body = {"run": said["run"], "positions": missing[:_LINES]}
             found = await self._asked(peer, OP_LINES, body, _EVENTS)
-            self._events.heard(found)
+            self._events.heard(found["lines"])
             missing = missing[max(found["looked_at"], 1) :]
 
     def _lacks(self, origin: str, sequence: int) -> bool:

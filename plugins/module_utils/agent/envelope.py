@@ -20,14 +20,18 @@ from ..errors import BadValue, OkiagariError, shown
 from ..values import Shape, from_json, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 FRESH_S = 30.0
 """How far a message's time may be from the receiver's clock."""
 _FAR_S = 1e12
 _REMEMBERED = 100_000
-_SHAPE: Shape = {"from": str, "to": str, "at": (int, float), "id": str, "op": str, "body": dict}
+_SHAPE: Shape = {"from": str, "to": (str, list), "at": (int, float), "id": str, "op": str, "body": dict}
+
+
+class NotForUs(BadValue):
+    """A message to several agents, of which this is none: it came by on its way, and nobody has done wrong."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,12 @@ class Envelopes:
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def seal(
-        self, to: str, op: str, body: Mapping[str, Any], number: str = "", content: bytes = b""
-    ) -> tuple[bytes, bytes]:  # fmt: skip
-        """Give a message and its signature. `number` is its id; an answer has that of its question."""
+        self, to: str | Sequence[str], op: str, body: Mapping[str, Any], number: str = "", content: bytes = b""
+    ) -> tuple[bytes, bytes]:
+        """Give a message and its signature. `to` is an agent, several, or `*`, which is all.
+
+        `number` is its id; an answer has that of its question.
+        """
         message = {
             "from": self._name, "to": to, "at": self._clock(), "id": number or secrets.token_hex(8), "op": op,
             "body": body,
@@ -110,10 +117,12 @@ class Envelopes:
         message = from_json(head.decode("utf-8", "replace"))
         if wrong := mismatch(message, _SHAPE, "a message"):
             raise BadValue(wrong)
-        sender = message["from"]
+        sender, to = message["from"], message["to"]
+        if isinstance(to, list) and self._name not in to:
+            raise NotForUs("it is meant for others")
         self.verify(sender, said, signature)
-        if message["to"] not in (self._name, "*"):
-            raise BadValue(f"it is meant for {shown(message['to'])}")
+        if isinstance(to, str) and to not in (self._name, "*"):
+            raise BadValue(f"it is meant for {shown(to)}")
         if fresh:
             self._look_at_age(sender, message["id"], message["at"])
         return Opened(sender, message["op"], message["body"], message["id"], content)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ..checksum import sealed, unsealed
 from ..errors import BadValue
 from ..logpool import Emitter, Event, Following, Pool, Query, Subscriptions, Waiting, from_wire
-from ..values import Shape, items, mismatch
+from ..values import Shape, mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,9 +87,9 @@ class Events:
             await asyncio.sleep(0)
         return new
 
-    def heard(self, body: Mapping[str, Any]) -> None:
+    def heard(self, lines: Iterable[bytes | str]) -> None:
         """Take what another agent has published; raise `BadValue` for what aren't events."""
-        self._take([from_wire(str(line)) for line in items(body.get("lines"))])
+        self._take([from_wire(line) for line in lines])
 
     def follow(self, text: str, deliver: Callable[[dict[str, Any]], object]) -> int:
         """Call `deliver` with each row that the query has from now on; give the number that ends it."""
@@ -171,8 +171,7 @@ class Events:
             self._unsent.clear()
             sending, self._to_send = self._to_send, []
             for start in range(0, len(sending), _BATCH):
-                lines = [event.wire().decode() for event in sending[start : start + _BATCH]]
-                self._overlay.publish(OP, {"lines": lines})
+                self._overlay.publish(OP, {}, b"\n".join(event.wire() for event in sending[start : start + _BATCH]))
             await asyncio.sleep(_GATHER_S)
 
     async def _keep_all(self) -> None:

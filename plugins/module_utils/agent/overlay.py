@@ -18,9 +18,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import BadValue, OkiagariError
+from .envelope import NotForUs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from .config import Config
     from .envelope import Envelopes, Opened
@@ -122,7 +123,12 @@ class Overlay:
         gone = zenoh.SampleKind.DELETE
         self._kept = [
             session.declare_subscriber(f"{self._root}/to/{name}", lambda said: self._take(said, heard, fresh=False)),
-            session.declare_subscriber(f"{self._root}/all/*", lambda said: self._take(said, heard, fresh=True)),
+            session.declare_subscriber(
+                f"{self._root}/all/*",
+                lambda said: self._take(said, heard, fresh=True),
+                # To read all that this agent publishes itself would halve what it can be told.
+                allowed_origin=zenoh.Locality.REMOTE,
+            ),
             session.declare_queryable(f"{self._root}/ask/{name}", lambda query: self._answer(query, asked)),
             session.liveliness().declare_token(f"{self._root}/alive/{name}"),
             session.liveliness().declare_subscriber(
@@ -145,9 +151,9 @@ class Overlay:
         """Send a message to one agent. It may be lost."""
         self._put(f"{self._root}/to/{to}", *self._envelopes.seal(to, op, body))
 
-    def publish(self, op: str, body: Mapping[str, Any]) -> None:
-        """Tell all agents that can be reached."""
-        self._put(f"{self._root}/all/{self._config.name}", *self._envelopes.seal("*", op, body))
+    def publish(self, op: str, body: Mapping[str, Any], content: bytes = b"") -> None:
+        """Tell all other agents that can be reached."""
+        self._put(f"{self._root}/all/{self._config.name}", *self._envelopes.seal("*", op, body, content=content))
 
     async def ask(self, to: str, op: str, body: Mapping[str, Any], timeout_s: float = 2.0) -> Mapping[str, Any]:
         """Ask one agent; raise `NoAnswer`, or `OkiagariError` with what it says is wrong with the question."""
@@ -166,49 +172,68 @@ class Overlay:
         return opened.content
 
     async def _ask(self, to: str, op: str, body: Mapping[str, Any], timeout_s: float, **carried: Any) -> Opened:
-        import zenoh
-
-        if self._session is None:
-            raise NoAnswer("the overlay isn't open")
-        number = secrets.token_hex(8)
-        said, signature = self._envelopes.seal(to, op, body, number)
-        answer: asyncio.Future[Opened] = self._loop.create_future()
-
-        def replied(reply: Any) -> None:
-            if reply.ok is not None:
-                sample = reply.ok
-                self._call(self._settle, answer, (to, number), sample.payload.to_bytes(), _attached(sample))
-
-        # The last call comes when there will be no other answer.
-        def over() -> None:
-            self._call(self._fail, answer, to)
-
-        try:
-            self._session.get(
-                f"{self._root}/ask/{to}", zenoh.handlers.Callback(replied, over), payload=said, attachment=signature,
-                timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE, **carried,
-            )  # fmt: skip
-        except zenoh.ZError as error:
-            raise NoAnswer(f"{to} can't be asked: {error}") from error
+        answer = self._pose(to, [to], op, body, timeout_s, **carried)[to]
         try:
             async with asyncio.timeout(timeout_s):
                 return await answer
         except TimeoutError:
-            raise NoAnswer(f"{to} didn't answer within {timeout_s:g} s") from None
+            raise _late(to, timeout_s) from None
 
     async def ask_all(
         self, peers: Iterable[str], op: str, body: Mapping[str, Any], timeout_s: float = 2.0
     ) -> dict[str, Mapping[str, Any] | OkiagariError]:
         """Ask several agents at once; give what each answered, or why it didn't."""
+        names = list(dict.fromkeys(peers))
+        # One question to many costs less than one to each, but passes by those who aren't asked.
+        if not 1 < len(names) >= len(self.alive) / 2:
+            return dict(
+                zip(names, await asyncio.gather(*(self._one(name, op, body, timeout_s) for name in names)), strict=True)
+            )
+        try:
+            answers = self._pose("*", names, op, body, timeout_s)
+        except NoAnswer as error:
+            return dict.fromkeys(names, error)
+        await asyncio.wait(answers.values(), timeout=timeout_s)
+        return {name: _answered(name, answer, timeout_s) for name, answer in answers.items()}
 
-        async def one(name: str) -> Mapping[str, Any] | OkiagariError:
-            try:
-                return await self.ask(name, op, body, timeout_s)
-            except OkiagariError as error:
-                return error
+    async def _one(
+        self, to: str, op: str, body: Mapping[str, Any], timeout_s: float
+    ) -> Mapping[str, Any] | OkiagariError:
+        try:
+            return await self.ask(to, op, body, timeout_s)
+        except OkiagariError as error:
+            return error
 
-        names = list(peers)
-        return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+    def _pose(
+        self, at: str, to: Sequence[str], op: str, body: Mapping[str, Any], timeout_s: float, **carried: Any
+    ) -> dict[str, asyncio.Future[Opened]]:
+        """Put a question to some agents, `at` one of them or `*`; give what will be the answer of each."""
+        import zenoh
+
+        if self._session is None:
+            raise NoAnswer("the overlay isn't open")
+        number = secrets.token_hex(8)
+        said, signature = self._envelopes.seal(to if at == "*" else at, op, body, number)
+        answers: dict[str, asyncio.Future[Opened]] = {name: self._loop.create_future() for name in to}
+
+        def replied(reply: Any) -> None:
+            if reply.ok is not None:
+                sample = reply.ok
+                self._call(self._settle, answers, number, sample.payload.to_bytes(), _attached(sample))
+
+        # The last call comes when there will be no other answer.
+        def over() -> None:
+            self._call(self._fail, answers)
+
+        try:
+            self._session.get(
+                f"{self._root}/ask/{at}", zenoh.handlers.Callback(replied, over), payload=said, attachment=signature,
+                timeout=timeout_s, target=zenoh.QueryTarget.ALL, consolidation=zenoh.ConsolidationMode.NONE,
+                **carried,
+            )  # fmt: skip
+        except zenoh.ZError as error:
+            raise NoAnswer(f"{', '.join(to)} can't be asked: {error}") from error
+        return answers
 
     def _put(self, key: str, said: bytes, signature: bytes) -> None:
         import zenoh
@@ -253,7 +278,8 @@ class Overlay:
         try:
             opened = self._envelopes.open(said, signature)
         except BadValue as error:
-            self._refuse(error.message)
+            if not isinstance(error, NotForUs):
+                self._refuse(error.message)
             query.drop()
             return
         task = self._loop.create_task(self._give_answer(query, opened, asked))
@@ -274,25 +300,30 @@ class Overlay:
             said, signature = self._envelopes.seal(opened.sender, opened.op, body, opened.id, content)
             with suppress(zenoh.ZError):
                 # Bulk may wait for a moment until it is dropped.
-                reply = partial(query.reply, str(query.key_expr), said, attachment=signature)
+                reply = partial(query.reply, f"{self._root}/ask/{self._config.name}", said, attachment=signature)
                 await asyncio.to_thread(reply) if content else reply()
         finally:
             # Whatever happened: who asks hears at once that there is no other answer.
             query.drop()
 
-    def _settle(self, answer: asyncio.Future[Opened], question: tuple[str, str], said: bytes, signature: bytes) -> None:
-        peer, number = question
-        if answer.done():
+    def _settle(
+        self, answers: Mapping[str, asyncio.Future[Opened]], number: str, said: bytes, signature: bytes
+    ) -> None:
+        if all(answer.done() for answer in answers.values()):
             return
         try:
             opened = self._envelopes.open(said, signature, fresh=False)
         except BadValue as error:
             self._refuse(error.message)
             return
-        if opened.sender != peer:
-            self._refuse(f"{opened.sender} answers what {peer} was asked")
+        peer = opened.sender
+        answer = answers.get(peer)
+        if answer is None:
+            self._refuse(f"{peer} answers what {', '.join(answers)} was asked")
         elif opened.id != number:
             self._refuse(f"{peer} answers another question: somebody sends it again")
+        elif answer.done():
+            return
         elif "error" in opened.body:
             answer.set_exception(OkiagariError(f"{peer}: {opened.body['error']}"))
         elif isinstance(opened.body.get("said"), dict):
@@ -300,9 +331,10 @@ class Overlay:
         else:
             answer.set_exception(OkiagariError(f"{peer}: its answer says nothing"))
 
-    def _fail(self, answer: asyncio.Future[Opened], peer: str) -> None:
-        if not answer.done():
-            answer.set_exception(NoAnswer(f"{peer} can't be reached, or doesn't answer"))
+    def _fail(self, answers: Mapping[str, asyncio.Future[Opened]]) -> None:
+        for peer, answer in answers.items():
+            if not answer.done():
+                answer.set_exception(NoAnswer(f"{peer} can't be reached, or doesn't answer"))
 
     def _refuse(self, why: str) -> None:
         self.refused += 1
@@ -311,3 +343,20 @@ class Overlay:
 
 def _attached(carrier: Any) -> bytes:
     return carrier.attachment.to_bytes() if carrier.attachment is not None else b""
+
+
+def _answered(peer: str, answer: asyncio.Future[Opened], timeout_s: float) -> Mapping[str, Any] | OkiagariError:
+    """Give an answer that is there, or why it isn't; after this none is waited for."""
+    if answer.cancel():
+        return _late(peer, timeout_s)
+    wrong = answer.exception()
+    if wrong is None:
+        said: Mapping[str, Any] = answer.result().body["said"]
+        return said
+    if isinstance(wrong, OkiagariError):
+        return wrong
+    raise wrong
+
+
+def _late(peer: str, timeout_s: float) -> NoAnswer:
+    return NoAnswer(f"{peer} didn't answer within {timeout_s:g} s")

@@ -47,7 +47,7 @@ class FakeOverlay:
     async def close(self) -> None:
         self.closed = True
 
-    def publish(self, op: str, body: Mapping[str, Any]) -> None:
+    def publish(self, op: str, body: Mapping[str, Any], content: bytes = b"") -> None:
         self.published.append((op, body))
 
     def send(self, *_arguments: Any) -> None:
@@ -213,12 +213,11 @@ def test_what_was_missed_is_taken_from_whoever_comes(make: Callable[..., Agent])
     use(make, what)
 
 
-def test_events_are_taken_from_others_and_what_comes_back_of_ones_own_is_not_read(make: Callable[..., Agent]) -> None:
+def test_events_are_taken_from_others(make: Callable[..., Agent]) -> None:
     async def what(agent: Agent) -> None:
-        own = agent.events.tell("x", {"n": 1}).wire().decode()
-        agent._hear(Opened("a", "events", {"lines": [own]}, "1"))
-        assert agent.events.pool.counts.twice == 0
-        agent._hear(Opened("b", "events", {"lines": [own, own.replace('"n":1', '"n":2').replace("a/", "b/")]}, "2"))
+        own = agent.events.tell("x", {"n": 1}).wire()
+        other = own.replace(b'"n":1', b'"n":2').replace(b"a/", b"b/")
+        agent._hear(Opened("b", "events", {}, "2", own + b"\n" + other))
         assert agent.events.pool.counts.twice == 1
         assert len(list(agent.events.pool.run(Query("where has values.n")))) == 2
 
@@ -376,7 +375,7 @@ def test_an_election_is_tried_with_whoever_may_vote_and_nobody_but_candidates_is
 
 def test_messages_that_are_none_are_told_once_whatever_figures_are_in_them(make: Callable[..., Agent]) -> None:
     async def what(agent: Agent) -> None:
-        for op, body in (("dance", {}), ("events", {"lines": 3}), ("election", {}), ("observation", {"service": 3})):
+        for op, body in (("dance", {}), ("events", {}), ("election", {}), ("observation", {"service": 3})):
             agent._hear(Opened("b", op, body, "1"))
         before = len(told(agent, "message_refused"))
         assert before == 4

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope import FRESH_S, Envelopes
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope import FRESH_S, Envelopes, NotForUs
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue, OkiagariError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +83,7 @@ def test_what_is_no_message_is_none(of: Callable[..., Envelopes], said: bytes, s
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("from", 3), ("from", None), ("to", []), ("at", "now"), ("at", None), ("id", 3), ("op", None), ("body", []),
+    [("from", 3), ("from", None), ("to", None), ("at", "now"), ("at", None), ("id", 3), ("op", None), ("body", []),
      ("at", True)],
 )  # fmt: skip
 def test_messages_of_another_shape(of: Callable[..., Envelopes], key: str, value: object) -> None:
@@ -112,6 +112,16 @@ def test_a_stranger_is_not_heard(of: Callable[..., Envelopes]) -> None:
 def test_what_is_meant_for_somebody_else(of: Callable[..., Envelopes], fresh: bool) -> None:
     with pytest.raises(BadValue, match="it is meant for c"):
         of("b").open(*of("a").seal("c", "x", BODY), fresh=fresh)
+
+
+def test_a_message_to_several_is_for_these_alone(of: Callable[..., Envelopes]) -> None:
+    message = of("a").seal(["b", "c"], "x", BODY)
+    assert of("b").open(*message).body == of("c").open(*message).body == BODY
+    for others in (["c"], []):
+        with pytest.raises(NotForUs):
+            of("b").open(*of("a").seal(others, "x", BODY))
+    with pytest.raises(BadValue, match="the signature is not a's"):
+        of("b").open(message[0].replace(b'"c"', b'"d"'), message[1])
 
 
 @pytest.mark.parametrize("late", [FRESH_S + 1, -FRESH_S - 1])

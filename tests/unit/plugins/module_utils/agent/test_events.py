@@ -21,7 +21,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Qu
 from .agents import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 
@@ -29,11 +29,11 @@ class FakeOverlay:
     """Notes what is published."""
 
     def __init__(self) -> None:
-        self.published: list[dict[str, Any]] = []
+        self.published: list[list[bytes]] = []
 
-    def publish(self, op: str, body: dict[str, Any]) -> None:
-        assert op == OP
-        self.published.append(body)
+    def publish(self, op: str, body: dict[str, Any], content: bytes) -> None:
+        assert (op, body) == (OP, {})
+        self.published.append(content.split(b"\n"))
 
 
 def make(folder: Path, name: str = "a") -> tuple[Events, FakeOverlay]:
@@ -75,10 +75,10 @@ def test_what_is_told_is_published_once_and_gathered(tmp_path: Path) -> None:
             for number in range(450):
                 events.tell("test", {"n": number})
             # One more says that there was no file of important events.
-            await until(lambda: sum(len(body["lines"]) for body in overlay.published) == 451)
+            await until(lambda: sum(len(lines) for lines in overlay.published) == 451)
 
     asyncio.run(run())
-    assert [len(body["lines"]) for body in overlay.published] == [200, 200, 51]
+    assert [len(lines) for lines in overlay.published] == [200, 200, 51]
     for body in (*overlay.published, *overlay.published):
         other.heard(body)
     assert numbers(other) == numbers(events) == list(reversed(range(450)))
@@ -96,7 +96,7 @@ def test_many_are_told_at_once_and_those_that_come_again_count_once(tmp_path: Pa
             assert await events.tell_all([*told, {"source": "feed", "values": {"n": 450}}]) == 451
             assert await events.tell_all([*told[:9], told[0] | {"id": ["x/1", 451], "important": True}]) == 1
             # One more says that there was no file of important events.
-            await until(lambda: sum(len(body["lines"]) for body in overlay.published) == 453)
+            await until(lambda: sum(len(lines) for lines in overlay.published) == 453)
 
     asyncio.run(run())
     assert numbers(events, "where has values.n and trace = t") == [*reversed(range(450)), 0]
@@ -139,11 +139,11 @@ def test_one_that_is_no_event_is_named_and_those_before_it_are_taken(
     assert len(numbers(events)) == len(events._to_send) == 201
 
 
-@pytest.mark.parametrize("lines", [None, 3, "{}", [3], [None], ["x"]])
-def test_what_are_no_events_is_refused(tmp_path: Path, lines: object) -> None:
+@pytest.mark.parametrize("lines", ["{}", [b""], [b"\xff"], ["x"]])
+def test_what_are_no_events_is_refused(tmp_path: Path, lines: Sequence[bytes | str]) -> None:
     events, _overlay = make(tmp_path)
     with pytest.raises(BadValue):
-        events.heard({"lines": lines})
+        events.heard(lines)
     assert len(events.pool) == 0
 
 
@@ -162,7 +162,7 @@ def test_important_events_outlive_the_agent(tmp_path: Path) -> None:
         async with running(events):
             events.tell("test", {"n": 3}, important=True)
         assert sorted(numbers(events)) == [1, 3]
-        assert not any('"n":1' in line for body in overlay.published for line in body["lines"])
+        assert not any(b'"n":1' in line for lines in overlay.published for line in lines)
 
     asyncio.run(first())
     asyncio.run(last())
@@ -289,7 +289,7 @@ def test_a_damaged_event_is_lost_and_told_and_taken_from_a_peer(tmp_path: Path, 
             assert sorted(numbers(again)) == [1, 3]
             (row,) = again.pool.run(Query("where values.event = events_lost"))
             assert row["values"]["text"].startswith("1 of the important events on this disk are damaged")
-            again.heard({"lines": [event.wire().decode() for _place, event in peer.pool.important(0, 10)]})
+            again.heard([event.wire() for _place, event in peer.pool.important(0, 10)])
             assert sorted(numbers(again)) == [1, 2, 3]
         last, _overlay = make(tmp_path)
         last.open()

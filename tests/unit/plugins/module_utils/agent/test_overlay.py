@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -37,12 +38,14 @@ class Session:
     def __init__(self) -> None:
         self.closed = False
         self.sent: list[str] = []
+        self.asked: list[str] = []
         self.carried: list[tuple[object, object]] = []
         self.answer: Callable[..., None] = lambda _said, _reply, _over: None
 
     def get(self, key: str, callback: Any, payload: bytes, attachment: bytes, **options: Any) -> None:
         if self.closed:
             raise ZError("session closed")
+        self.asked.append(key)
         self.carried.append((options.get("priority"), options.get("congestion_control")))
         replied, over = callback
 
@@ -148,18 +151,69 @@ def test_an_answer_that_says_nothing(tmp_path: Path, zenoh: None, body: dict[str
     use(tmp_path, what)
 
 
-def test_what_is_wrong_with_a_question_comes_back(tmp_path: Path, zenoh: None) -> None:
+def test_many_are_asked_by_one_question_and_each_answers_for_itself(tmp_path: Path, zenoh: None) -> None:
+    async def what(rig: Rig) -> None:
+        def answer(said: bytes, reply: Any, over: Any) -> None:
+            signature = rig.of["a"]._private.sign(said, rig.of["a"]._algorithm)
+            number = rig.of["b"].open(said, signature).id
+            assert rig.of["c"].open(said, signature).id == number
+            reply(*rig.of["c"].seal("a", "ping", {"said": {"n": 2}}, number))
+            reply(*rig.of["c"].seal("a", "ping", {"said": {"n": 3}}, number))
+            reply(*rig.of["b"].seal("a", "ping", {"error": "no such thing"}, number))
+            over()
+
+        rig.overlay.alive = {"a", "b", "c"}
+        rig.session.answer = answer
+        said = await rig.overlay.ask_all(["b", "c"], "ping", {}, timeout_s=0.05)
+        assert (str(said["b"]), said["c"]) == ("b: no such thing", {"n": 2})
+        assert rig.session.asked == ["okiagari/t/ask/*"]
+
+    use(tmp_path, what)
+
+
+def test_whoever_is_not_heard_of_in_time_did_not_answer(tmp_path: Path, zenoh: None) -> None:
+    async def what(rig: Rig) -> None:
+        unread: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unread.append(context))
+        ends: list[Any] = []
+
+        def answer(said: bytes, reply: Any, over: Any) -> None:
+            opened = rig.of["b"].open(said, rig.of["a"]._private.sign(said, rig.of["a"]._algorithm))
+            reply(*rig.of["b"].seal("a", "ping", {"said": {}}, opened.id))
+            ends.append(over)
+
+        rig.session.answer = answer
+        said = await rig.overlay.ask_all(["b", "c"], "ping", {}, timeout_s=0.05)
+        assert said["b"] == {}
+        assert isinstance(said["c"], NoAnswer)
+        assert str(said["c"]) == "c didn't answer within 0.05 s"
+        ends.pop()()
+        rig.session.answer = lambda _said, _reply, over: over()
+        said = await rig.overlay.ask_all(["b", "c"], "ping", {})
+        assert [str(said[peer]) for peer in "bc"] == [f"{peer} can't be reached, or doesn't answer" for peer in "bc"]
+        rig.session.closed = True
+        assert all(isinstance(why, NoAnswer) for why in (await rig.overlay.ask_all(["b", "c"], "ping", {})).values())
+        gc.collect()
+        assert unread == []
+
+    use(tmp_path, what)
+
+
+def test_a_few_of_many_are_asked_one_by_one(tmp_path: Path, zenoh: None) -> None:
     async def what(rig: Rig) -> None:
         def answer(said: bytes, reply: Any, over: Any) -> None:
             if b'"to":"c"' in said:
                 return over()
             opened = rig.of["b"].open(said, rig.of["a"]._private.sign(said, rig.of["a"]._algorithm))
-            return reply(*rig.of["b"].seal("a", opened.op, {"error": "no such thing"}, opened.id))
+            return reply(*rig.of["b"].seal("a", opened.op, {"said": {}}, opened.id))
 
+        rig.overlay.alive = set("abcdefgh")
         rig.session.answer = answer
-        said = await rig.overlay.ask_all(["b", "c"], "ping", {}, timeout_s=0.05)
-        assert str(said["b"]) == "b: no such thing"
+        said = await rig.overlay.ask_all(["b", "c", "b"], "ping", {})
+        assert said["b"] == {}
         assert isinstance(said["c"], NoAnswer)
+        assert rig.session.asked == ["okiagari/t/ask/b", "okiagari/t/ask/c"]
+        assert await rig.overlay.ask_all([], "ping", {}) == {}
 
     use(tmp_path, what)
 
@@ -187,17 +241,17 @@ def test_a_session_that_closes_meanwhile_is_no_answer(tmp_path: Path, zenoh: Non
 class Question:
     """A question as it comes in."""
 
-    key_expr = "okiagari/t/ask/a"
-
     def __init__(self, said: bytes, signature: bytes, closed: bool = False) -> None:
         self.payload, self.attachment = Bytes(said), Bytes(signature)
         self.replies: list[tuple[bytes, bytes]] = []
+        self.at: list[str] = []
         self.dropped = False
         self._closed = closed
 
-    def reply(self, _key: str, said: bytes, attachment: bytes) -> None:
+    def reply(self, key: str, said: bytes, attachment: bytes) -> None:
         if self._closed:
             raise ZError("session closed")
+        self.at.append(key)
         self.replies.append((said, attachment))
 
     def drop(self) -> None:
@@ -223,16 +277,18 @@ def test_whoever_asks_always_hears_of_an_end(tmp_path: Path, zenoh: None) -> Non
         errors: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
         seal = rig.of["b"].seal
-        good, bad, bulk = (come(*seal("a", op, {})) for op in ("good", "bad", "bulk"))
+        good, bad, bulk = (come(*seal(to, op, {})) for to, op in (("a", "good"), (["a", "c"], "bad"), ("a", "bulk")))
+        passing = come(*seal(["b", "c"], "good", {}))
         others = [
             come(*seal("a", "broken", {})), come(*seal("c", "good", {})), come(b"garbage", b""),
-            come(*seal("a", "good", {}), closed=True),
+            come(*seal("a", "good", {}), closed=True), passing,
         ]  # fmt: skip
         await until(lambda: all(each.dropped for each in (good, bad, bulk, *others)))
         for question, body, content in (
             (good, {"said": {"n": 3}}, b""), (bad, {"error": "is bad"}, b""), (bulk, {"said": {}}, b"bytes"),
         ):  # fmt: skip
             (reply,) = question.replies
+            assert question.at == ["okiagari/t/ask/a"]
             opened = rig.of["b"].open(*reply)
             assert (opened.sender, opened.body, opened.content) == ("a", body, content)
         assert not any(each.replies for each in others)
