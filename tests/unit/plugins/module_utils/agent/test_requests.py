@@ -9,7 +9,7 @@ import asyncio
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.requests import request, wrong_request
@@ -135,6 +135,32 @@ def test_a_program_that_hangs_is_killed_with_its_children_and_reaped(tmp_path: P
     group = int(asyncio.run(run()).split()[0])
     wait_for(lambda: not list(living(group)))
     assert asyncio.run(ask("sleep", "3600", timeout_s=0.05)) == "no answer within 0.05 s"
+
+
+def test_a_program_that_is_given_up_while_it_starts_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, start = tmp_path / "pid", asyncio.create_subprocess_exec
+
+    async def slowly(*words: str, **options: Any) -> Any:
+        process = await start(*words, **options)
+        while not (note.exists() and note.read_text().endswith("\n")):
+            await asyncio.sleep(0.01)
+        started.set()
+        await asyncio.sleep(0.1)
+        return process
+
+    async def run() -> None:
+        asking = asyncio.create_task(ask(sys.executable, "-IBS", "-c", HANGING, str(note)))
+        await started.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    started = asyncio.Event()
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
+    asyncio.run(run())
+    wait_for(lambda: not list(living(int(note.read_text()))))
 
 
 def living(group: int) -> Iterator[str]:
