@@ -10,13 +10,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import BadValue
 from ..values import whole
+from .programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,25 +66,12 @@ async def _tcp(words: Sequence[str]) -> str:
 
 
 async def _program(words: Sequence[str]) -> str:
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-    )
-    try:
-        process = await asyncio.shield(starting)
+    pipes = {
+        "stdin": asyncio.subprocess.DEVNULL,
+        "stdout": asyncio.subprocess.PIPE,
+        "stderr": asyncio.subprocess.STDOUT,
+    }
+    async with program(*words, **pipes) as process:
         said, _none = await process.communicate()
-    finally:
-        # Who gives up while it starts would leave its children behind.
-        process = await starting
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        # Whoever left the group may hold the pipe's other end for ever.
-        process._transport.close()  # type: ignore[attr-defined]
     text = said.decode("utf-8", "replace").strip()[-_LONGEST:]
     return "" if process.returncode == 0 else f"{text or 'no word'} (exit status {process.returncode})"
