@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..authority import Timing
 from ..election import Charter, read_charter
+from ..election.charter import AVAILABLE, QUORUM
 from ..errors import BadInput, BadValue, Problem, shown
 from ..suggest import nearest
 from ..values import Shape, from_json, mismatch, whole
 from ..watch import Watch
+from .merge_hooks import MergeHooks, read_hooks, unheard
 from .requests import wrong_request
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _Kind = TypeVar("_Kind", Timing, Watch)
 _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [str], "voters": {"*": str}, "candidates": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
-    "watch?": {"*": (int, float)},
+    "watch?": {"*": (int, float)}, "merge?": (dict, str),
 }  # fmt: skip
 _SHAPE: dict[str, Shape] = {
     "testbed": str, "name": str, "listen": [str], "connect": [str], "state": str, "run": str,
@@ -66,9 +68,10 @@ class Peer:
 
 @dataclass(frozen=True)
 class Service:
-    """A service that agents keep running at one host.
+    """A service that agents keep running at one host, or at one in each part of a network (`available`).
 
     `request` is the dummy request by which its neighbours ask it; `{address}` and `{host}` in it are the holder's.
+    `hooks` merge what several servers did; where they are None nothing is.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Service:
     timing: Timing
     watch: Watch
     user: str
+    hooks: MergeHooks | None = None
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -127,7 +131,8 @@ def read_config(path: Path) -> Config:
             services[file.stem] = service
             problems += [replace(each, file=str(file)) for each in flaws]
     if said:
-        problems += [Problem(str(path), None, key, message) for key, message in _contradictions(said, files)]
+        stored = any(value.get("consistency") != AVAILABLE for value in found.values())
+        problems += [Problem(str(path), None, key, message) for key, message in _contradictions(said, stored=stored)]
     if problems:
         raise BadInput(problems)
     return Config(
@@ -182,12 +187,17 @@ def read_service(
     `agents` are those that there are; None: that isn't known.
     """
     problems = [] if agents is None else [Problem("", None, *flaw) for flaw in _flaws(said, agents)]
+    consistency = said.get("consistency", QUORUM)
     try:
-        charter = read_charter(name, said["voters"], said.get("ranking", "best"), said.get("consistency", "quorum"))
+        charter = read_charter(name, said["voters"], said.get("ranking", "best"), consistency)
     except BadInput as error:
         problems += error.problems
+    hooks, flaws = read_hooks(consistency, said.get("merge"))
+    problems += flaws
     timing = _settings(Timing, "timing", said.get("timing", {}), problems)
     watch = _settings(Watch, "watch", said.get("watch", {}), problems)
+    if timing and watch and consistency == AVAILABLE:
+        problems += unheard(timing, watch)
     if problems or timing is None or watch is None:
         return None, problems
     service = Service(
@@ -200,6 +210,7 @@ def read_service(
         timing=timing,
         watch=watch,
         user=said.get("user", ""),
+        hooks=hooks,
     )
     return service, []
 
@@ -218,11 +229,11 @@ def _settings(kind: type[_Kind], key: str, said: Mapping[str, Any], problems: li
     return None
 
 
-def _contradictions(said: Mapping[str, Any], services: Collection[Path]) -> Iterator[tuple[str, str]]:
+def _contradictions(said: Mapping[str, Any], *, stored: bool) -> Iterator[tuple[str, str]]:
     peers: Mapping[str, Any] = said["peers"]
     if said["name"] not in peers:
         yield "name", f"{said['name']} is not among the peers"
-    if services and not said["store"]:
+    if stored and not said["store"]:
         yield "store", "is empty: services need a store of leases; say where its members are"
     try:
         _POOL_MIB(said.get("pool_mib", POOL_MIB))

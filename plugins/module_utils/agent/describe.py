@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
-    "watch?": {"*": (int, float)},
+    "watch?": {"*": (int, float)}, "merge?": (dict, str),
 }  # fmt: skip
 
 

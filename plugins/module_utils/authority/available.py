@@ -110,6 +110,11 @@ class Available:
             self.role = Role.SERVING
 
     @property
+    def token(self) -> int:
+        """By which token this host serves, or served last."""
+        return self._own.term
+
+    @property
     def wake_at(self) -> float:
         return min(self._announce_at, self.elector.wake_at)
 
