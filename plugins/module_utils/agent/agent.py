@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..election import Profile, Vote, decide
 from ..election.charter import AVAILABLE
+from ..election.profile import NO_STATE
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
 from ..logpool.pool import MIB
@@ -167,10 +168,11 @@ class Agent:
 
     def profile(self, service: Service) -> Profile:
         """Give this host as a candidate."""
-        watching = self.watching.get(service.name)
+        watching, driver = self.watching.get(service.name), self.drivers.get(service.name)
         return Profile(
             host=self.config.name,
             domain=self.config.me.domain,
+            committed=driver.committed if driver else NO_STATE,
             network=len(self.overlay.alive & set(self.config.others)) / max(len(self.config.others), 1),
             distance_ms=round(self.links.distance_ms),
             priority=service.priorities.get(self.config.name, 0),

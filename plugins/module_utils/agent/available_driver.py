@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..authority import Available, Role, View
 from ..authority import actions as act
 from ..authority.messages import Offer
+from ..election import Committed
+from ..election.profile import NO_STATE
 from ..errors import OkiagariError
 from .driving import OP, Driving
 from .hooks import run_hook
@@ -66,15 +68,20 @@ class AvailableDriver(Driving[Available]):
             return View(term=newest, token=newest)
         return View(holder=server.host, term=server.term, token=server.term)
 
+    @property
+    def committed(self) -> Committed:
+        return Committed(self.participant.merging.ledger.term) if self.participant else NO_STATE
+
     async def holder(self) -> str | None:
         view = self.view
         return view.holder if view else None
 
     def status(self) -> dict[str, Any]:
-        merging = self.participant.merging if self.participant else None
-        ledger = merging.ledger if merging else None
-        owed = bool(ledger and ledger.owed and not self.holds)
-        return {"owed": owed, "hook": merging.busy if merging else ""}
+        if self.participant is None:
+            # Its ledger isn't read yet.
+            return {"owed": None, "hook": ""}
+        merging = self.participant.merging
+        return {"owed": merging.ledger.owed and not self.holds, "hook": merging.busy}
 
     async def run(self) -> None:
         """Take part, for ever."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..authority import actions as act
+from ..election.profile import NO_STATE
 from ..errors import BadValue
 from .supervise import boottime
 from .supervision import Supervised
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..authority import View
     from ..authority.messages import Message
-    from ..election import Profile, Rules
+    from ..election import Committed, Profile, Rules
     from .config import Config, Service
     from .overlay import Overlay
 
@@ -100,6 +101,11 @@ class Driving(Generic[P]):
     def view(self) -> View | None:
         """Who holds the service as far as is known here."""
         raise NotImplementedError
+
+    @property
+    def committed(self) -> Committed:
+        """The newest state of the service that is here, as far as elections go by that."""
+        return NO_STATE
 
     async def run(self) -> None:
         """Take part, for ever."""

@@ -97,7 +97,7 @@ class Merging:
     def offered(self, now: float, offer: Offer) -> list[Action]:
         """Somebody offers what was done there, and the service runs here."""
         known = self.ledger.merged.get(offer.sender)
-        if known == (offer.term, offer.digest):
+        if known and known.digest == offer.digest:
             return [Send(offer.sender, Merged(self._name, offer.term, offer.digest))]
         not_before, _failures = self._not_before.get(offer.sender, (0.0, 0))
         if self.busy or now < not_before:

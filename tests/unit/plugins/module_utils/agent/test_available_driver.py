@@ -26,7 +26,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.authority.message
     Offer,
     Serving,
 )
-from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Profile, Rules
+from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Committed, Profile, Rules
 
 from .agents import NAMES, config, service, until
 from .test_driver import FakeOverlay, FakeSupervised
@@ -131,6 +131,7 @@ def test_what_is_decided_is_on_the_disk_before_the_service_starts(tmp_path: Path
         await until(lambda: [each for each in rig.supervised.sent if each["do"] == "start"])
         assert await rig.driver.holder() == "a"
         assert (rig.driver.here, rig.driver.holds, rig.driver.view) == ("serving", True, View(0, "a", 5, 5))
+        assert rig.driver.committed == Committed(5)
         assert rig.sent("serving")[0][0] == "*"
         rig.driver._supervisor_said({"event": "stopped", "token": 4})
         rig.driver._supervisor_said({"event": "stopped", "token": 5})

@@ -307,7 +307,9 @@ def test_an_offer_is_merged_once_and_answered_each_time() -> None:
     assert actions[0] == act.Keep(Ledger(4, 2, owed=True, merged={"c": Taken(3, DIGEST)}))
     assert actions[1] == act.Send("c", Merged("b", 3, DIGEST))
     assert available.heard(now + 2, offer) == [act.Send("c", Merged("b", 3, DIGEST))]
-    # The same content of another host is another merge, and so is what the same host did later.
+    # It served once more since, and did nothing.
+    assert available.heard(now + 2, Offer("c", 9, DIGEST, 9)) == [act.Send("c", Merged("b", 9, DIGEST))]
+    # What another host did is another merge, whatever it is.
     assert available.heard(now + 2, Offer("a", 2, DIGEST, 9)) == [act.Merge("a", 2, DIGEST, 9)]
 
 
