@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.okiagari.testbed.plugins.module_utils.authority.ledger import decode
-
 from .schedules import (
     TROUBLE_S,
     crash,
@@ -25,10 +23,11 @@ from .schedules import (
     stopped_agents,
     suspicion,
 )
-from .simulated_agents import SERVICE
 from .simulated_parts import Parts
 
 if TYPE_CHECKING:
+    import random
+
     from .simulated_parts import Place
 
 PART_S = 60.0
@@ -36,9 +35,25 @@ PART_S = 60.0
 MERGE_S = 150.0
 """By when after the last split has healed, and all hosts are there, everything is merged."""
 STEADY_S = 20.0
+
+
+def damaged_ledger(world: Parts, chance: random.Random, at: float) -> None:
+    """A host loses its power, and its ledger has a flipped bit when it is back."""
+
+    def begin() -> None:
+        host = chance.choice(world.hosts)
+        if host.on:
+            host.power_off()
+            host.ledger = host.ledger[:-1] + b"?"
+            host.forget()
+            world.events.after(chance.uniform(0.5, 20.0), lambda: host.on or host.power_on())
+
+    world.events.at(at, begin)
+
+
 FAULTS = (
     split, one_way, flapping, slow_links, loss, repeats, stopped_agents, restarted_agents, rebooted_hosts, hand_over,
-    suspicion, crash,
+    suspicion, crash, damaged_ledger,
 )  # fmt: skip
 
 
@@ -111,9 +126,9 @@ def check(world: Parts) -> None:
     survivor: Place = world.hosts[next(iter(world.running))]
     lost = world.written - survivor.state
     assert not lost, f"{len(lost)} of {len(world.written)} writes are lost: {sorted(lost)[:5]}"
-    owing = [host.name for host in world.hosts if host is not survivor and decode(SERVICE, host.ledger).owed]
+    owing = [host.name for host in world.hosts if host is not survivor and host.written().owed]
     assert not owing, f"{owing} still owe what they did"
     for each, count in world.merges.items():
-        assert count <= 1 + world.doubts[each], f"{each[0]} merged {each[1][:8]} {count} times"
+        assert count <= 1 + world.doubts[each], f"{each[0]} merged {each[2][:8]} of {each[1]} {count} times"
     left = {host.name: len(host.blobs) for host in world.hosts if host.blobs}
     assert not left, f"exports are left: {left}"

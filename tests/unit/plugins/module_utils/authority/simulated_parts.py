@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Timing
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import actions as act
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority.available import Available
-from ansible_collections.okiagari.testbed.plugins.module_utils.authority.ledger import Ledger, decode, encode
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority.ledger import LOST, Ledger, decode, encode
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Profile, Rules
+from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
 
 from .simulated_agents import SERVICE, Host, World
 from .simulated_network import Clock, Events, Network
@@ -46,9 +47,10 @@ class Parts(World):
         self.messages = 0
         self.starts: list[float] = []
         self.written: set[str] = set()
-        self.merges: Counter[tuple[str, str]] = Counter()
-        """How often a hook has merged an export at a host, and how often the host died before it had noted that."""
-        self.doubts: Counter[tuple[str, str]] = Counter()
+        self.merges: Counter[tuple[str, str, str]] = Counter()
+        """How often a hook has merged at a host what another one exported."""
+        self.doubts: Counter[tuple[str, str, str]] = Counter()
+        """How often it did so and died before it had noted that, or lost its note."""
         self.hosts: list[Place] = [
             Place(self, number, Clock(self.events, self.chance, self.timing.drift)) for number in range(agents)
         ]
@@ -95,19 +97,32 @@ class Place(Host):
         self.awake, self.waiting = True, []
         self.participant = Available(
             self.name, self.world.names, self.world.charter, self.world.timing, SILENCE_S,
-            ledger=decode(SERVICE, self.ledger), profile=Profile(self.name, "site", machine=chance.random()),
+            ledger=self.written(), profile=Profile(self.name, "site", machine=chance.random()),
             rules=Rules(), chance=chance, held=held, now=now,
         )  # fmt: skip
         self.wakes_at = float("inf")
         self.tell(lambda _participant, _now: [])
 
+    def written(self) -> Ledger:
+        """Give what its disk says, as an agent reads it."""
+        try:
+            return decode(SERVICE, self.ledger)
+        except BadValue:
+            return LOST
+
     def kill_agent(self) -> None:
         super().kill_agent()
         self.hook += 1
         self.in_hook = ""
-        kept = {(self.name, each.digest) for each in decode(SERVICE, self.ledger).merged.values()}
+        kept = {(self.name, host, each.digest) for host, each in self.written().merged.items()}
         for each, count in self.world.merges.items():
             if each[0] == self.name and each not in kept:
+                self.world.doubts[each] = count
+
+    def forget(self) -> None:
+        """What it has merged so far it doesn't know any more."""
+        for each, count in self.world.merges.items():
+            if each[0] == self.name:
                 self.world.doubts[each] = count
 
     def exit(self, instance: int) -> None:
@@ -199,7 +214,7 @@ class Place(Host):
             self._merge_failed(action)
             return
         self.state |= content
-        self.world.merges[(self.name, action.digest)] += 1
+        self.world.merges[(self.name, action.host, action.digest)] += 1
         self._over(lambda each, now: each.merged(now, action.host, action.term, action.digest))
 
     def _merge_failed(self, action: act.Merge) -> None:
