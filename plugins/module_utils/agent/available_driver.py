@@ -139,17 +139,22 @@ class AvailableDriver(Driving[Available]):
     ) -> None:  # fmt: skip
         """Do work that tells by itself if it ends well, and else have told that it failed."""
 
+        def tell(why: str) -> None:
+            self.participate(lambda participant, now: failed(participant, now, why))
+
         async def run() -> None:
             try:
                 await work()
             except (OkiagariError, OSError, KeyError) as error:
                 # A user of the service that there isn't is a KeyError.
-                why = str(error)
-                self.participate(lambda participant, now: failed(participant, now, why))
+                tell(str(error) or type(error).__name__)
 
         def ended(task: asyncio.Task[None]) -> None:
-            if task.cancelled() or task.exception():
-                self.participate(lambda participant, now: failed(participant, now, "it was cancelled"))
+            # Only what was cancelled has no reason; what else ends it is a mistake of this program, and told as one.
+            if task.cancelled():
+                tell("")
+            elif error := task.exception():
+                tell(type(error).__name__)
 
         self._may_cancel = True
         self._hook = self._background(run())

@@ -164,7 +164,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Cancel:
-    """End the `Export` or `Merge` that runs, and tell that it failed; a hook `merge` that has begun may go on."""
+    """End the `Export` or `Merge` that runs, and tell that it failed for no reason; a hook `merge` may go on."""
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ class Available:
         return self.merging.exported(term, digest, size) + self._go_on(now)
 
     def export_failed(self, now: float, why: str) -> list[Action]:
-        """The service's state could not be exported."""
+        """The service's state could not be exported; with no reason, that was cancelled."""
         return self.merging.export_failed(now, why) + self._go_on(now)
 
     def export_lost(self) -> list[Action]:
@@ -198,7 +198,7 @@ class Available:
         return self.merging.merged(host, term, digest) + self._go_on(now)
 
     def merge_failed(self, now: float, host: str, why: str) -> list[Action]:
-        """What this host exported could not be merged."""
+        """What this host exported could not be merged; with no reason, that was cancelled."""
         return self.merging.merge_failed(now, host, why) + self._go_on(now)
 
     def hand_over(self, to: str) -> list[Action]:

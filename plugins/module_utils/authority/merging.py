@@ -74,9 +74,9 @@ class Merging:
         return [Keep(self.ledger)]
 
     def export_failed(self, now: float, why: str) -> list[Action]:
-        """The hook `export` has failed, or was cancelled."""
-        self.busy, cancelled, self._cancelled = "", self._cancelled, False
-        if cancelled:
+        """The hook `export` has failed; with no reason, it was cancelled."""
+        self.busy, self._cancelled = "", False
+        if not why:
             return []
         self._failures += 1
         self._at = now + self._backoff(self._failures)
@@ -114,9 +114,9 @@ class Merging:
         return [Keep(self.ledger), Send(host, Merged(self._name, term, digest)), Drop(digest), Tell("merged", text)]
 
     def merge_failed(self, now: float, host: str, why: str) -> list[Action]:
-        """The hook `merge` has failed, or what it was to merge didn't come."""
-        self.busy, cancelled, self._cancelled = "", self._cancelled, False
-        if cancelled:
+        """The hook `merge` has failed, or what it was to merge didn't come; with no reason, it was cancelled."""
+        self.busy, self._cancelled = "", False
+        if not why:
             return []
         failures = self._not_before.get(host, (0.0, 0))[1] + 1
         self._not_before[host] = (now + self._backoff(failures), failures)

@@ -225,6 +225,6 @@ class Place(Host):
             return
         what, self.hook, self.in_hook = self.in_hook, self.hook + 1, ""
         if what == "export":
-            self.events.after(0.01, self.tell, lambda each, now: each.export_failed(now, "cancelled"))
+            self.events.after(0.01, self.tell, lambda each, now: each.export_failed(now, ""))
         elif what == "fetch":
-            self.events.after(0.01, self.tell, lambda each, now: each.merge_failed(now, "", "cancelled"))
+            self.events.after(0.01, self.tell, lambda each, now: each.merge_failed(now, "", ""))

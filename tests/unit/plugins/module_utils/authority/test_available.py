@@ -293,7 +293,7 @@ def test_the_service_starts_only_when_the_hook_has_ended(ends: str) -> None:
     available.heard(12.0, Ended("a", 5))
     assert available.heard(13.0, Elected("c", 6, "b", 2)) == [act.Cancel()]
     assert available.role is Role.IDLE
-    actions = available.exported(14.0, 4, DIGEST, 9) if ends == "well" else available.export_failed(14.0, "cancelled")
+    actions = available.exported(14.0, 4, DIGEST, 9) if ends == "well" else available.export_failed(14.0, "")
     assert of(actions, act.StartService)
     assert not of(actions, act.Tell)
 
@@ -338,7 +338,7 @@ def test_a_merge_is_over_before_the_service_stops() -> None:
     available.hand_over("a")
     assert act.Cancel() in available.tick(now + 1)
     assert not {act.Cancel, act.StopService} & set(map(type, available.tick(now + 2)))
-    available.merge_failed(now + 3, "c", "cancelled")
+    assert available.merge_failed(now + 3, "c", "") == []
     assert of(available.tick(now + 3), act.StopService)
 
 
