@@ -22,7 +22,9 @@ options:
     type: str
     required: true
   to:
-    description: The host that shall hold the service. The present one stops it first, and there is no wait.
+    description:
+      - The host that shall hold the service. The present one stops it first, and there is no wait.
+      - With the consistency C(available), what the present one did is merged at the other one afterwards.
     type: str
   forbidden:
     description: The hosts that must not be elected. Others that were forbidden may be again.

@@ -16,18 +16,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..election import Profile, Vote, decide
+from ..election.charter import AVAILABLE
 from ..election.profile import NO_STATE
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
 from ..logpool.pool import MIB
 from ..values import choice, file_path, items, mapping, number, text, whole
+from .available_driver import AvailableDriver
 from .blobs import Blobs, digest
 from .bulk import OP_CHUNK, OP_SIZE, Bulk
 from .catch_up import OP_LINES, OP_POSITIONS, CatchUp
 from .client import NAME
 from .credentials import check
-from .driver import OP as OP_ELECTION
 from .driver import Driver
+from .driving import OP as OP_ELECTION
 from .envelope import Envelopes
 from .events import OP as OP_EVENTS
 from .events import Events
@@ -47,6 +49,7 @@ from .wire import rules_from_dict, rules_to_dict, vote_from_dict, vote_to_dict
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
+    from ..election import Committed
     from ..paths import Path as NetworkPath
     from .config import Config, Service
     from .envelope import Opened
@@ -88,22 +91,20 @@ class Agent:
         self.paths = Paths(addresses if config.trace else {}, self._path_changed)
         neighbours = {peer: config.peers[peer].address for peer in config.me.links}
         self.links = Links(*self._listens, neighbours, frozenset(addresses.values()), self.paths.soon)
-        self.drivers: dict[str, Driver] = {}
+        self.drivers: dict[str, Driver | AvailableDriver] = {}
         self.watching: dict[str, Watching] = {}
         for name, service in config.services.items():
             tell = self._teller(name)
-            self.drivers[name] = Driver(
-                config, service, self.overlay, self.store, self.rules[name].read(), self.profile, tell
-            )
+            self.drivers[name] = self._make_driver(service, tell)
             self.watching[name] = Watching(config, service, self.overlay, self.drivers[name], tell)
         self.keeper = Keeper(keep)
         self.states = {
             name: States(
                 config, service, envelopes, self.overlay, self.store, self.bulk, blobs, self.keeper,
-                self.drivers[name].token, self._teller(name),
+                driver.token, self._teller(name),
             )
             for name, service in config.services.items()
-            if service.machine
+            if service.machine and isinstance(driver := self.drivers[name], Driver)
         }  # fmt: skip
         self._ended = asyncio.Event()
         self._refused: set[str] = set()
@@ -205,12 +206,18 @@ class Agent:
         return Profile(
             host=self.config.name,
             domain=self.config.me.domain,
-            committed=self.states[service.name].newest if service.name in self.states else NO_STATE,
+            committed=self._newest(service),
             network=len(self.overlay.alive & set(self.config.others)) / max(len(self.config.others), 1),
             distance_ms=round(self.links.distance_ms),
             priority=service.priorities.get(self.config.name, 0),
             hindrance=self._hindrance(service) or (watching.hindrance if watching else ""),
         )
+
+    def _newest(self, service: Service) -> Committed:
+        if service.name in self.states:
+            return self.states[service.name].newest
+        driver = self.drivers.get(service.name)
+        return driver.committed if driver else NO_STATE
 
     def _hindrance(self, service: Service) -> str:
         if self.config.name not in service.candidates:
@@ -224,6 +231,14 @@ class Agent:
     def _task_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception():
             self.stop()
+
+    def _make_driver(
+        self, service: Service, tell: Callable[[str, Mapping[str, Any]], object]
+    ) -> Driver | AvailableDriver:
+        rules = self.rules[service.name].read()
+        if service.charter.consistency == AVAILABLE:
+            return AvailableDriver(self.config, service, self.overlay, self.bulk, rules, self.profile, tell)
+        return Driver(self.config, service, self.overlay, self.store, rules, self.profile, tell)
 
     def _teller(self, service: str) -> Callable[[str, Mapping[str, Any]], object]:
         return lambda event, values: self.events.tell(
@@ -286,7 +301,7 @@ class Agent:
         except OSError as error:
             self.events.tell("agent", {"event": "paths_not_traced", "text": str(error)}, important=True)
 
-    def _driver(self, said: Mapping[str, Any]) -> Driver:
+    def _driver(self, said: Mapping[str, Any]) -> Driver | AvailableDriver:
         return self.drivers[choice(self.drivers, "service")(said.get("service"))]
 
     def _states(self, said: Mapping[str, Any]) -> States:
@@ -337,15 +352,15 @@ class Agent:
     def _service_status(self, name: str) -> dict[str, Any]:
         driver, watching = self.drivers[name], self.watching[name]
         participant, view = driver.participant, driver.view
-        holder = participant.holder if participant else None
         return {
             "holder": view.holder if view else None,
             "term": view.term if view else 0,
             "token": view.token if view else 0,
-            "here": holder.state.value if holder else "not held",
+            "here": driver.here,
             "suspicion": round(watching.level, 3),
             "rules": rules_to_dict(driver.rules),
             "election_messages": participant.elector.messages if participant else 0,
+            **driver.status(),
         }
 
     async def _show_paths(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
@@ -435,7 +450,7 @@ class Agent:
 
     async def _ask_hand_over(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         driver, to = self._driver(request), text(request.get("to"))
-        holder = (await self.store.read(driver.service.name)).holder
+        holder = await driver.holder()
         if holder is None:
             raise OkiagariError(f"nobody holds {driver.service.name} now; an election will give it to somebody")
         if holder == to:
@@ -481,9 +496,8 @@ class Agent:
         self.bulk.drop(name := digest(request.get("digest")))
         yield {"dropped": name}
 
-    def _begin_hand_over(self, driver: Driver, to: str) -> dict[str, Any]:
-        participant = driver.participant
-        if participant is None or participant.holder is None:
+    def _begin_hand_over(self, driver: Driver | AvailableDriver, to: str) -> dict[str, Any]:
+        if not driver.holds:
             raise OkiagariError(f"{self.config.name} doesn't hold {driver.service.name}")
         if to in driver.rules.forbidden:
             raise BadValue(f"{to} is forbidden; allow it first")
@@ -495,14 +509,14 @@ class Agent:
         driver.participate(lambda participant, _now: participant.hand_over(to))
         return {"handed_over": True}
 
-    def _take_rules(self, driver: Driver, said: object) -> None:
+    def _take_rules(self, driver: Driver | AvailableDriver, said: object) -> None:
         rules = rules_from_dict(said).merged(driver.rules)
         if rules != driver.rules:
             driver.rule(rules)
             with suppress(OSError):
                 self.rules[driver.service.name].write(rules)
 
-    def _own_vote(self, driver: Driver) -> Vote:
+    def _own_vote(self, driver: Driver | AvailableDriver) -> Vote:
         return Vote(self.profile(driver.service), driver.rules)
 
 

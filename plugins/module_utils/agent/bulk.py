@@ -93,6 +93,10 @@ class Bulk:
 
         return _watched(run, lambda: {"received": transfer.received, "of": transfer.size})
 
+    def path(self, name: str) -> Path | None:
+        """Give a blob's file, None where it isn't whole here."""
+        return self._blobs.path(name)
+
     def drop(self, name: str) -> None:
         """Remove a blob from this host; raise `OkiagariError` while it comes."""
         if name in self._coming:

@@ -17,10 +17,12 @@ from ..authority import Timing
 from ..checkpoint.machine import SHAPE as MACHINE
 from ..checkpoint.machine import Machine, machine
 from ..election import Charter, read_charter
+from ..election.charter import AVAILABLE, QUORUM
 from ..errors import BadInput, BadValue, Problem, shown
 from ..suggest import nearest
 from ..values import Shape, from_json, mismatch, number, whole
 from ..watch import Watch
+from .merge_hooks import MergeHooks, read_hooks, unheard
 from .requests import wrong_request
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _Kind = TypeVar("_Kind", Timing, Watch)
 _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [str], "voters": {"*": str}, "candidates": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
-    "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": _CHECKPOINT,
+    "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": _CHECKPOINT, "merge?": (dict, str),
 }  # fmt: skip
 _SHAPE: dict[str, Shape] = {
     "testbed": str, "name": str, "listen": [str], "connect": [str], "state": str, "run": str,
@@ -84,9 +86,10 @@ class Checkpointing:
 
 @dataclass(frozen=True)
 class Service:
-    """A service that agents keep running at one host.
+    """A service that agents keep running at one host, or at one in each part of a network (`available`).
 
     `request` is the dummy request by which its neighbours ask it; `{address}` and `{host}` in it are the holder's.
+    `hooks` merge what several servers did; where they are None nothing is.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Service:
     machine: Machine | None = None
     """The guest that it is, if it is one; then its command is that of this program which runs it."""
     checkpoint: Checkpointing | None = None
+    hooks: MergeHooks | None = None
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -150,7 +154,8 @@ def read_config(path: Path) -> Config:
             services[file.stem] = service
             problems += [replace(each, file=str(file)) for each in flaws]
     if said:
-        problems += [Problem(str(path), None, key, message) for key, message in _contradictions(said, files)]
+        stored = any(value.get("consistency") != AVAILABLE for value in found.values())
+        problems += [Problem(str(path), None, key, message) for key, message in _contradictions(said, stored=stored)]
     if problems:
         raise BadInput(problems)
     return Config(
@@ -206,12 +211,17 @@ def read_service(
     `agents` are those that there are; None: that isn't known.
     """
     problems = [] if agents is None else [Problem("", None, *flaw) for flaw in _flaws(said, agents)]
+    consistency = said.get("consistency", QUORUM)
     try:
-        charter = read_charter(name, said["voters"], said.get("ranking", "best"), said.get("consistency", "quorum"))
+        charter = read_charter(name, said["voters"], said.get("ranking", "best"), consistency)
     except BadInput as error:
         problems += error.problems
+    hooks, flaws = read_hooks(consistency, said.get("merge"))
+    problems += flaws
     timing = _settings(Timing, "timing", said.get("timing", {}), problems)
     watch = _settings(Watch, "watch", said.get("watch", {}), problems)
+    if timing and watch and consistency == AVAILABLE:
+        problems += unheard(timing, watch)
     if problems or timing is None or watch is None:
         return None, problems
     service = Service(
@@ -226,6 +236,7 @@ def read_service(
         user=said.get("user", ""),
         machine=machine(said["machine"]) if "machine" in said else None,
         checkpoint=_checkpointing(said["checkpoint"]) if "checkpoint" in said else None,
+        hooks=hooks,
     )
     return service, []
 
@@ -244,11 +255,11 @@ def _settings(kind: type[_Kind], key: str, said: Mapping[str, Any], problems: li
     return None
 
 
-def _contradictions(said: Mapping[str, Any], services: Collection[Path]) -> Iterator[tuple[str, str]]:
+def _contradictions(said: Mapping[str, Any], *, stored: bool) -> Iterator[tuple[str, str]]:
     peers: Mapping[str, Any] = said["peers"]
     if said["name"] not in peers:
         yield "name", f"{said['name']} is not among the peers"
-    if services and not said["store"]:
+    if stored and not said["store"]:
         yield "store", "is empty: services need a store of leases; say where its members are"
     try:
         _POOL_MIB(said.get("pool_mib", POOL_MIB))
@@ -269,6 +280,8 @@ def _flaws(service: Mapping[str, Any], agents: Collection[str]) -> Iterator[tupl
         yield "request", wrong, None
     if ("machine" in service) != ("checkpoint" in service):
         yield "machine", "is a guest whose states are kept: give checkpoint with it, and only with it", None
+    if "machine" in service and service.get("consistency", QUORUM) == AVAILABLE:
+        yield "machine", f"is a guest, which nobody can merge: it needs the consistency {QUORUM}", None
     for key, shape in (("machine", MACHINE), ("checkpoint", _CHECKPOINT)):
         for flaw in unknown_keys(service.get(key, {}), shape):
             yield f"{key}.{flaw.key}", flaw.message, flaw.suggestion

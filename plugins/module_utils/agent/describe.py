@@ -28,6 +28,7 @@ _SERVICE: dict[str, Shape] = {
     "command?": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
     "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": {"period_s?": (int, float), "copies?": int},
+    "merge?": (dict, str),
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .config import Config, Service
-    from .driver import Driver
+    from .driving import Driving
     from .overlay import Overlay
 
 OP = "observation"
@@ -32,7 +32,7 @@ class Watching:
     """One service as this agent sees it."""
 
     def __init__(
-        self, config: Config, service: Service, overlay: Overlay, driver: Driver,
+        self, config: Config, service: Service, overlay: Overlay, driver: Driving[Any],
         tell: Callable[[str, Mapping[str, Any]], object],
     ) -> None:  # fmt: skip
         self.watch = service.watch

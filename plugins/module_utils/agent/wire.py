@@ -5,10 +5,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..authority.messages import Answer, Ask, Ballot, Call, HandOver, Result
+from ..authority.messages import (
+    Answer,
+    Ask,
+    Ballot,
+    Call,
+    Elected,
+    Ended,
+    HandOver,
+    Merged,
+    Offer,
+    Result,
+    Serving,
+)
 from ..election import Committed, Profile, Rules, Vote
 from ..errors import BadInput, BadValue
 from ..values import Shape, mismatch
@@ -19,6 +32,7 @@ if TYPE_CHECKING:
     from ..authority.messages import Message
 
 _NUMBER = (int, float)
+_DIGEST = re.compile("[0-9a-f]{64}")
 _RULES: dict[str, Shape] = {
     "revision": int, "allowed": (list, type(None)), "forbidden": [str], "preferred": [str],
 }  # fmt: skip
@@ -36,9 +50,15 @@ _BODIES: dict[str, dict[str, Shape]] = {
     "hand_over": {"sender": str, "term": int, "to": str},
     "ask": {"sender": str, "loss": int},
     "answer": {"sender": str, "loss": int, "newest": (int, type(None))},
+    "serving": {"sender": str, "host": str, "term": int, "votes": int, "age_s": _NUMBER, "answers": int},
+    "ended": {"sender": str, "term": int},
+    "elected": {"sender": str, "term": int, "host": str, "votes": int},
+    "offer": {"sender": str, "term": int, "digest": _DIGEST, "size": int},
+    "merged": {"sender": str, "term": int, "digest": _DIGEST},
 }  # fmt: skip
 _KINDS = {
     "call": Call, "ballot": Ballot, "result": Result, "hand_over": HandOver, "ask": Ask, "answer": Answer,
+    "serving": Serving, "ended": Ended, "elected": Elected, "offer": Offer, "merged": Merged,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

@@ -34,13 +34,16 @@ supervisor's timer is a timerfd on CLOCK_BOOTTIME.
 `Supervisor` runs in a process of its own, which starts and kills the service; `Fence` is kept by whatever the service
 or the agent writes to. Both take the token of the holder, the `create_revision` of its key.
 
-The consistency `available` needs no participant: what its elections decide holds in their part of the network.
+With the consistency `available`, a service has an `Available` in its place, which needs no store: each part of a split
+network has a server, and when the split has healed, what all but one of them did is merged into that one (P1.11).
 """
 
 from __future__ import annotations
 
+from .available import Available, Role, Server
 from .fence import Fence, Fenced
 from .holder import Holder, State
+from .ledger import Ledger
 from .participant import Participant
 from .record import Reading, Record, Recovery
 from .supervisor import Do, Held, Supervisor
@@ -48,15 +51,19 @@ from .timing import Timing
 from .view import View
 
 __all__ = [
+    "Available",
     "Do",
     "Fence",
     "Fenced",
     "Held",
     "Holder",
+    "Ledger",
     "Participant",
     "Reading",
     "Record",
     "Recovery",
+    "Role",
+    "Server",
     "State",
     "Supervisor",
     "Timing",

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a participant wants done. It does none of it: the agent does, in the order given, and tells what came of it.
 
-`Persist` is done when it is on disk (written, fsynced); what stands behind it in the list waits for that. Nothing else
-has to be waited for.
+`Persist` and `Keep` are done when they are on disk (written, fsynced); what stands behind them in the list waits for
+that. Nothing else has to be waited for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from .ledger import Ledger
     from .messages import Message
     from .record import Record
 
@@ -124,6 +125,56 @@ class Tell:
     text: str
 
 
+@dataclass(frozen=True)
+class Keep:
+    """Put the ledger on disk, fsynced; with the consistency `available`, as all that follow."""
+
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Tell all other agents that can be reached; it may be lost."""
+
+    message: Message
+
+
+@dataclass(frozen=True)
+class Export:
+    """Run the service's hook `export`, and take what it writes among the blobs.
+
+    Then `Available.exported` with this term, the blob's digest and its size; or `Available.export_failed`.
+    """
+
+    term: int
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Fetch a blob from the agent `host`, and run the service's hook `merge` with it.
+
+    Then `Available.merged`, or `Available.merge_failed`.
+    """
+
+    host: str
+    term: int
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """End the `Export` or `Merge` that runs, and tell that it failed for no reason; a hook `merge` may go on."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Remove a blob from this host, if it is there."""
+
+    digest: str
+
+
 Action: TypeAlias = (
-    "Persist | Send | Read | Acquire | KeepAlive | Release | Abandon | StartService | Feed | StopService | Tell"
+    "Persist | Send | Read | Acquire | KeepAlive | Release | Abandon | StartService | Feed | StopService | Tell | "
+    "Keep | Publish | Export | Merge | Cancel | Drop"
 )

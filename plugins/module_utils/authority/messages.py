@@ -68,4 +68,57 @@ class Answer:
     newest: int | None
 
 
-Message: TypeAlias = "Call | Ballot | Result | HandOver | Ask | Answer"
+@dataclass(frozen=True)
+class Serving:
+    """With the consistency `available`: `host` serves since it was elected in this term by so many `votes`.
+
+    A server says it of itself all the time. Whoever is called to an election in spite of it `answers` that call with
+    it, by its term; `age_s` ago it heard of the server then.
+    """
+
+    sender: str
+    host: str
+    term: int
+    votes: int
+    age_s: float = 0.0
+    answers: int = 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The sender's server of this term runs no more."""
+
+    sender: str
+    term: int
+
+
+@dataclass(frozen=True)
+class Elected:
+    """With the consistency `available`: `host` is to serve from this term on, elected by so many votes."""
+
+    sender: str
+    term: int
+    host: str
+    votes: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The sender served until this term, and has a blob of its state for whoever serves now to merge."""
+
+    sender: str
+    term: int
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The sender has merged what the receiver offered with this term and digest."""
+
+    sender: str
+    term: int
+    digest: str
+
+
+Message: TypeAlias = "Call | Ballot | Result | HandOver | Ask | Answer | Serving | Ended | Elected | Offer | Merged"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +19,8 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope im
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.trace import Tracer
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wire import rules_to_dict
-from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Holder, Timing
-from ansible_collections.okiagari.testbed.plugins.module_utils.election import Rules
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Available, Holder, Ledger, Timing
+from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Committed, Rules
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Query
 from ansible_collections.okiagari.testbed.plugins.module_utils.paths import Path as NetworkPath
@@ -113,6 +114,30 @@ def test_a_service_that_is_not_asked_is_no_end_of_the_agent(make: Callable[..., 
         assert agent.profile(agent.config.services["db"]).hindrance == ""
 
     use(make, what, db=service(request=()))
+
+
+def test_a_service_of_each_part_says_who_serves_here(make: Callable[..., Agent]) -> None:
+    charter = Charter("db", {}, consistency="available")
+
+    async def what(agent: Agent) -> None:
+        (status,) = await asked(agent, "status")
+        assert status["services"]["db"] | {"here": "not serving", "owed": None, "hook": ""} == status["services"]["db"]
+        with pytest.raises(OkiagariError, match="nobody holds db now"):
+            await asked(agent, "hand_over", service="db", to="b")
+        with pytest.raises(OkiagariError, match="a doesn't hold db"):
+            agent._begin_hand_over(agent.drivers["db"], "b")
+        driver = agent.drivers["db"]
+        driver.participant = Available(
+            "a", NAMES, charter, Timing(), 5.0, ledger=Ledger(4, 2, owed=True), profile=agent.profile(driver.service),
+            rules=Rules(), chance=Random(0),
+        )  # fmt: skip
+        assert agent.profile(driver.service).committed == Committed(4)
+        (status,) = await asked(agent, "status")
+        assert status["services"]["db"]["owed"] is True
+        (dry,) = await asked(agent, "election", service="db")
+        assert (dry["holder"], dry["decision"]["elected"]) == (None, "a")
+
+    use(make, what, db=service(charter=charter))
 
 
 @pytest.mark.parametrize("where", ["overlay", "socket", "driver"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import read_config
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.merge_hooks import MergeHooks
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
 
 from .agents import write
@@ -92,6 +93,30 @@ def test_an_agent_without_services_needs_no_store(tmp_path: Path) -> None:
     ]
 
 
+def test_a_service_of_each_part_needs_no_store_and_says_how_it_is_merged(tmp_path: Path) -> None:
+    hooks = {"export": ["/bin/db", "dump"], "merge": ["/bin/db", "load"], "folder": "/var/lib/db"}
+    options = {"consistency": "available", "voters": {}}
+    path = described(tmp_path, {"store": []}, db=options | {"merge": hooks}, web=options | {"merge": "discard"})
+    db, web = read_config(path).services.values()
+    assert db.hooks == MergeHooks(("/bin/db", "dump"), ("/bin/db", "load"), "/var/lib/db")
+    assert web.hooks is None
+    assert db.charter.consistency == "available"
+
+
+def test_all_that_is_wrong_with_the_hooks_is_told_at_once(tmp_path: Path) -> None:
+    hooks = {"export": "dump", "merge": [], "exports": ["x"], "folder": "lib/db"}
+    options = {"consistency": "available", "watch": {"silence_s": 3.0}, "timing": {"keepalive_s": 1.5}}
+    *found, silence = refused(described(tmp_path, db=options | {"merge": hooks}))
+    assert found == [
+        "services/db.json: merge.exports: is not known; did you mean export?",
+        "services/db.json: merge.export: is not a list, but dump",
+        "services/db.json: merge.merge: is empty: say what is to be run",
+        "services/db.json: merge.folder: lib/db is not the absolute path of a folder",
+    ]
+    assert silence.startswith("services/db.json: watch.silence_s: is 3 s, and a server says every 1.5 s that it serves")
+    assert silence.endswith("choose 4.5 s or more, or a shorter timing.keepalive_s")
+
+
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     peers = {**AGENT["peers"], "c": AGENT["peers"]["c"] | {"links": ["d"]}}
     path = described(
@@ -130,6 +155,12 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ({"watch": {"suspect_at": 0.9}}, "watch.suspect_at"),
         ({"voters": ["a"]}, "it.voters is not a mapping"),
         ({"user": 3}, "it.user is 3"),
+        ({"consistency": "available"}, "merge: is missing: say how what two servers did becomes one, by {export: "),
+        ({"consistency": "available", "merge": {"export": ["x"]}}, "merge.merge: is missing"),
+        ({"consistency": "available", "merge": "discrad"}, "merge: there is no way to merge discrad; did you mean di"),
+        ({"consistency": "availble", "merge": "discard"}, "consistency: there is no consistency availble; did you mea"),
+        ({"merge": "discard"}, "merge: is only for the consistency available: otherwise there is one server"),
+        ({"merge": ["x"]}, "it.merge is a list"),
     ],
 )
 def test_services_that_can_not_be(tmp_path: Path, service: dict[str, Any], message: str) -> None:

@@ -159,6 +159,10 @@ def test_an_agent_reads_what_is_described_and_each_link_is_opened_from_one_end(t
         ({"db": {"command": ["x"], "timing": {"ttl_s": 1}}}, ["services.db.timing.ttl_s: "]),
         ({"db": {"command": ["x"], "request": ["tcp", "{address}"]}}, ["services.db.request: is not of the form"]),
         ({"db": {"command": ["x"], "consistency": "quorums"}}, ["services.db.consistency: there is no consistency"]),
+        (
+            {"db": {"command": ["x"], "consistency": "available"}, "web": {"command": ["x"], "merge": {"export": []}}},
+            ["services.db.merge: is missing: say how", "services.web.merge: is only for the consistency available"],
+        ),
     ],
 )
 def test_services_that_are_refused(asked: dict[str, Any], messages: list[str]) -> None:

@@ -14,8 +14,13 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.authority.message
     Ask,
     Ballot,
     Call,
+    Elected,
+    Ended,
     HandOver,
+    Merged,
+    Offer,
     Result,
+    Serving,
 )
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Committed, Profile, Rules, Vote
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
@@ -32,6 +37,7 @@ profiles = st.builds(
 )  # fmt: skip
 votes = st.builds(Vote, profiles, st.builds(Rules, numbers, st.none() | hosts, hosts, hosts), st.booleans())
 a = st.just("a")
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 messages = st.one_of(
     st.builds(Call, a, numbers),
     st.builds(Ballot, a, numbers, votes, numbers),
@@ -39,6 +45,11 @@ messages = st.one_of(
     st.builds(HandOver, a, numbers, names),
     st.builds(Ask, a, numbers),
     st.builds(Answer, a, numbers, st.none() | numbers),
+    st.builds(Serving, a, names, numbers, numbers, st.floats(0, 1e6), numbers),
+    st.builds(Ended, a, numbers),
+    st.builds(Elected, a, numbers, names, numbers),
+    st.builds(Offer, a, numbers, digests, numbers),
+    st.builds(Merged, a, numbers, digests),
 )
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.just(10**400),
