@@ -61,6 +61,10 @@ def test_four_of_seven_go_on_three_do_not_and_all_come_back_complete(members: Sm
     wait_for("every copy is complete", partial(complete, members), 300)
     for node in ("b-kvm1", *WITHOUT_A_COPY):
         # A host that booted before it reached anybody mounts the volume later.
-        wait_for(f"{node} has the volume", partial(mounted, members, node), 120)
+        try:
+            wait_for(f"{node} has the volume", partial(mounted, members, node), 300)
+        except AssertionError as error:
+            units = "var-lib-okiagari-shared.mount var-lib-okiagari-shared-again.service glusterd.service"
+            raise AssertionError(members.say(node, f"systemctl status --no-pager -n 30 {units} || true")) from error
         assert members.say(node, f"cat {SHARED}/by-four") == "by-four\n"
     wait_for("all write again", partial(writes, members, "b-kvm2", "by-all"), 120)
