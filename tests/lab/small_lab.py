@@ -85,7 +85,7 @@ class SmallLab:
         argv = ["ssh", "-F", "none", "-i", f"{directory}/id_ed25519", *flags, f"root@{address}", command]
         return self._run([*self._prefix, *argv], timeout)
 
-    def say(self, node: str, command: str, timeout: float = 15) -> str:
+    def say(self, node: str, command: str, timeout: float = 60) -> str:
         """Run a shell command on a node that must succeed, and give what it prints."""
         done = self.ssh(node, command, timeout)
         assert done.returncode == 0, f"{node}: {command}: {done.stderr}"
