@@ -91,11 +91,12 @@ bench: setup ## measure against the figures to beat; what needs no lab first, wh
 	python tests/bench/bench.py
 
 .PHONY: soak
-soak: site ## 200 random kill points, 20,000 partitions, 50 storms, 100 killed agents, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
+soak: site ## 200 random kill points, 20,000 partitions, 50 storms, 100 killed agents, 800 restored epochs, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
 	python tests/contract/kill_points.py --rounds 200
 	python tests/contract/partition_schedules.py --rounds 20000
 	python tests/contract/storms.py --rounds 50
 	python tests/contract/agent_damage.py --kills 100
+	EPOCHS=200 pytest tests/contract/test_checkpoints.py tests/contract/test_captured_machines.py -k "every_epoch or goes_on_with"
 	pytest --durations 12 -m soak tests/contract
 	pytest --durations 12 -m "lab and soak" tests/lab
 	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark agent_election
