@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
-Way = tuple[str | None, ...]
+Way: TypeAlias = "tuple[str | None, ...]"
 """The addresses of the routers by TTL, from 1; None where nobody answered."""
 
 MOST_HOPS: Final = 30

@@ -65,7 +65,7 @@ def test_packs_are_taken_one_after_the_other(host: Host, holder: Holder) -> None
 
 def test_who_is_too_far_behind_takes_the_whole_from_another(host: Host, holder: Holder, tmp_path: Path) -> None:
     other = Host(tmp_path / "c")
-    *_, there = [host.take(holder.pack(state)) for state in states(5)]
+    *_before, there = [host.take(holder.pack(state)) for state in states(5)]
     path = tmp_path / "whole"
     assert host.keep.do({"do": "whole", "service": "tally", "path": str(path)}) == there
     assert other.take(path.read_bytes())["head"] == there["head"]
