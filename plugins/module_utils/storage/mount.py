@@ -38,14 +38,17 @@ class Mount(NamedTuple):
     def units(self) -> dict[str, str]:
         """Give the unit files by their names.
 
-        What is in the network has a second one, which tries again after a failure: a host may boot before it reaches
-        any server, and systemd tries a mount just once.
+        What is in the network has a second one, which tries again: a host may boot before it reaches any server, and
+        systemd tries a mount just once. One that is killed for taking too long may end without being called a failure.
         """
         name = unit_name(self.where)
         if not self.network:
             return {name: self._text()}
         again = again_name(self.where)
-        return {name: self._text(f"After=network-online.target\nOnFailure={again}\n"), again: self._again()}
+        return {
+            name: self._text(f"After=network-online.target\nOnFailure={again}\nOnSuccess={again}\n"),
+            again: self._again(),
+        }
 
     def _again(self) -> str:
         return (

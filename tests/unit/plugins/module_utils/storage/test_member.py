@@ -166,7 +166,9 @@ def test_a_mount_of_the_network_is_tried_again(root: Path) -> None:
     mount = MountDesire(host, Mount("a:/x", "/mnt/x-y", "glusterfs", network=True), root=root)
     bring(mount)
     folder = root / "etc/systemd/system"
-    assert "OnFailure=mnt-x\\x2dy-again.service\n" in (folder / "mnt-x\\x2dy.mount").read_text()
+    unit = (folder / "mnt-x\\x2dy.mount").read_text()
+    for end in ("OnFailure", "OnSuccess"):
+        assert f"{end}=mnt-x\\x2dy-again.service\n" in unit
     again = folder / "mnt-x\\x2dy-again.service"
     assert "ExecStart=/bin/systemctl start --no-block /mnt/x-y\n" in again.read_text()
     again.unlink()
