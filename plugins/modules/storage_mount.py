@@ -12,8 +12,8 @@ short_description: A file system of the network, mounted by systemd
 version_added: "0.1.0"
 description:
   - Writes a mount unit, enables it and mounts it.
-  - A host that reaches no server when it boots tries again every ten seconds until it does. What is unmounted by hand is mounted
-    again as well; O(state=absent) ends that.
+  - A host that reaches no server when it boots tries again every ten seconds until it does. What is unmounted
+    by hand is mounted again as well; O(state=absent) ends that.
   - Removing it only unmounts; the files are those of the network.
 author:
   - Okiagari contributors (@okiagari)

@@ -104,7 +104,7 @@ class Agent:
                 driver.token, self._teller(name),
             )
             for name, service in config.services.items()
-            if service.machine and isinstance(driver := self.drivers[name], Driver)
+            if service.has_replica(config.name) and isinstance(driver := self.drivers[name], Driver)
         }  # fmt: skip
         self._ended = asyncio.Event()
         self._refused: set[str] = set()

@@ -106,6 +106,10 @@ class Service:
     checkpoint: Checkpointing | None = None
     hooks: MergeHooks | None = None
 
+    def has_replica(self, host: str) -> bool:
+        """Say whether a host keeps its states: who may run a guest, and nobody else."""
+        return self.machine is not None and host in self.candidates
+
     @property
     def agents(self) -> tuple[str, ...]:
         """Who takes part in its elections: whoever may run it, and whoever votes without that."""

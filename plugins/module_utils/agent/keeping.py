@@ -28,7 +28,7 @@ def run(config: Config, asking: BinaryIO, answering: BinaryIO) -> int:
     kept = {
         name: Kept(folder(config, name) / "replica", key_of(service.checkpoint.key))
         for name, service in config.services.items()
-        if service.machine and service.checkpoint
+        if service.has_replica(config.name) and service.checkpoint
     }
     keep = Keep(config.name, kept, envelopes.sign, envelopes.verify)
     for line in asking:
