@@ -69,9 +69,10 @@ class Capturer:
         try:
             took = self._captured(writer, timeout_s)
         except BaseException:
-            self._parent, self._way = "", STOP_COPY
-            self._disks.drop()
+            # What is here isn't what the replicas have any more, whatever QEMU says to the rest.
+            disks, self._parent, self._way = self._disks, "", STOP_COPY
             self._memory, self._disks = self._begun()
+            disks.drop()
             raise
         mirrors = {**self._memory.images, **self._disks.mirrors}
         self._epoch += 1
