@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from ..authority.messages import Offer
 from ..election import Committed
 from ..election.profile import NO_STATE
 from ..errors import OkiagariError
+from .bulk import last
 from .driving import OP, Driving
 from .hooks import run_hook
 from .ledger_file import LedgerFile
@@ -25,7 +26,7 @@ from .supervise import boottime
 from .wire import to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from ..election import Profile, Rules
     from .bulk import Bulk
@@ -163,14 +164,14 @@ class AvailableDriver(Driving[Available]):
     async def _export(self, action: act.Export) -> None:
         try:
             await self._run("export", self._config.name, action.term, writing=self._export_to)
-            said = await _last(self._bulk.offer(self._export_to))
+            said = await last(self._bulk.offer(self._export_to))
         finally:
             self._export_to.unlink(missing_ok=True)
         name, size = said["digest"], said["bytes"]
         self.participate(lambda participant, now: participant.exported(now, action.term, name, size))
 
     async def _merge(self, action: act.Merge) -> None:
-        said = await _last(self._bulk.fetch(action.host, action.digest, action.size, _FETCH_S))
+        said = await last(self._bulk.fetch(action.host, action.digest, action.size, _FETCH_S))
         # A merge that has begun goes on to its end: half of one helps nobody.
         self._may_cancel = False
         await self._run("merge", action.host, action.term, action.digest, reading=Path(said["path"]))
@@ -190,12 +191,3 @@ class AvailableDriver(Driving[Available]):
         }  # fmt: skip
         argv = hooks.export if which == "export" else hooks.merge
         await run_hook(argv, environment, self.service.user, reading=reading, writing=writing)
-
-
-async def _last(steps: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
-    """Wait for the end of some work that tells its progress, and give what it says at last."""
-    said: dict[str, Any] = {}
-    async with aclosing(steps):
-        async for said in steps:  # noqa: B007
-            pass
-    return said

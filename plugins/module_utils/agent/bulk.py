@@ -14,6 +14,7 @@ import hashlib
 import os
 import time
 from collections import deque
+from contextlib import aclosing
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -215,6 +216,15 @@ class Transfer:
             if time.monotonic() - begun >= patience_s:
                 patience_s = min(2 * patience_s, _LONGEST_S)
             await asyncio.sleep(self._again_s)
+
+
+async def last(steps: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
+    """Wait for the end of some work that tells its progress, and give what it says at last."""
+    said: dict[str, Any] = {}
+    async with aclosing(steps):
+        async for said in steps:  # noqa: B007
+            pass
+    return said
 
 
 async def _watched(

@@ -14,7 +14,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.pack import Pack
@@ -23,6 +23,7 @@ from ..election.profile import NO_STATE
 from ..errors import BadValue, OkiagariError
 from ..values import items, mapping, text
 from .blobs import beside, digest
+from .bulk import last
 from .shelf import Held, Shelf, held
 
 if TYPE_CHECKING:
@@ -228,17 +229,19 @@ class States:
                         await self._reach(root, [peer, *self._others])
 
     async def _take(self, pack: Held, sources: list[str]) -> None:
-        path = await self._fetched(pack.digest, sources)
-        said = await self._keep("take", path)
+        if self.head == {"term": pack.term, "epoch": pack.epoch, "root": pack.root}:
+            # The holder ships again what too few have taken, and counts who has it.
+            return
+        said = await self._try(pack, sources)
         if "missing" in said:
             await self._reach(str(said["missing"]), [*sources, *self._others])
-            said = await self._keep("take", path)
+            said = await self._try(pack, sources)
         why = said.get("refused") or said.get("busy") or ("missing" in said and "the packs before it can't be had")
         if why:
+            with suppress(OkiagariError):
+                self._bulk.drop(pack.digest)
             self._tell("pack_refused", {"term": pack.term, "epoch": pack.epoch, "text": str(why)})
             raise OkiagariError(f"the pack of term {pack.term}, epoch {pack.epoch} is refused: it {why}")
-        self._note(said)
-        self._hold(pack)
 
     async def _reach(self, root: str, peers: list[str]) -> None:
         """Take the packs that lead to this state, or failing that a whole one; raise `OkiagariError` if nobody can."""
@@ -247,23 +250,29 @@ class States:
                 asked = {"service": self._service.name, "roots": self._roots, "to": root}
                 way = [held(mapping(each)) for each in items((await self._ask(peer, OP_FIND, asked)).get("packs"))]
                 for each in way:
-                    await self._take_one(each, [peer])
+                    await self._take_one(each, peer)
                 if way:
                     return
         for peer in dict.fromkeys(peers):
             with suppress(OkiagariError):
                 whole = held(await self._ask(peer, OP_WHOLE, {"service": self._service.name}))
-                await self._take_one(whole, [peer])
+                await self._take_one(whole, peer)
                 if root in self._roots:
                     return
         raise OkiagariError(f"nobody who can be reached has what leads to {root[:12]}")
 
-    async def _take_one(self, pack: Held, sources: list[str]) -> None:
+    async def _try(self, pack: Held, sources: list[str]) -> Mapping[str, Any]:
+        """Have the keeper take a pack, and give what it says; a pack that was taken is held from then on."""
         said = await self._keep("take", await self._fetched(pack.digest, sources))
+        if "head" in said:
+            self._note(said)
+            self._hold(pack)
+        return said
+
+    async def _take_one(self, pack: Held, peer: str) -> None:
+        said = await self._try(pack, [peer])
         if "head" not in said:
             raise OkiagariError(str(said))
-        self._note(said)
-        self._hold(pack)
 
     async def _fetched(self, name: str, sources: list[str]) -> Path:
         """Have a blob here, from whichever of these can give it."""
@@ -273,9 +282,7 @@ class States:
                 return path
             if source != self._config.name:
                 try:
-                    async with aclosing(self._bulk.fetch(source, name, _LARGEST_BYTES, _FETCH_S)) as progress:
-                        async for _said in progress:
-                            pass
+                    await last(self._bulk.fetch(source, name, _LARGEST_BYTES, _FETCH_S))
                 except OkiagariError as error:
                     why = str(error)
         if path := self._blobs.path(name):
@@ -284,10 +291,7 @@ class States:
 
     async def _offered(self, path: Path) -> Held:
         """Take a pack of this host among the blobs, and onto the shelf."""
-        name = ""
-        async with aclosing(self._bulk.offer(path)) as progress:
-            async for said in progress:
-                name = str(said.get("digest", ""))
+        name = str((await last(self._bulk.offer(path)))["digest"])
         label = await beside(self._label, path)
         pack = Held(name, label.term, label.epoch, label.parent, label.root)
         self._hold(pack)

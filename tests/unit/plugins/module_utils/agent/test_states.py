@@ -189,6 +189,37 @@ def test_a_majority_of_sites_is_enough_and_less_is_not(world: World) -> None:
     asyncio.run(run())
 
 
+def test_who_has_a_pack_already_counts_when_it_is_shipped_again(world: World) -> None:
+    async def run() -> None:
+        await world.ship()
+        world.hosts["b"].reachable = world.hosts["c"].reachable = False
+        path = world.pack()
+        with pytest.raises(OkiagariError, match="only 2 of 3 sites have it"):
+            await world.ship(path=path)
+        assert world.hosts["d"].newest == Committed(1, 2)
+        world.hosts["b"].reachable = True
+        assert (await world.ship(path=path))["committed"]["epoch"] == 2
+        assert [name for name, _values in world.hosts["d"].told] == []
+
+    asyncio.run(run())
+
+
+def test_a_pack_that_is_refused_takes_no_room(world: World) -> None:
+    async def run() -> None:
+        await world.ship()
+        old, image = world.holder, world.image
+        world.holder = Holder("db", term=2)
+        world.holder.parent, world.holder.images = old.parent, {"ram": world.image}
+        await world.ship("b")
+        there = sorted(world.hosts["c"].blobs.folder.iterdir())
+        world.holder, world.image = old, image
+        with pytest.raises(OkiagariError, match="of term 1, older than 2"):
+            await world.ship("a")
+        assert sorted(world.hosts["c"].blobs.folder.iterdir()) == there
+
+    asyncio.run(run())
+
+
 def test_who_is_too_far_behind_takes_the_whole(world: World) -> None:
     async def run() -> None:
         await world.ship()
