@@ -44,8 +44,8 @@ while True:
     server.handle_request()
     note("runs")
 """
-TIMING = {"ttl_s": 5, "keepalive_s": 0.4, "stop_s": 0.5, "kill_s": 0.3, "answer_s": 0.5, "poll_s": 0.5}
-WATCH = {"period_s": 0.5, "timeout_s": 0.4, "good_for_s": 1.5, "silence_s": 3.0, "grace_s": 6.0}
+TIMING = {"ttl_s": 8, "keepalive_s": 0.5, "stop_s": 0.5, "kill_s": 0.4, "answer_s": 1.0, "poll_s": 0.7}
+WATCH = {"period_s": 0.8, "timeout_s": 0.7, "good_for_s": 2.5, "silence_s": 4.0, "grace_s": 8.0}
 
 
 class Node:

@@ -39,6 +39,7 @@ from .local import serve
 from .overlay import NoAnswer, Overlay
 from .paths import Paths
 from .rules_file import RulesFile
+from .sight import OP_SEEN, Sight
 from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States
 from .store import Store
 from .trace import Tracer
@@ -91,6 +92,10 @@ class Agent:
         self.paths = Paths(addresses if config.trace else {}, self._path_changed)
         neighbours = {peer: config.peers[peer].address for peer in config.me.links}
         self.links = Links(*self._listens, neighbours, frozenset(addresses.values()), self.paths.soon)
+        self.sight = Sight(
+            config.name, config.others, self.overlay, self.links.answering,
+            lambda why: self.events.tell("agent", {"event": "declared_again", "text": why}),
+        )  # fmt: skip
         self.drivers: dict[str, Driver | AvailableDriver] = {}
         self.watching: dict[str, Watching] = {}
         for name, service in config.services.items():
@@ -120,6 +125,7 @@ class Agent:
             "hand_over": self._hand_over,
             OP_SIZE: self.bulk.size,
             OP_CHUNK: self.bulk.chunk,
+            OP_SEEN: self._tell_seen,
             OP_POSITIONS: self._positions,
             OP_LINES: self._lines,
             OP_RULES: self._tell_rules,
@@ -166,6 +172,7 @@ class Agent:
             work += [
                 self._connect(),
                 self.catch_up.run(),
+                self.sight.run(),
                 self._measure(),
                 self._trace(),
                 self.events.run(),
@@ -267,6 +274,7 @@ class Agent:
         if peer != self.config.name:
             self.events.tell("agent", {"event": "peer_reachable" if alive else "peer_unreachable", "peer": peer})
             self.catch_up.changed(peer, alive)
+            self.sight.changed(peer, alive)
             if alive:
                 self.paths.soon(peer)
 
@@ -315,6 +323,9 @@ class Agent:
 
     async def _vote(self, opened: Opened) -> Mapping[str, Any]:
         return {"vote": vote_to_dict(self._own_vote(self._driver(opened.body)))}
+
+    async def _tell_seen(self, _opened: Opened) -> Mapping[str, Any]:
+        return self.sight.seen()
 
     async def _positions(self, opened: Opened) -> Mapping[str, Any]:
         return self.catch_up.positions(opened.body)

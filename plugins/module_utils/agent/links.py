@@ -56,6 +56,11 @@ class Link:
     def loss_percent(self) -> float:
         return 100.0 * self._answered.count(False) / len(self._answered) if self._answered else 0.0
 
+    @property
+    def answers(self) -> bool:
+        """Whether the newest probe whose answer is known of was answered."""
+        return bool(self._answered) and self._answered[-1]
+
     def probe(self, now: float, number: bytes) -> bytes:
         """Give the next probe, which is sent at `now`, seconds of a monotonic clock."""
         if self._open:
@@ -96,6 +101,10 @@ class Links:
         self._address, self._port = address, port
         self._by_address = {link.address: link for link in self.all.values()}
         self._socket: socket.socket | None = None
+
+    def answering(self) -> set[str]:
+        """Give the neighbours that answered when they were last asked."""
+        return {link.peer for link in self.all.values() if link.answers}
 
     @property
     def distance_ms(self) -> float:

@@ -92,11 +92,16 @@ class Overlay:
         self._config, self._envelopes = config, envelopes
         self._loop = asyncio.get_running_loop()
         self._root = f"okiagari/{config.testbed}"
-        self._kept: list[Any] = []
+        self._taking: list[Any] = []
+        self._token: Any = None
+        self._eye: Any = None
+        self._tokens: dict[str, set[str]] = {}
         self._session: Any = None
         self._answering: set[asyncio.Task[None]] = set()
         self._refusal: Callable[[str], object] = lambda _why: None
         self._changed: Callable[[str, bool], object] = lambda _peer, _alive: None
+        self._heard: Callable[[Opened], object] = lambda _opened: None
+        self._asked: Asked
 
     async def open(
         self,
@@ -119,24 +124,52 @@ class Overlay:
             self._session = await self._loop.run_in_executor(None, zenoh.open, settings)
         except zenoh.ZError as error:
             raise OkiagariError(f"the overlay can't be opened: {error}") from error
-        name, session = self._config.name, self._session
+        self._heard, self._asked = heard, asked
         gone = zenoh.SampleKind.DELETE
-        self._kept = [
-            session.declare_subscriber(f"{self._root}/to/{name}", lambda said: self._take(said, heard, fresh=False)),
-            session.declare_subscriber(
+        self._eye = self._session.liveliness().declare_subscriber(
+            f"{self._root}/alive/*/*",
+            lambda sample: self._call(self._note, *str(sample.key_expr).split("/")[-2:], sample.kind != gone),
+            history=True,
+        )
+        self._taking = [declare() for declare in self._declarations()]
+        self._token = self._show()
+
+    async def declare_again(self) -> None:
+        """Say again what this agent takes and that it is there, for those who dropped it; see `sight`."""
+        with suppress(Exception):
+            await self._loop.run_in_executor(None, self._declare_again)
+
+    def _declare_again(self) -> None:
+        # zenoh tells others of a key once only, so that it has to be taken back first.
+        for index, declare in enumerate(self._declarations()):
+            self._taking[index].undeclare()
+            self._taking[index] = declare()
+        old, self._token = self._token, self._show()
+        old.undeclare()
+
+    def _declarations(self) -> list[Callable[[], Any]]:
+        """Give what declares each thing that this agent takes."""
+        import zenoh
+
+        name, session, heard, asked = self._config.name, self._session, self._heard, self._asked
+        return [
+            lambda: session.declare_subscriber(
+                f"{self._root}/to/{name}", lambda said: self._take(said, heard, fresh=False)
+            ),
+            lambda: session.declare_subscriber(
                 f"{self._root}/all/*",
                 lambda said: self._take(said, heard, fresh=True),
                 # To read all that this agent publishes itself would halve what it can be told.
                 allowed_origin=zenoh.Locality.REMOTE,
             ),
-            session.declare_queryable(f"{self._root}/ask/{name}", lambda query: self._answer(query, asked)),
-            session.liveliness().declare_token(f"{self._root}/alive/{name}"),
-            session.liveliness().declare_subscriber(
-                f"{self._root}/alive/*",
-                lambda sample: self._call(self._note, str(sample.key_expr).rpartition("/")[2], sample.kind != gone),
-                history=True,
-            ),
-        ]  # fmt: skip
+            lambda: session.declare_queryable(f"{self._root}/ask/{name}", lambda query: self._answer(query, asked)),
+        ]
+
+    def _show(self) -> Any:
+        """Show that this agent is there, by another token each time: the new one is there before the old one goes."""
+        return self._session.liveliness().declare_token(
+            f"{self._root}/alive/{self._config.name}/{secrets.token_hex(4)}"
+        )
 
     async def close(self) -> None:
         """Leave. Without it zenoh's threads would keep the process from ending."""
@@ -252,7 +285,10 @@ class Overlay:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(what, *args)
 
-    def _note(self, peer: str, here: bool) -> None:
+    def _note(self, peer: str, token: str, here: bool) -> None:
+        tokens = self._tokens.setdefault(peer, set())
+        (tokens.add if here else tokens.discard)(token)
+        here = bool(tokens)
         if here == (peer in self.alive):
             return
         (self.alive.add if here else self.alive.discard)(peer)

@@ -302,8 +302,9 @@ def test_who_comes_and_goes_is_told_once(tmp_path: Path, zenoh: None) -> None:
     async def what(rig: Rig) -> None:
         told: list[tuple[str, bool]] = []
         rig.overlay._changed = lambda peer, here: told.append((peer, here))
-        for peer, here in (("b", True), ("b", True), ("c", False), ("b", False), ("b", False)):
-            rig.overlay._note(peer, here)
+        tokens = [("b", "1", True), ("b", "1", True), ("c", "1", False), ("b", "2", True), ("b", "1", False)]
+        for peer, token, here in [*tokens, ("b", "2", False), ("b", "2", False)]:
+            rig.overlay._note(peer, token, here)
         assert told == [("b", True), ("b", False)]
         assert rig.overlay.alive == set()
 
