@@ -5,32 +5,36 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
+import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import STOP_COPY, WAYS
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capturer import Capturer, Whose
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine, Network, machine
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Pack
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Replica
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.running import Running
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
 from ansible_collections.okiagari.testbed.tests.contract.counting_guest import Said, boot_disk
+from ansible_collections.okiagari.testbed.tests.contract.real_agents import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Label
 
 EPOCHS = int(os.environ.get("EPOCHS", "3"))
 KEY = bytes(range(32))
 MIB = 64
+PORTS = ("to-a", "to-b")
 
 
 class Host:
@@ -140,6 +144,90 @@ def test_after_a_capture_that_failed_the_next_pack_is_a_first_one(tmp_path: Path
         label, _size = shipped(capturer, replica)
         assert label.parent != ""
         host.said.wait_for(2)
+    replica.close()
+
+
+@pytest.fixture
+def segment() -> Iterator[tuple[str, str, str]]:
+    """Give the namespaces of a switch and of two hosts at it, each with a bridge `lan`."""
+    names = tuple(f"okiagari-{os.getpid()}-{role}" for role in ("switch", "a", "b"))
+    switch, *hosts = names
+    try:
+        for name in names:
+            _ip("netns", "add", name)
+            _ip("-n", name, "link", "add", "lan", "type", "bridge")
+            _ip("-n", name, "link", "set", "lan", "up")
+        for port, host in zip(PORTS, hosts, strict=True):
+            _ip("-n", switch, "link", "add", port, "type", "veth", "peer", "name", "port", "netns", host)
+            _ip("-n", switch, "link", "set", port, "master", "lan", "up")
+            _ip("-n", host, "link", "set", "port", "master", "lan", "up")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def _ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """Have what this thread starts begin in a network namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    here = Path("/proc/thread-self/ns/net")
+    with here.open() as before, Path(f"/run/netns/{namespace}").open() as there:
+        assert libc.setns(there.fileno(), 0) == 0
+        try:
+            yield
+        finally:
+            assert libc.setns(before.fileno(), 0) == 0
+
+
+def test_the_network_finds_a_guest_where_it_goes_on(tmp_path: Path, disk: Path, segment: tuple[str, str, str]) -> None:
+    switch, *hosts = segment
+    guest = machine("tally", {
+        "memory": MIB, "accelerator": "tcg", "disks": {"root": {"image": str(disk)}},
+        "networks": {"lan": {"bridge": "lan"}},
+    })  # fmt: skip
+    mac, replica = guest.networks["lan"].mac, Host(tmp_path / "c", disk).replica()
+    for term, (port, host) in enumerate(zip(PORTS, hosts, strict=True), 1):
+        folder = tmp_path / port
+        folder.mkdir()
+        state = replica if replica.head else None
+        with inside(host), Running(guest, SubprocessRunner(), folder, state) as running:
+            whose = Whose("tally", port, term, KEY, lambda _said: b"signed")
+            capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose, state)
+            running.go_on()
+            wait_for(lambda port=port: f"{mac} dev {port} " in _ip("netns", "exec", switch, "bridge", "fdb"))
+            shipped(capturer, replica)
+        assert "okiagari-" not in _ip("-n", host, "-br", "link")
+    replica.close()
+
+
+def test_a_guest_whose_bridge_is_not_there_is_not_run(
+    tmp_path: Path, disk: Path, segment: tuple[str, str, str]
+) -> None:
+    guest = Machine(
+        MIB, {"root": Disk(disk)}, accelerator="tcg", networks={"lan": Network("nowhere", "02:00:00:00:00:17")}
+    )
+    with inside(segment[1]), pytest.raises(OkiagariError, match="nowhere"):
+        Running(guest, SubprocessRunner(), tmp_path)
+
+
+def test_after_its_last_capture_a_guest_stands_still(tmp_path: Path, disk: Path) -> None:
+    first, second = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk)
+    replica = second.replica()
+    with first.running() as capturer:
+        shipped(capturer, replica)
+        file = io.BytesIO()
+        capturer.capture(file, last=True)
+        replica.take(Pack(file, lambda *_said: None))
+        said = first.said.numbers()
+        time.sleep(0.5)
+        assert first.said.numbers() == said
+    with second.running(replica):
+        assert second.said.numbers()[0] == said[-1] + 1
     replica.close()
 
 

@@ -65,6 +65,8 @@ def test_who_stood_still_is_seen_and_asked_by_all_again(farm: Farm, stalls: int)
         wait_for(lambda: all_see_all(farm), 90)
         longest = max(longest, time.monotonic() - since)
     rows = farm.nodes["a"].ask("query", text="where values.event = declared_again")[:-1]
-    print(f"{stalls} stalls; all saw all again after {longest:.1f} s at most; {len(rows)} times one was declared again:")
+    print(
+        f"{stalls} stalls; all saw all again after {longest:.1f} s at most; {len(rows)} times one was declared again:"
+    )
     for row in rows:
         print(f"  {row['row']['host']}: {row['row']['values']['text']}")

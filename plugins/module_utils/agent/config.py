@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..authority import Timing
 from ..checkpoint.machine import SHAPE as MACHINE
 from ..checkpoint.machine import Machine, machine
+from ..checkpoint.machine import flaws as machine_flaws
 from ..election import Charter, read_charter
 from ..election.charter import AVAILABLE, QUORUM
 from ..errors import BadInput, BadValue, Problem, shown
@@ -238,7 +239,7 @@ def read_service(
         timing=timing,
         watch=watch,
         user=said.get("user", ""),
-        machine=machine(said["machine"]) if "machine" in said else None,
+        machine=machine(name, said["machine"]) if "machine" in said else None,
         checkpoint=_checkpointing(said["checkpoint"]) if "checkpoint" in said else None,
         hooks=hooks,
     )
@@ -294,8 +295,8 @@ def _flaws(service: Mapping[str, Any], agents: Collection[str]) -> Iterator[tupl
             check(service.get("checkpoint", {}).get(key, 1))
         except BadValue as error:
             yield f"checkpoint.{key}", error.message, None
-    if service.get("machine", {}).get("memory", 1) < 1:
-        yield "machine.memory", "is less than 1 MiB", None
+    if "machine" in service:
+        yield from ((f"machine.{key}", why, None) for key, why in machine_flaws(service["machine"]))
 
 
 def _checkpointing(said: Mapping[str, Any]) -> Checkpointing:

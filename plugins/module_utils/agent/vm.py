@@ -64,34 +64,45 @@ def _capture(
     config: Config, service: Service, checkpoint: Checkpointing, running: Running, capturer: Capturer, work: Path,
     ended: threading.Event,
 ) -> None:  # fmt: skip
-    """Capture an epoch each period, and ship it; one at a time, so that a slow link makes the period longer."""
+    """Capture an epoch each period, and ship it; one at a time, so that a slow link makes the period longer.
+
+    When this process is told to end, a last one is taken, after which the guest stands still: a planned move loses
+    nothing. Whoever tells it so gives it some seconds only; without a last one, the guest goes on from the one before.
+    """
     path = work / "pack"
     while True:
-        begun = time.monotonic()
+        begun, last = time.monotonic(), ended.is_set()
         try:
             # One that couldn't be shipped is tried again: nothing is captured that nobody could take.
-            if not path.exists():
-                _write_pack(capturer, path)
-            _told(config, service, "ship", path=str(path))
-            path.unlink()
+            if path.exists():
+                _ship(config, service, path)
+            if last or not path.exists():
+                _write_pack(capturer, path, last=last)
+                _ship(config, service, path)
         except (OkiagariError, OSError) as error:
             _say(str(error))
-        rest = max(checkpoint.period_s - (time.monotonic() - begun), _LEAST_REST_S)
-        if ended.wait(rest):
+        if last:
             return
+        ended.wait(max(checkpoint.period_s - (time.monotonic() - begun), _LEAST_REST_S))
         if running.process.poll() is not None:
             raise OkiagariError(f"QEMU has ended with {running.process.returncode}: {running.words}")
 
 
-def _write_pack(capturer: Capturer, path: Path) -> None:
+def _ship(config: Config, service: Service, path: Path) -> None:
+    _told(config, service, "ship", path=str(path))
+    path.unlink()
+
+
+def _write_pack(capturer: Capturer, path: Path, *, last: bool) -> None:
     part = path.with_suffix(".part")
     with part.open("w+b") as file:
-        label, took = capturer.capture(file)
+        label, took = capturer.capture(file, last=last)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
     size = path.stat().st_size
-    _say(f"epoch {label.epoch}: {size} bytes, paused {took.pause_ms:.0f} ms of {took.total_ms:.0f} ms")
+    paused = "stands still from now on, captured in" if last else f"paused {took.pause_ms:.0f} ms of"
+    _say(f"epoch {label.epoch}: {size} bytes, {paused} {took.total_ms:.0f} ms")
 
 
 def _told(config: Config, service: Service, op: str, **values: Any) -> None:

@@ -100,12 +100,13 @@ def way_of(monitor: Monitor) -> str:
 
 def capture(
     monitor: Monitor, memory: Memory, way: str, emit: Emit, *,
-    between: Callable[[], object] = lambda: None, timeout_s: float = 60.0,
+    between: Callable[[], object] = lambda: None, goes_on: bool = True, timeout_s: float = 60.0,
 ) -> Took:  # fmt: skip
     """Capture a guest that runs: what is different now goes to `emit`, an image's name and a block of its pages each.
 
     `between` is called while the guest stands still: what it does to the disks is of the same instant. Raises
-    `OkiagariError` if nothing was captured; the guest runs then, or QEMU is gone.
+    `OkiagariError` if nothing was captured; the guest runs then, or QEMU is gone. A guest that doesn't go on is
+    captured in the way `STOP_COPY`, and stands still from then on, whatever happens.
     """
     began = time.monotonic()
     capabilities = {"background-snapshot": way == BACKGROUND, "events": True}
@@ -117,22 +118,27 @@ def capture(
             monitor.execute("migrate-set-parameters", max_bandwidth=0)
             reader.give_to(monitor)
             monitor.forget()
-            pause_ms = _read_all(monitor, way, between, timeout_s)
+            pause_ms = _read_all(monitor, way, between, goes_on, timeout_s)
         except BaseException:
-            _let_go_on(monitor)
+            if goes_on:
+                _let_go_on(monitor)
             raise
         memory.end(reader.devices(timeout_s))
     return Took(pause_ms, 1000 * (time.monotonic() - began))
 
 
-def _read_all(monitor: Monitor, way: str, between: Callable[[], object], timeout_s: float) -> float:
+def _read_all(
+    monitor: Monitor, way: str, between: Callable[[], object], goes_on: bool, timeout_s: float
+) -> float:  # fmt: skip
     """Stop the guest, let QEMU write, let the guest go on as soon as may be; give for how many ms it stood still."""
     monitor.execute("stop")
     stopped = monitor.wait(lambda event: event["event"] == "STOP", timeout_s)
     between()
     monitor.execute("migrate", uri=f"fd:{_FD}")
     if way == STOP_COPY:
-        _wait_until_written(monitor, timeout_s)
+        written = _wait_until_written(monitor, timeout_s)
+        if not goes_on:
+            return 1000 * (_time(written) - _time(stopped))
         _go_on(monitor, timeout_s)
     elif monitor.version >= _DOES_NOT_RESUME:
         # Before the first page, writes aren't watched for yet: memory would be of a later instant than the disks.
@@ -147,10 +153,11 @@ def _read_all(monitor: Monitor, way: str, between: Callable[[], object], timeout
     return 1000 * (_time(resumed) - _time(stopped))
 
 
-def _wait_until_written(monitor: Monitor, timeout_s: float) -> None:
+def _wait_until_written(monitor: Monitor, timeout_s: float) -> Mapping[str, Any]:
     over = monitor.wait(lambda event: _failed(event) or _status(event) == "completed", timeout_s)
     if _failed(over):
         raise OkiagariError(f"the guest can't be captured: {_why(monitor)}")
+    return over
 
 
 def _pages_written(monitor: Monitor) -> bool:

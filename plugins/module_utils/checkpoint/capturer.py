@@ -59,15 +59,15 @@ class Capturer:
         self._memory, self._disks = self._begun() if replica is None else self._resumed(replica)
         self._disks.watch()
 
-    def capture(self, file: BinaryIO, timeout_s: float = 60.0) -> tuple[Label, Took]:
+    def capture(self, file: BinaryIO, *, last: bool = False, timeout_s: float = 60.0) -> tuple[Label, Took]:
         """Write the pack of one more epoch, and give its label, and how long it took.
 
         Raises `OkiagariError` if there is none. The guest goes on then, and the next pack is a first one, captured in
-        the way that always works.
+        the way that always works. After the `last` one the guest stands still: what it has done is in that pack.
         """
         writer = Writer(file, self._whose.key)
         try:
-            took = self._captured(writer, timeout_s)
+            took = self._captured(writer, last, timeout_s)
         except BaseException:
             # What is here isn't what the replicas have any more, whatever QEMU says to the rest.
             disks, self._parent, self._way = self._disks, "", STOP_COPY
@@ -86,11 +86,11 @@ class Capturer:
         self._parent = label.root
         return label, took
 
-    def _captured(self, writer: Writer, timeout_s: float) -> Took:
+    def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
         self._disks.prepare()
         took = capture(
-            self._monitor, self._memory, self._way, lambda _image, block: writer.add(block),
-            between=lambda: self._disks.begin(whole=not self._parent), timeout_s=timeout_s,
+            self._monitor, self._memory, STOP_COPY if last else self._way, lambda _image, block: writer.add(block),
+            between=lambda: self._disks.begin(whole=not self._parent), goes_on=not last, timeout_s=timeout_s,
         )  # fmt: skip
         self._disks.collect(writer.add, timeout_s)
         return took

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import OkiagariError
+from ..runner import output
 from . import restore
 from .capturer import Guest
 from .disks import overlay
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..runner import Runner
-    from .machine import Machine
+    from .machine import Machine, Network
     from .replica import Replica
 
 MIB = 1024 * 1024
@@ -50,20 +52,24 @@ class Running:
             path.unlink(missing_ok=True)
             sizes[name] = overlay(runner, path, image, kind)
         self.guest = Guest(machine.memory * MIB, sizes)
+        self._taps = {name: _tap(folder, name) for name in machine.networks}
         self._log = folder / "qemu.log"
         (folder / "qmp").unlink(missing_ok=True)
         with self._log.open("wb") as log:
             argv = self._argv(machine, replica)
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            self.monitor = self._reached()
+            # Whoever asks this process to end asks its whole group; the guest is captured once more before it ends.
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+        with ExitStack() as undone:
+            undone.callback(self._end)
+            self.monitor = undone.enter_context(closing(self._reached()))
+            for name, network in machine.networks.items():
+                # QEMU made the device, which is gone when QEMU is.
+                output(runner, ["ip", "link", "set", "dev", self._taps[name], "master", network.bridge, "up"])
             if replica and replica.head:
                 size = int(replica.head.machine["devices_bytes"])
                 with replica.image("devices").open("rb") as file:
                     restore.load(self.monitor, file.read(size))
-        except BaseException:
-            self._end()
-            raise
+            undone.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -95,18 +101,24 @@ class Running:
         else:
             memory = ["-object", f"memory-backend-ram,id={_MEMORY},size={size}", "-S"]
         drives = [word for name in self.guest.disks for word in self._drive(name)]
+        cards = [word for name, network in machine.networks.items() for word in self._card(name, network)]
         return [
             # Whatever becomes of this process, a guest that nobody captures doesn't run on.
             "setpriv", "--pdeathsig", "KILL", "--",
             "qemu-system-x86_64", "-machine", f"pc,accel={machine.accelerator},memory-backend={_MEMORY}",
             "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *memory, "-nodefaults", "-no-user-config",
-            "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off", *drives, *machine.arguments,
+            "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off", *drives, *cards,
+            *machine.arguments,
         ]  # fmt: skip
 
     def _drive(self, name: str) -> Sequence[str]:
         file: dict[str, Any] = {"driver": "file", "filename": str(self._disk(name))}
         node = {"driver": "qcow2", "node-name": name, "file": file}
         return "-blockdev", json.dumps(node), "-device", f"virtio-blk-pci,drive={name}"
+
+    def _card(self, name: str, network: Network) -> Sequence[str]:
+        tap = f"tap,id=net-{name},ifname={self._taps[name]},script=no,downscript=no"
+        return "-netdev", tap, "-device", f"virtio-net-pci,netdev=net-{name},mac={network.mac},romfile="
 
     def _disk(self, name: str) -> Path:
         return self._folder / f"{name}.qcow2"
@@ -129,3 +141,8 @@ class Running:
 def _node(name: str) -> str:
     """Give the name of a disk's image, which its node in QEMU has, too."""
     return f"disk-{name}"
+
+
+def _tap(folder: Path, name: str) -> str:
+    """Give the name of a device of 15 characters at most, which no other guest of this host has."""
+    return f"okiagari-{hashlib.sha256(f'{folder}/{name}'.encode()).hexdigest()[:6]}"

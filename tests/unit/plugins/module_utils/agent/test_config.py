@@ -65,6 +65,37 @@ def test_a_guest(tmp_path: Path) -> None:
     assert (str(checkpoint.key), checkpoint.period_s, checkpoint.copies) == ("/key", 5, None)
 
 
+def test_the_networks_of_a_guest(tmp_path: Path) -> None:
+    """An address that nobody gives is the same at all hosts and in all versions, for each network and service."""
+    machine = {"memory": 128, "disks": {}, "networks": {
+        "lan": {"bridge": "br-lan"}, "wan": {"bridge": "br-wan", "mac": "52:54:00:AA:00:01"}}}  # fmt: skip
+    guests = {"machine": machine, "checkpoint": {"key": "/key"}}
+    config = read_config(described(tmp_path, db=guests, web=guests))
+    db, web = (config.services[name].machine for name in ("db", "web"))
+    assert db
+    assert web
+    assert (db.networks["lan"].bridge, db.networks["wan"].mac) == ("br-lan", "52:54:00:aa:00:01")
+    assert db.networks["lan"].mac == "02:86:d1:a7:e7:9e"
+    assert web.networks["lan"].mac != db.networks["lan"].mac
+
+
+@pytest.mark.parametrize(
+    ("machine", "why"),
+    [
+        ({"disks": {"Root": {"image": "/i"}}}, "disks.Root: is no name: take 16 small letters"),
+        ({"networks": {"l,an": {"bridge": "br"}}}, "networks.l,an: is no name: take 16 small letters"),
+        ({"networks": {"lan": {"bridge": "br lan"}}}, "networks.lan.bridge: br lan is no name of a device"),
+        ({"networks": {"lan": {"bridge": "br-0123456789abc"}}}, "is no name of a device"),
+        ({"networks": {"lan": {"bridge": "br", "mac": "03:00:00:00:00:01"}}}, "is no MAC address of one host, such as"),
+        ({"networks": {"lan": {"bridge": "br", "mac": "02:00:00:00:00"}}}, "is no MAC address of one host, such as"),
+    ],
+)
+def test_names_of_a_guest_that_nobody_could_use_are_told(tmp_path: Path, machine: dict[str, Any], why: str) -> None:
+    guest = {"memory": 1, "disks": {}, **machine}
+    (problem,) = refused(described(tmp_path, db={"machine": guest, "checkpoint": {"key": "/key"}}))
+    assert f"machine.{why}" in problem or why in problem
+
+
 def test_all_that_is_wrong_with_a_guest_is_told(tmp_path: Path) -> None:
     machine = {"memory": 0, "disks": {}, "cpu": 2}
     checkpoint = {"key": "/key", "period_s": 0, "copies": 0, "keys": 1}
