@@ -21,7 +21,8 @@ options:
   settings:
     description:
       - What the role C(agent) is told, by C(name), C(hosts), C(addresses), C(port), C(certificates), C(store),
-        C(voters), C(services), C(folder) and, if they aren't to be 64 and true, C(pool_mib) and C(trace).
+        C(voters), C(services), C(folder), C(templates) (folders of the hosts by name) where there are guests, and, if
+        they aren't to be 64 and true, C(pool_mib) and C(trace).
     type: dict
     required: true
 author:
@@ -69,7 +70,8 @@ def agent_files(testbed: Mapping[str, Any], settings: Mapping[str, Any]) -> list
             pool_mib=settings.get("pool_mib", POOL_MIB),
             trace=settings.get("trace", True),
         )
-        found = services(testbed, hosts, settings["voters"], settings["services"], folder)
+        templates = settings.get("templates", {})
+        found = services(testbed, hosts, settings["voters"], settings["services"], folder, templates)
     except OkiagariError as error:
         raise AnsibleFilterError(f"The agents' services are refused, and nothing was done.\n{error}") from error
     files = {"agent.json": described} | {f"services/{name}.json": content for name, content in found.items()}

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import STOP_COPY, WAYS
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capturer import Capturer, Whose
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine, Network, machine
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine, machine
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Pack
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Replica
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.running import Running
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.guest.machine import Network
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
 from ansible_collections.okiagari.testbed.tests.contract.counting_guest import Said, boot_disk
 from ansible_collections.okiagari.testbed.tests.contract.real_agents import wait_for
@@ -209,7 +210,7 @@ def test_a_guest_whose_bridge_is_not_there_is_not_run(
     tmp_path: Path, disk: Path, segment: tuple[str, str, str]
 ) -> None:
     guest = Machine(
-        MIB, {"root": Disk(disk)}, accelerator="tcg", networks={"lan": Network("nowhere", "02:00:00:00:00:17")}
+        MIB, {"root": Disk(disk)}, accelerator="tcg", networks={"lan": Network("lan", "nowhere", "02:00:00:00:00:17")}
     )
     with inside(segment[1]), pytest.raises(OkiagariError, match="nowhere"):
         Running(guest, SubprocessRunner(), tmp_path)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from ..runner import Runner
 
 PACKAGES = ("agent", "authority", "checkpoint", "election", "logpool", "paths", "watch")
-MODULES = ("checksum", "errors", "runner", "suggest", "values", "target/system")
+MODULES = (
+    "checksum", "errors", "guest/iso", "guest/machine", "guest/seed", "guest/template", "runner", "suggest", "values",
+    "target/system",
+)  # fmt: skip
 _OF_THE_CONTROLLER = ("bundle.py", "describe.py")
 COMMAND = "bin/okiagari-agent"
 _PYTHON = re.compile(r"3\.1[1-9]")

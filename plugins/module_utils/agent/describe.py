@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.machine import SHAPE as MACHINE
 from ..errors import BadInput, Problem, shown
+from ..suggest import nearest
 from ..topology.graph import Graph
 from ..values import Shape, mismatch
 from .config import POOL_MIB, read_service, unknown_keys
@@ -95,24 +96,26 @@ def agent(
 
 
 def services(
-    testbed: Mapping[str, Any], hosts: Sequence[str], voters: Sequence[str], asked: Mapping[str, Any], folder: str
-) -> dict[str, str]:
+    testbed: Mapping[str, Any], hosts: Sequence[str], voters: Sequence[str], asked: Mapping[str, Any], folder: str,
+    templates: Mapping[str, str],
+) -> dict[str, str]:  # fmt: skip
     """Give each service's file by its name; raise `BadInput` with all that is wrong with what was `asked`.
 
     Where a service names no candidates, each of the hosts is one; where it names no voters, `voters` are. One that is a
-    guest has its key in `folder`, and the program that runs guests as its command.
+    guest has its key in `folder`, the program that runs guests as its command, and one of the `templates`, which are
+    folders of the hosts by their names.
     """
     problems: list[Problem] = []
     found: dict[str, str] = {}
     for name, service in asked.items():
         where = f"services.{shown(name)}"
         flaws = unknown_keys(service, _SERVICE) if isinstance(service, dict) else []
-        if wrong := _wrong_name(name) or mismatch(service, _SERVICE) or _wrong_kind(service):
+        if wrong := _wrong_name(name) or mismatch(service, _SERVICE) or _wrong_kind(service, templates):
             problems += [Problem("", None, where, wrong), *(replace(each, key=f"{where}.{each.key}") for each in flaws)]
             continue
         described = {
             **service,
-            **(_guest(name, service, folder) if "machine" in service else {}),
+            **(_guest(name, service, folder, templates) if "machine" in service else {}),
             "request": [str(word) for word in service.get("request", [])],
             "candidates": service.get("candidates", list(hosts)),
             "voters": {
@@ -127,18 +130,25 @@ def services(
     return found
 
 
-def _wrong_kind(service: Mapping[str, Any]) -> str | None:
+def _wrong_kind(service: Mapping[str, Any], templates: Mapping[str, str]) -> str | None:
     if "command" in service and "machine" in service:
         return "has a command and a machine: what runs a guest is known, leave the command out"
     if "command" not in service and "machine" not in service:
         return "has no command: say what is to be run, or describe a guest as machine"
     if "checkpoint" in service and "machine" not in service:
         return "has a checkpoint and no machine: only guests are captured"
+    template = service.get("machine", {}).get("template")
+    if template is not None and template not in templates:
+        near = nearest(template, templates)
+        return f"asks for the template {template}, which is not known{f'; did you mean {near}?' if near else ''}"
     return None
 
 
-def _guest(name: str, service: Mapping[str, Any], folder: str) -> dict[str, Any]:
+def _guest(name: str, service: Mapping[str, Any], folder: str, templates: Mapping[str, str]) -> dict[str, Any]:
+    machine: Mapping[str, Any] = service["machine"]
+    made_from = {"template": templates[machine["template"]]} if "template" in machine else {}
     return {
+        "machine": {**machine, **made_from},
         "command": [_PROGRAM, "vm", name],
         "checkpoint": {**service.get("checkpoint", {}), "key": f"{folder}/keys/{name}"},
     }

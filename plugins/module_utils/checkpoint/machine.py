@@ -11,19 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..guest.machine import read_network
+from ..guest.seed import seed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..errors import Problem
+    from ..guest.machine import Network
     from ..values import Shape
 
 SHAPE: dict[str, Shape] = {
-    "memory": int, "disks": {"*": {"image": str, "format?": str}},
-    "networks?": {"*": {"bridge": str, "mac?": str}}, "arguments?": [str], "cpus?": int, "accelerator?": str,
+    "memory": int, "template?": str, "disks?": {"*": {"image": str, "format?": str}},
+    "networks?": {"*": {"bridge": str, "mac?": str, "address?": str, "gateway?": str, "mtu?": int}},
+    "authorized_keys?": [str], "arguments?": [str], "cpus?": int, "accelerator?": str,
 }  # fmt: skip
 # QEMU's names of nodes have 31 characters at most, and ours begin with 14 others.
 _NAME = re.compile("[a-z0-9][a-z0-9-]{0,15}")
-_DEVICE = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
-_UNICAST = re.compile("[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,12 @@ class Disk:
 
 
 @dataclass(frozen=True)
-class Network:
-    """A guest's interface: the bridge of its host that it is in, and its MAC address, the same wherever it runs."""
-
-    bridge: str
-    mac: str
-
-
-@dataclass(frozen=True)
 class Machine:
-    """A guest: its memory in MiB, virtual processors, disks and networks by name, and further arguments of QEMU."""
+    """A guest: its memory in MiB, virtual processors, disks and networks by name, and further arguments of QEMU.
+
+    `template` is a folder of the host, from which it has its first disk, its kernel and its chipset; `seed` is a disk
+    that tells it who it is. A guest's own MAC addresses are the same wherever it runs.
+    """
 
     memory: int
     disks: Mapping[str, Disk]
@@ -52,35 +52,48 @@ class Machine:
     cpus: int = 1
     accelerator: str = "kvm:tcg"
     networks: Mapping[str, Network] = field(default_factory=dict)
+    template: Path | None = None
+    seed: bytes = b""
 
 
 def machine(service: str, said: Mapping[str, Any]) -> Machine:
     """Give the machine of a service that a mapping of this shape, without flaws, describes."""
     disks = {
         name: Disk(Path(disk["image"]), **({"format": disk["format"]} if "format" in disk else {}))
-        for name, disk in said["disks"].items()
+        for name, disk in said.get("disks", {}).items()
     }
-    rest = {key: said[key] for key in ("cpus", "accelerator") if key in said}
-    networks = {
-        name: Network(network["bridge"], network.get("mac", "").lower() or _mac(service, name))
-        for name, network in said.get("networks", {}).items()
-    }
-    return Machine(said["memory"], disks, tuple(said.get("arguments", ())), networks=networks, **rest)
+    networks = {name: _network(service, name, network, []) for name, network in said.get("networks", {}).items()}
+    keys = said.get("authorized_keys", ())
+    told = "template" in said or keys or any(network.address for network in networks.values())
+    return Machine(
+        said["memory"],
+        disks,
+        tuple(said.get("arguments", ())),
+        networks=networks,
+        template=Path(said["template"]) if "template" in said else None,
+        seed=seed(service, networks.values(), keys) if told else b"",
+        **{key: said[key] for key in ("cpus", "accelerator") if key in said},
+    )
 
 
 def flaws(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Give what is wrong in a mapping of this shape: the key, and why."""
     if said["memory"] < 1:
         yield "memory", "is less than 1 MiB"
+    if not said.get("disks") and "template" not in said:
+        yield "disks", "is empty: give the image of a disk, or a template"
     for kind in ("disks", "networks"):
         for name in said.get(kind, {}):
             if not _NAME.fullmatch(name):
                 yield f"{kind}.{name}", "is no name: take 16 small letters, digits and hyphens at most"
+    problems: list[Problem] = []
     for name, network in said.get("networks", {}).items():
-        if not _DEVICE.fullmatch(network["bridge"]):
-            yield f"networks.{name}.bridge", f"{network['bridge']} is no name of a device"
-        if not _UNICAST.fullmatch(network.get("mac", "02:00:00:00:00:00").lower()):
-            yield f"networks.{name}.mac", f"{network['mac']} is no MAC address of one host, such as 02:00:00:00:00:17"
+        _network("", name, network, problems)
+    yield from ((problem.key, problem.message) for problem in problems)
+
+
+def _network(service: str, name: str, said: Mapping[str, Any], problems: list[Problem]) -> Network:
+    return read_network(f"networks.{name}", {"name": name, "mac": _mac(service, name), **said}, problems)
 
 
 def _mac(service: str, network: str) -> str:

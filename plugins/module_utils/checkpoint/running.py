@@ -10,22 +10,26 @@ import json
 import subprocess
 import time
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import OkiagariError
+from ..guest.template import Template
 from ..runner import output
 from . import restore
 from .capturer import Guest
 from .disks import overlay
+from .machine import Disk
 from .monitor import Monitor, Refusal
 from .pages import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
+    from ..guest.machine import Network
     from ..runner import Runner
-    from .machine import Machine, Network
+    from .machine import Machine
     from .replica import Replica
 
 MIB = 1024 * 1024
@@ -42,6 +46,11 @@ class Running:
 
     def __init__(self, machine: Machine, runner: Runner, folder: Path, replica: Replica | None = None) -> None:
         self._folder = folder
+        template = _template(machine)
+        if template:
+            machine = replace(machine, disks={"root": Disk(Path(template.disk), "qcow2"), **machine.disks})
+        if machine.seed:
+            (folder / "seed").write_bytes(machine.seed)
         below = {
             _node(name): (replica.image(_node(name)), "raw") if replica and replica.head else (disk.image, disk.format)
             for name, disk in machine.disks.items()
@@ -56,7 +65,7 @@ class Running:
         self._log = folder / "qemu.log"
         (folder / "qmp").unlink(missing_ok=True)
         with self._log.open("wb") as log:
-            argv = self._argv(machine, replica)
+            argv = self._argv(machine, template, replica)
             # Whoever asks this process to end asks its whole group; the guest is captured once more before it ends.
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
         with ExitStack() as undone:
@@ -89,7 +98,7 @@ class Running:
         """What QEMU said."""
         return self._log.read_text(errors="replace").strip()
 
-    def _argv(self, machine: Machine, replica: Replica | None) -> list[str]:
+    def _argv(self, machine: Machine, template: Template | None, replica: Replica | None) -> list[str]:
         size = machine.memory * MIB
         if replica and replica.head:
             if replica.page_count("ram") * PAGE != size:
@@ -100,21 +109,25 @@ class Running:
             memory = restore.arguments(replica.image("ram"), size, _MEMORY)
         else:
             memory = ["-object", f"memory-backend-ram,id={_MEMORY},size={size}", "-S"]
-        drives = [word for name in self.guest.disks for word in self._drive(name)]
+        drives: list[str] = []
+        for name in self.guest.disks:
+            drives += _drive({"driver": "qcow2", "file": self._file(f"{name}.qcow2")}, name)
+        if machine.seed:
+            drives += _drive({"driver": "raw", "read-only": True, "file": self._file("seed")}, "seed")
+        chipset = template.chipset if template else "pc"
         cards = [word for name, network in machine.networks.items() for word in self._card(name, network)]
         return [
             # Whatever becomes of this process, a guest that nobody captures doesn't run on.
             "setpriv", "--pdeathsig", "KILL", "--",
-            "qemu-system-x86_64", "-machine", f"pc,accel={machine.accelerator},memory-backend={_MEMORY}",
+            "qemu-system-x86_64",
+            "-machine", f"{chipset},accel={machine.accelerator},memory-backend={_MEMORY}",
             "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *memory, "-nodefaults", "-no-user-config",
-            "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off", *drives, *cards,
-            *machine.arguments,
+            "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off",
+            *(_boot(template) if template else ()), *drives, *cards, *machine.arguments,
         ]  # fmt: skip
 
-    def _drive(self, name: str) -> Sequence[str]:
-        file: dict[str, Any] = {"driver": "file", "filename": str(self._disk(name))}
-        node = {"driver": "qcow2", "node-name": name, "file": file}
-        return "-blockdev", json.dumps(node), "-device", f"virtio-blk-pci,drive={name}"
+    def _file(self, name: str) -> dict[str, str]:
+        return {"driver": "file", "filename": str(self._folder / name)}
 
     def _card(self, name: str, network: Network) -> Sequence[str]:
         tap = f"tap,id=net-{name},ifname={self._taps[name]},script=no,downscript=no"
@@ -141,6 +154,28 @@ class Running:
 def _node(name: str) -> str:
     """Give the name of a disk's image, which its node in QEMU has, too."""
     return f"disk-{name}"
+
+
+def _template(machine: Machine) -> Template | None:
+    if machine.template is None:
+        return None
+    path = machine.template / "template.json"
+    try:
+        return Template.from_json(str(machine.template), path.read_text())
+    except (OSError, ValueError, TypeError) as error:
+        raise OkiagariError(f"{machine.template} is no template: {error}") from error
+
+
+def _boot(template: Template) -> Sequence[str]:
+    """Give what boots it; its console is there for who boots by it, and what is said there isn't kept."""
+    words = ["-serial", "null"]
+    for option, value in (("-kernel", template.kernel), ("-initrd", template.initrd), ("-append", template.cmdline)):
+        words += [option, value] if value else []
+    return words
+
+
+def _drive(node: Mapping[str, Any], name: str) -> Sequence[str]:
+    return "-blockdev", json.dumps({"node-name": name, **node}), "-device", f"virtio-blk-pci,drive={name}"
 
 
 def _tap(folder: Path, name: str) -> str:

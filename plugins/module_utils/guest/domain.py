@@ -17,30 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .machine import Machine
+    from .template import Template
 
 NAMESPACE = "urn:okiagari:machine:1"
 _MARK = f"{{{NAMESPACE}}}machine"
 _TRANSLATION_CACHE_MIB = 32
 """What QEMU may keep of translated code; its own default is a part of the host's memory, for every guest anew."""
-
-
-@dataclass(frozen=True)
-class Template:
-    """A template on the host. Without a kernel the guest boots from its disk."""
-
-    path: str
-    disk: str
-    kernel: str | None = None
-    initrd: str | None = None
-    cmdline: str | None = None
-    chipset: str = "q35"
-
-    @classmethod
-    def from_json(cls, path: str, text: str) -> Template:
-        """Read `template.json` of the folder `path`; file names in it are below that folder."""
-        data = json.loads(text)
-        files = {key: f"{path}/{data[key]}" for key in ("disk", "kernel", "initrd") if data.get(key)}
-        return cls(path, **files, cmdline=data.get("cmdline"), chipset=data.get("chipset", "q35"))
 
 
 @dataclass(frozen=True)

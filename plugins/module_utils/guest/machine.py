@@ -93,11 +93,12 @@ def _machine(number: int, item: Mapping[str, Any], problems: list[Problem]) -> M
         memory_mib=_number(label, item, "memory_mib", 96, LEAST_MEMORY_MIB, 1 << 20, problems),
         disk_mib=_number(label, item, "disk_mib", 0, 0, 1 << 24, problems),
         template=str(item.get("template") or "tiny"),
-        networks=tuple(_network(f"{label}: network {at + 1}", one, problems) for at, one in enumerate(networks)),
+        networks=tuple(read_network(f"{label}: network {at + 1}", one, problems) for at, one in enumerate(networks)),
     )
 
 
-def _network(label: str, item: Mapping[str, Any], problems: list[Problem]) -> Network:
+def read_network(label: str, item: Mapping[str, Any], problems: list[Problem]) -> Network:
+    """Read a network card; what is wrong with it comes to `problems`, by the name `label`."""
     _refuse_unknown(label, item, {"name", "vlan", "bridge", "mac", "address", "gateway", "mtu"}, problems)
     mac, bridge = str(item.get("mac", "")).lower(), str(item.get("bridge", ""))
     address, gateway = item.get("address") or None, item.get("gateway") or None

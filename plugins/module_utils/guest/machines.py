@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadInput, OkiagariError, Problem
 from .capacity import Capacity, Held, choose_pins, shortages
 from .disk import make_overlay, virtual_mib
-from .domain import Place, Template, as_wanted, console, identified, is_kvm, render
+from .domain import Place, as_wanted, console, identified, is_kvm, render
 from .seed import seed
+from .template import Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -191,7 +192,7 @@ class Machines:
         return [Held(machine.name, machine.vcpus, machine.memory_mib) for machine in self._machines]
 
     def _seed(self, machine: Machine) -> bytes:
-        return seed(machine, self._settings.authorized_keys)
+        return seed(machine.name, machine.networks, self._settings.authorized_keys)
 
 
 class Removal:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from .iso import iso_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from .machine import Machine, Network
+    from .machine import Network
 
 
-def seed(machine: Machine, authorized_keys: Sequence[str]) -> bytes:
-    """Give the seed disk of a machine; the same machine has the same seed on every host."""
-    user = {"hostname": machine.name, "ssh_authorized_keys": list(authorized_keys), "disable_root": False}
-    meta = {"instance-id": machine.name, "local-hostname": machine.name}
-    network = {"version": 2, "ethernets": {f"net{at}": _ethernet(one) for at, one in enumerate(machine.networks)}}
+def seed(name: str, networks: Iterable[Network], authorized_keys: Sequence[str]) -> bytes:
+    """Give the seed disk of the machine `name`; the same machine has the same seed on every host."""
+    user = {"hostname": name, "ssh_authorized_keys": list(authorized_keys), "disable_root": False}
+    meta = {"instance-id": name, "local-hostname": name}
+    network = {"version": 2, "ethernets": {f"net{at}": _ethernet(one) for at, one in enumerate(networks)}}
     return iso_image(
         "cidata",
         {

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 FOLDER = "/etc/x"
+TEMPLATES = {"tiny": "/pool/templates/tiny-1"}
 GUEST: dict[str, Any] = {"memory": 64, "disks": {"root": {"image": "/base"}}}
 INVENTORY = Path(__file__).parents[5] / "inventory"
 TESTBEDS: dict[str, dict[str, Any]] = {
@@ -114,7 +115,7 @@ def test_an_agent_reads_what_is_described_and_each_link_is_opened_from_one_end(t
         )  # fmt: skip
         (tmp_path / "agent.json").write_text(said)
         (tmp_path / "services").mkdir(exist_ok=True)
-        for name, content in services(testbed, hosts, hosts[:3], asked, FOLDER).items():
+        for name, content in services(testbed, hosts, hosts[:3], asked, FOLDER, TEMPLATES).items():
             (tmp_path / "services" / f"{name}.json").write_text(content)
         config = read_config(tmp_path / "agent.json")
         opened += [{addresses[host], end.removeprefix("tls/").partition(":")[0]} for end in config.connect]
@@ -137,6 +138,11 @@ def test_an_agent_reads_what_is_described_and_each_link_is_opened_from_one_end(t
         ({"db": {"command": ["x"], "machine": GUEST}}, ["services.db: has a command and a machine"]),
         ({"db": {"command": ["x"], "checkpoint": {}}}, ["services.db: has a checkpoint and no machine"]),
         ({"db": {"machine": GUEST | {"cpu": 1}}}, ["services.db.machine.cpu: is not known; did you mean cpus?"]),
+        (
+            {"db": {"machine": {"memory": 64, "template": "tyny"}}},
+            ["services.db: asks for the template tyny, which is not known; did you mean tiny?"],
+        ),
+        ({"db": {"machine": {"memory": 64}}}, ["services.db.machine.disks: is empty: give the image of a disk, or a"]),
         (
             {"db": {"comand": ["x"]}},
             ["services.db: has no command", "services.db.comand: is not known; did you mean command?"],
@@ -172,7 +178,7 @@ def test_services_that_are_refused(asked: dict[str, Any], messages: list[str]) -
     hosts.append("naist-kvm2")
     voters = hosts_by_site(testbed)[:3]
     with pytest.raises(BadInput) as refused:
-        services({**testbed, "nodes": nodes}, hosts, voters, asked, FOLDER)
+        services({**testbed, "nodes": nodes}, hosts, voters, asked, FOLDER, TEMPLATES)
     said = [str(problem) for problem in refused.value.problems]
     assert len(said) == len(messages)
     assert all(message in text for text, message in zip(said, messages, strict=True)), said
@@ -183,14 +189,14 @@ def test_voters_of_all_services_have_to_be_agents() -> None:
     hosts = hosts_of(testbed)
     voters = [*hosts_by_site(testbed)[:2], "naist"]
     with pytest.raises(BadInput, match=r"services\.db\.voters: there is no agent naist"):
-        services(testbed, hosts, voters, {"db": {"command": ["x"]}}, FOLDER)
+        services(testbed, hosts, voters, {"db": {"command": ["x"]}}, FOLDER, TEMPLATES)
 
 
 def test_a_guest_has_its_key_and_the_program_that_runs_it() -> None:
     testbed = TESTBEDS["lab"]
     hosts = hosts_of(testbed)
     asked = {"db": {"machine": GUEST, "checkpoint": {"period_s": 3}}}
-    said = json.loads(services(testbed, hosts, hosts_by_site(testbed)[:3], asked, FOLDER)["db"])
+    said = json.loads(services(testbed, hosts, hosts_by_site(testbed)[:3], asked, FOLDER, TEMPLATES)["db"])
     assert said["command"] == ["/usr/local/bin/okiagari-agent", "vm", "db"]
     assert said["checkpoint"] == {"period_s": 3, "key": "/etc/x/keys/db"}
 
@@ -206,7 +212,7 @@ def test_what_is_written_is_the_same_each_time() -> None:
     testbed = TESTBEDS["lab"]
     hosts = hosts_of(testbed)
     asked = {"db": {"command": ["x"], "priorities": {hosts[1]: 2, hosts[0]: 1}}}
-    first = services(testbed, hosts, hosts_by_site(testbed)[:3], asked, FOLDER)["db"]
+    first = services(testbed, hosts, hosts_by_site(testbed)[:3], asked, FOLDER, TEMPLATES)["db"]
     again = {"db": {"priorities": {hosts[0]: 1, hosts[1]: 2}, "command": ["x"]}}
-    assert services(testbed, hosts, hosts_by_site(testbed)[:3], again, FOLDER)["db"] == first
+    assert services(testbed, hosts, hosts_by_site(testbed)[:3], again, FOLDER, TEMPLATES)["db"] == first
     assert json.loads(first)["candidates"] == hosts

@@ -31,15 +31,15 @@ KEYS = ["ssh-ed25519 AAAA it's me", "ssh-ed25519 BBBB two"]
 
 
 def test_the_guest_reads_what_was_written() -> None:
-    found = read_seed(io.BytesIO(seed(MACHINE, KEYS)))
+    found = read_seed(io.BytesIO(seed(MACHINE.name, MACHINE.networks, KEYS)))
     assert found["user-data"]["ssh_authorized_keys"] == KEYS
     assert found["meta-data"] == {"instance-id": "exp1-web-1", "local-hostname": "exp1-web-1"}
     assert found["network-config"]["ethernets"]["net0"]["addresses"] == ["10.240.0.11/24"]
-    assert seed(MACHINE, KEYS) == seed(MACHINE, KEYS)
+    assert seed(MACHINE.name, MACHINE.networks, KEYS) == seed(MACHINE.name, MACHINE.networks, KEYS)
 
 
 def test_cloud_init_reads_it_too(tmp_path: Path) -> None:
-    image = seed(MACHINE, KEYS)
+    image = seed(MACHINE.name, MACHINE.networks, KEYS)
     start = image.index(b"#cloud-config\n")
     text = image[start : image.index(b"\0", start)].decode()
     assert yaml.safe_load(text)["hostname"] == "exp1-web-1"
@@ -48,7 +48,7 @@ def test_cloud_init_reads_it_too(tmp_path: Path) -> None:
 
 def test_commands_do_what_the_seed_says(tmp_path: Path) -> None:
     links = {"02:03:00:00:00:0a": "eth0", "02:03:00:00:00:0b": "eth1"}
-    script = commands(read_seed(io.BytesIO(seed(MACHINE, KEYS))), links)
+    script = commands(read_seed(io.BytesIO(seed(MACHINE.name, MACHINE.networks, KEYS))), links)
     assert script[0] == "hostname 'exp1-web-1'"
     assert script[3:7] == [
         "ip address add '10.240.0.11/24' dev eth0",
@@ -65,7 +65,8 @@ def test_commands_do_what_the_seed_says(tmp_path: Path) -> None:
 
 
 def test_a_card_that_is_not_there_is_passed_over() -> None:
-    assert not [line for line in commands(read_seed(io.BytesIO(seed(MACHINE, []))), {}) if line.startswith("ip ")]
+    image = io.BytesIO(seed(MACHINE.name, MACHINE.networks, []))
+    assert not [line for line in commands(read_seed(image), {}) if line.startswith("ip ")]
 
 
 @pytest.mark.parametrize("content", [b"", bytes(40 * SECTOR), iso_image("other", {"user-data": b"{}"})])
