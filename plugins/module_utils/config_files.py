@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BadInput, Problem
+from .target.system import sync_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,6 +172,7 @@ def _write(path: Path, file: _File) -> None:
             opened.flush()
             os.fsync(opened.fileno())
         temporary.replace(path)
+        sync_names(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, OkiagariError, Problem
+from ..target.system import write_safely
 from .capacity import Capacity, Held, choose_pins, shortages
 from .disk import make_overlay, virtual_mib
 from .domain import Place, as_wanted, console, identified, is_kvm, render
@@ -119,10 +120,7 @@ class Machines:
         if not disk.exists():
             make_overlay(self._runner, disk, place.template.disk, machine.disk_mib)
         if _content(seed_file) != content:
-            part = seed_file.with_name(seed_file.name + ".new")
-            part.touch(mode=0o600)
-            part.write_bytes(content)
-            part.replace(seed_file)
+            write_safely(seed_file, content)
 
     def _waits_for_restart(self, machine: Machine) -> bool:
         domain = self._found.get(machine.name)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, OkiagariError, Problem
 from ..runner import CommandFailed, reason
+from ..target.system import write_safely
 from .capacity import Capacity, Held, choose_pins, shortages
 from .disk import backing_file, make_overlay, virtual_mib
 from .domain import with_pins
@@ -107,8 +108,7 @@ def prepare(
     if copy and not only_look:
         disk, seed = _files(moving)
         make_overlay(runner, disk, moving["template_disk"], moving["disk_mib"])
-        seed.touch(mode=0o600)
-        seed.write_bytes(base64.b64decode(moving["seed"]))
+        write_safely(seed, base64.b64decode(moving["seed"]))
     pins = choose_pins(capacity, [domain.held for domain in found.values()], asking)[machine.name]
     return {"copy": copy, "pins": list(pins)}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import OkiagariError
 from ..runner import output
+from ..target.system import write_safely
 from .mount import MountDesire, same, write_all
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class MemberDesire:
                 secure.unlink()
             else:
                 secure.parent.mkdir(parents=True, exist_ok=True)
-                secure.write_text("option transport.socket.ssl-cert-depth 1\n", encoding="utf-8")
+                write_safely(secure, b"option transport.socket.ssl-cert-depth 1\n", 0o644)
         if changed:
             output(self._runner, ["systemctl", "daemon-reload"])
         output(self._runner, ["systemctl", "enable", "--quiet", _SERVICE])

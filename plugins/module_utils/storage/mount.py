@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import OkiagariError
 from ..runner import Runner, output, reason
+from ..target.system import write_safely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,9 +103,7 @@ class MountDesire:
         if self._make and not device_content(self._runner, self._mount.what):
             output(self._runner, [f"mkfs.{self._mount.type}", self._mount.what], timeout=120.0)
         want = self._mount.units()
-        if self._have() != want:
-            for name, text in want.items():
-                (self._root / _UNITS / name).write_text(text, encoding="utf-8")
+        if write_all({self._root / _UNITS / name: (text, 0o644) for name, text in want.items()}):
             output(self._runner, ["systemctl", "daemon-reload"])
         output(self._runner, ["systemctl", "enable", "--quiet", self._unit])
         # Whoever uses what is mounted isn't disturbed for new options: they count from the next time on.
@@ -213,18 +212,16 @@ def volume_id(path: Path) -> str:
 
 
 def write_all(files: Mapping[Path, tuple[str, int]]) -> bool:
-    """Write the files that differ, each with its mode, private until complete; say whether any was."""
+    """Write the files that differ, each with its mode; say whether any was. They are on the disk then.
+
+    A unit that a power cut leaves empty is one that systemd takes for masked.
+    """
     changed = False
     for path, (text, mode) in files.items():
         if same(path, text, mode):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.unlink(missing_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), mode)
-        temporary.replace(path)
+        write_safely(path, text.encode(), mode)
         changed = True
     return changed
 

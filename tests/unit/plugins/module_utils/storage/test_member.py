@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +32,6 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.storage.mount imp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 IDENTITY = Identity("CA\n", "CERTIFICATE\n", "KEY\n")
 
@@ -159,6 +160,17 @@ def test_a_mount_that_fails_says_why(root: Path) -> None:
     desire = MountDesire(host, Mount("10.1.1.11:/shared", "/mnt", "glusterfs", network=True), root=root)
     with pytest.raises(OkiagariError, match="/mnt: mount: special device is dead"):
         bring(desire)
+
+
+def test_a_unit_is_on_the_disk_before_systemd_hears_of_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut left units without content, which systemd takes for masked: the host never mounted again."""
+    synced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(Path(f"/proc/self/fd/{number}").readlink()))
+    bring(MountDesire(Host(), Mount("a:/x", "/mnt", "glusterfs", network=True), root=root))
+    units = root / "etc/systemd/system"
+    names = {path.name.partition(".mount")[0].partition(".service")[0] for path in synced}
+    assert {".mnt", ".mnt-again", "system"} <= names
+    assert sorted(path.name for path in units.iterdir()) == ["mnt-again.service", "mnt.mount"]
 
 
 def test_a_mount_of_the_network_is_tried_again(root: Path) -> None:
