@@ -107,7 +107,7 @@ class RealEtcd:
             with suppress(Refused):
                 _code, answer = self.ask(member, "/v3/maintenance/status", {}, name=member)
                 _code, known = self.ask(member, "/v3/cluster/member/list", {}, name=member)
-                return next(each["name"] for each in known["members"] if each["ID"] == answer["leader"])
+                return str(next(each["name"] for each in known["members"] if each["ID"] == answer["leader"]))
         raise Refused("no member answers")
 
     def runs(self, member: str) -> bool:
