@@ -4,10 +4,10 @@
 """How agents notice that one of them is there and is not seen, and mend it.
 
 zenoh's routers tell each other once a connection who is there and what can be asked. One that is busy while a
-connection is made anew may drop what it is told, for good (https://github.com/eclipse-zenoh/zenoh/issues/1886): to all
-behind that connection the agent is gone then, while it sees all of them; nobody asks it for its vote, and no service
-comes to it. So each agent asks its peers whom they see: who comes, soon after, and one of the others every `PERIOD_S`.
-Who may have been missed says again that it is there.
+connection is made anew may drop what it is told, for good (eclipse-zenoh/zenoh, issue 1886): to all behind that
+connection the agent is gone then, while it sees all of them; nobody asks it for its vote, and no service comes to it.
+So each agent asks its peers whom they see: who comes, soon after, and one of the others every `PERIOD_S`. Who may have
+been missed says again that it is there.
 """
 
 from __future__ import annotations
