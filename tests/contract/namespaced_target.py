@@ -69,19 +69,26 @@ class ProcessTimers(Timers):
             if not alive(pid, self._folder.parent):
                 break
             time.sleep(0.01)
-        path.unlink()
+        path.unlink(missing_ok=True)
 
     def units(self) -> list[str]:
         found = [path for path in self._folder.iterdir() if path.suffix != ".fired" and self._alive(path)]
         return sorted(path.name for path in found)
 
     def _alive(self, path: Path) -> bool:
-        return alive(int(path.read_text()), self._folder.parent)
+        try:
+            pid = int(path.read_text())
+        except FileNotFoundError:
+            # Another process of the target has just stopped it.
+            return False
+        return alive(pid, self._folder.parent)
 
     def _spawn(self, path: Path, argv: list[str]) -> None:
         with (self._folder.parent / "units.log").open("ab") as log:
             process = subprocess.Popen(argv, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        path.write_text(str(process.pid))
+        written = self._folder.parent / f"{path.name}.pid"
+        written.write_text(str(process.pid))
+        written.replace(path)
 
 
 def alive(pid: int, run: Path) -> bool:

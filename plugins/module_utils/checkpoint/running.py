@@ -91,7 +91,7 @@ class Running:
         """Let the guest run, and tell the network where it is now."""
         self.monitor.execute("cont")
         with suppress(Refusal):
-            self.monitor.execute("announce-self", initial=50, max=550, rounds=5, step=50)
+            self.monitor.execute("announce-self", initial=50, max=2000, rounds=10, step=150)
 
     @property
     def words(self) -> str:
