@@ -54,7 +54,7 @@ def test_who_stood_still_is_seen_and_asked_by_all_again(farm: Farm, stalls: int)
     wait_for(lambda: all_see_all(farm), 60)
     chance = random.Random(7)
     longest = 0.0
-    for _ in range(stalls):
+    for _round in range(stalls):
         node = farm.nodes[chance.choice("abcd")]
         node.signal("run", signal.SIGSTOP)
         time.sleep(chance.choice(STALLS_S))

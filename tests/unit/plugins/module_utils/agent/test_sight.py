@@ -47,7 +47,7 @@ class Net:
         self.eyes = {name: Eye(self, name) for name in names}
 
     async def look(self, rounds: int) -> None:
-        for _ in range(rounds):
+        for _round in range(rounds):
             for eye in self.eyes.values():
                 await eye.sight.look()
 
@@ -156,5 +156,5 @@ def test_who_comes_is_asked_first_and_who_goes_is_not_asked() -> None:
 
 
 async def _look(eye: Eye, times: int) -> None:
-    for _ in range(times):
+    for _round in range(times):
         await eye.sight.look()
