@@ -84,7 +84,7 @@ class Driver(Driving[Participant]):
                 await asyncio.to_thread(self._votes.write, action.record)
             case act.Send():
                 self._overlay.send(action.to, OP, {"service": self.service.name, **to_wire(action.message)})
-            case act.StartService() | act.Feed() | act.StopService():
+            case act.Prepare() | act.StartService() | act.Feed() | act.StopService():
                 self._supervise(action)
             case act.Tell():
                 self._tell(action.event, {"text": action.text})

@@ -190,6 +190,8 @@ class Driving(Generic[P]):
     def _supervise(self, action: act.Action) -> None:
         """Have the supervisor do what it is for; what is another's does nothing."""
         match action:
+            case act.Prepare() if self.service.machine:
+                self._supervised.send(do="prepare", token=action.token, term=action.term)
             case act.StartService():
                 self._supervised.send(
                     do="start", token=action.token, lease=action.lease, term=action.term, deadline=action.deadline

@@ -29,11 +29,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Instance:
-    """One run of a service's command, in the control group `cgroup` if there is one."""
+    """One run of a service's command, in the control group `cgroup` if there is one.
+
+    One that `waits` gets a line on its standard input when it is to `go_on`.
+    """
 
     def __init__(
-        self, argv: Sequence[str], environment: Mapping[str, str], user: str = "", cgroup: Path | None = None
-    ) -> None:
+        self, argv: Sequence[str], environment: Mapping[str, str], user: str = "", cgroup: Path | None = None, *,
+        waits: bool = False,
+    ) -> None:  # fmt: skip
         self._cgroup = cgroup
         libc = ctypes.CDLL(None, use_errno=True)
         entry = str(cgroup / "cgroup.procs") if cgroup else ""
@@ -51,13 +55,20 @@ class Instance:
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
         self._process = subprocess.Popen(
-            list(argv), env={**os.environ, **environment}, stdin=subprocess.DEVNULL, start_new_session=True,
+            list(argv), env={**os.environ, **environment}, start_new_session=True,
+            stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
             preexec_fn=prepare,  # noqa: PLW1509 - the supervisor has one thread
         )  # fmt: skip
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def go_on(self) -> None:
+        """Tell one that waits to go on; one that is dead is found to be by whoever looks."""
+        if self._process.stdin:
+            with suppress(BrokenPipeError), self._process.stdin as told:
+                told.write(b"go on\n")
 
     def terminate(self) -> None:
         """Ask the service to end."""

@@ -8,6 +8,7 @@ itself, systemd's watchdog kills it, and with it its control group. Clock: CLOCK
 
 It listens at a socket for one line of JSON a request, and tells everybody who is connected what becomes of the service:
 
+    {"do": "prepare", "token": 7, "term": 2}
     {"do": "start", "token": 7, "lease": 1, "term": 2, "deadline": 12.5}     {"event": "started", "token": 7}
     {"do": "feed", "token": 7, "deadline": 13.5}                             {"event": "stopped", "token": 7}
     {"do": "stop"}
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _NUMBER = (int, float)
 _REQUESTS: dict[str, dict[str, Shape]] = {
+    "prepare": {"token": int, "term": int},
     "start": {"token": int, "lease": int, "term": int, "deadline": _NUMBER},
     "feed": {"token": int, "deadline": _NUMBER},
     "stop": {},
@@ -101,8 +103,8 @@ class Supervision:
         self._do(self._supervisor.tick(boottime()))
         if self._instance and self._instance.dead():
             self._instance = None
-            self._supervisor.exited()
-            self._tell({"event": "stopped", "token": self._token})
+            if self._supervisor.exited():
+                self._tell({"event": "stopped", "token": self._token})
         if boottime() >= self._notify_at:
             self._notify_at = boottime() + _WATCHDOG_S
             _notify("WATCHDOG=1")
@@ -141,7 +143,9 @@ class Supervision:
             self._send(connection, {"error": error.message})
             return
         now, do = boottime(), said.pop("do")
-        if do == "start":
+        if do == "prepare":
+            self._do(None if self._ending else self._supervisor.prepare(now, token=said["token"]), said)
+        elif do == "start":
             self._start(now, said)
         elif do == "feed":
             self._supervisor.feed(now, **said)
@@ -153,34 +157,42 @@ class Supervision:
 
     def _start(self, now: float, said: dict[str, Any]) -> None:
         do = None if self._ending else self._supervisor.start(now, **said)
-        if do:
-            self._do(do, said)
-        elif not self._instance:
+        self._do(do, said)
+        if do is Do.KILL or not (do or self._instance):
             self._tell({"event": "stopped", "token": said["token"]})
 
     def _do(self, do: Do | None, said: dict[str, Any] | None = None) -> None:
-        if do is Do.LAUNCH and said:
-            self._launch(said)
+        if do in (Do.LAUNCH, Do.PREPARE) and said:
+            self._launch(said, waits=do is Do.PREPARE)
+        elif self._instance and do is Do.GO_ON:
+            self._instance.go_on()
+            self._tell_started()
         elif self._instance and do is Do.TERMINATE:
             self._instance.terminate()
         elif self._instance and do is Do.KILL:
             self._instance.kill()
 
-    def _launch(self, said: dict[str, Any]) -> None:
+    def _launch(self, said: dict[str, Any], *, waits: bool) -> None:
         self._token = said["token"]
         environment = {
             "OKIAGARI_SERVICE": self._service.name,
             "OKIAGARI_TOKEN": str(said["token"]),
             "OKIAGARI_TERM": str(said["term"]),
+            "OKIAGARI_WAITS": str(int(waits)),
         }
         try:
-            self._instance = Instance(self._service.command, environment, self._service.user, self._cgroup)
+            self._instance = Instance(self._service.command, environment, self._service.user, self._cgroup, waits=waits)
         except (OSError, KeyError, ValueError, subprocess.SubprocessError) as error:
-            self._supervisor.exited()
-            why = f"{self._service.command[0]} can't be started: {error}"
-            self._tell({"event": "stopped", "token": self._token, "why": why})
+            if self._supervisor.exited():
+                why = f"{self._service.command[0]} can't be started: {error}"
+                self._tell({"event": "stopped", "token": self._token, "why": why})
         else:
-            self._tell({"event": "started", "token": said["token"], "pid": self._instance.pid})
+            if not waits:
+                self._tell_started()
+
+    def _tell_started(self) -> None:
+        if self._instance:
+            self._tell({"event": "started", "token": self._token, "pid": self._instance.pid})
 
     def _end(self, _number: int, _frame: object) -> None:
         self._ending = True

@@ -35,7 +35,10 @@ _LEAST_REST_S = 0.1
 
 
 def run(config: Config, service: Service) -> int:
-    """Run the guest until it ends, which is an error, or until SIGTERM."""
+    """Run the guest until it ends, which is an error, or until SIGTERM.
+
+    Where the supervisor prepares it, all is done but the guest stands still, until a line on standard input.
+    """
     if service.machine is None or service.checkpoint is None:
         raise OkiagariError(f"{service.name} is no guest: its description has no machine")
     ended = threading.Event()
@@ -53,6 +56,8 @@ def run(config: Config, service: Service) -> int:
     runner = SubprocessRunner()
     with Running(service.machine, runner, work, from_state) as running:
         capturer = Capturer(running.monitor, runner, work, running.guest, whose, from_state)
+        if os.environ.get("OKIAGARI_WAITS") == "1" and not sys.stdin.readline():
+            return 0
         running.go_on()
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
         _capture(config, service, service.checkpoint, running, capturer, work, ended)

@@ -22,7 +22,7 @@ zenoh. A `Participant` is driven by one task of an agent; events go in, and come
                         session.put(f"okiagari/{service}/{action.to}", pack(action.message))
                     case KeepAlive():              # etcd; its answer goes into the inbox
                         background(keep_alive(action))
-                    case StartService() | Feed() | StopService():
+                    case Prepare() | StartService() | Feed() | StopService():
                         supervisor.send(action)    # a socket to the supervisor, which answers into the inbox
                     ...
 

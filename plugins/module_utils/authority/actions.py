@@ -90,6 +90,17 @@ class Abandon:
 
 
 @dataclass(frozen=True)
+class Prepare:
+    """Have the supervisor prepare a service that can be, as far as it doesn't serve: `StartService` may follow.
+
+    Nothing waits for it, and nobody has to be told whether it came about: what isn't prepared is started as a whole.
+    """
+
+    token: int
+    term: int
+
+
+@dataclass(frozen=True)
 class StartService:
     """Have the supervisor start the service with this fencing token, and kill it at the deadline.
 
@@ -175,6 +186,6 @@ class Drop:
 
 
 Action: TypeAlias = (
-    "Persist | Send | Read | Acquire | KeepAlive | Release | Abandon | StartService | Feed | StopService | Tell | "
-    "Keep | Publish | Export | Merge | Cancel | Drop"
+    "Persist | Send | Read | Acquire | KeepAlive | Release | Abandon | Prepare | StartService | Feed | StopService | "
+    "Tell | Keep | Publish | Export | Merge | Cancel | Drop"
 )

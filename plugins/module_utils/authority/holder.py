@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from .actions import Feed, KeepAlive, Release, StartService, StopService, Tell
+from .actions import Feed, KeepAlive, Prepare, Release, StartService, StopService, Tell
 
 if TYPE_CHECKING:
     from .actions import Action
@@ -41,7 +41,7 @@ class Holder:
         self.deadline = sent_at + timing.lease_s
         self.start_at = start_at
         self._timing = timing
-        self._lost = False
+        self._lost = self._prepared = False
         self._keep_at = sent_at + timing.keepalive_s
 
     @classmethod
@@ -64,13 +64,16 @@ class Holder:
         return min(waits, default=float("inf"))
 
     def tick(self, now: float) -> list[Action]:
-        """Do what is due: stop before the deadline, start when the wait is over, keep the lease alive."""
+        """Do what is due: stop before the deadline, prepare, start when the wait is over, keep the lease alive."""
         actions: list[Action] = []
         if now >= self._stop_at and self.state in (State.WAITING, State.SERVING):
             actions += self.stop("the lease could not be renewed in time")
         elif self.state is State.WAITING and now >= self.start_at:
             self.state = State.SERVING
             actions.append(StartService(self.token, self.lease, self.term, self.deadline))
+        elif self.state is State.WAITING and not self._prepared:
+            self._prepared = True
+            actions.append(Prepare(self.token, self.term))
         if self.state is not State.OVER and not self._lost and now >= self._keep_at:
             self._keep_at = now + self._timing.keepalive_s
             actions.append(KeepAlive(self.lease, self.token, now))
@@ -96,7 +99,8 @@ class Holder:
         if self.state is State.WAITING:
             # An older instance may still run elsewhere: nothing has been waited for that a successor could rely on.
             self.state = State.OVER
-            return [Tell("authority_given_up", why), Release(self.lease, self.token, clean=False)]
+            given_up = Tell("authority_given_up", why)
+            return [given_up, StopService(why), Release(self.lease, self.token, clean=False)]
         if self.state is not State.SERVING:
             return []
         self.state = State.STOPPING

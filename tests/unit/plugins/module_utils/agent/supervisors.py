@@ -39,6 +39,8 @@ SERVICE = (
     "note.write(f'{{os.getpid()}} {{os.environ[\"OKIAGARI_TOKEN\"]}}\\n'); note.close(); time.sleep(3600)"
 )
 OBEDIENT = SERVICE.format("pass")
+# It notes its token when it serves.
+PREPARED = SERVICE.format("os.environ['OKIAGARI_WAITS'] == '1' and (sys.stdin.readline() or sys.exit(1))")
 STUBBORN = SERVICE.format("signal.signal(signal.SIGTERM, signal.SIG_IGN)")
 
 

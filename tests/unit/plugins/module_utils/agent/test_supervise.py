@@ -18,7 +18,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervise i
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 
 from .agents import wait_for
-from .supervisors import OBEDIENT, SERVICE, STUBBORN, Connection, Supervisor, alive
+from .supervisors import OBEDIENT, PREPARED, SERVICE, STUBBORN, Connection, Supervisor, alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,6 +110,49 @@ def test_a_service_whose_first_process_ends_takes_the_others_with_it(supervise: 
     assert not any(map(alive, pids))
 
 
+def test_what_is_prepared_serves_when_it_is_told_to(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(PREPARED)
+    agent = supervisor.connect()
+    agent.send("prepare", token=7, term=2)
+    assert agent.held() == {"held": None, "running": True}
+    assert not supervisor.notes.exists()
+    agent.start(7)
+    said = agent.said()
+    assert said == {"event": "started", "token": 7, "pid": supervisor.running()[0]}
+    agent.send("stop")
+    assert agent.said() == {"event": "stopped", "token": 7}
+    assert supervisor.notes.read_text() == f"{said['pid']} 7\n"
+
+
+def test_what_is_prepared_for_nothing_is_killed_and_nobody_hears_of_it(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(PREPARED)
+    agent = supervisor.connect()
+    agent.send("prepare", token=7, term=2)
+    assert agent.held()["running"]
+    agent.send("stop")
+    wait_for(lambda: not agent.held()["running"])
+    assert not supervisor.notes.exists()
+    # For another start, what was prepared has to go first.
+    agent.send("prepare", token=8, term=2)
+    assert agent.held()["running"]
+    agent.start(9)
+    assert agent.said() == {"event": "stopped", "token": 9}
+    wait_for(lambda: not agent.held()["running"])
+    agent.start(9)
+    assert agent.said()["event"] == "started"
+    assert supervisor.notes.exists() or supervisor.running()
+    assert supervisor.notes.read_text().split()[1] == "9"
+
+
+def test_what_can_not_be_prepared_is_started_as_a_whole(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(SERVICE.format("os.environ['OKIAGARI_WAITS'] == '1' and sys.exit(1)"))
+    agent = supervisor.connect()
+    agent.send("prepare", token=7, term=2)
+    wait_for(lambda: not agent.held()["running"])
+    agent.start(7)
+    assert agent.said()["event"] == "started"
+
+
 @pytest.mark.parametrize("command", [("/no/such/program",), ("/",), ("/etc/passwd",)])
 def test_a_service_that_can_not_be_started(supervise: Callable[..., Supervisor], command: tuple[str, ...]) -> None:
     supervisor = supervise("", *command)
@@ -147,7 +190,7 @@ def test_what_is_older_or_too_late_is_not_started(supervise: Callable[..., Super
 
 
 GARBAGE = [
-    "", "{", "[]", "3", "null", "{}", '{"do": "dance"}', '{"do": ["start"]}', '{"do": "start"}',
+    "", "{", "[]", "3", "null", "{}", '{"do": "dance"}', '{"do": ["start"]}', '{"do": "start"}', '{"do": "prepare"}',
     '{"do": "feed", "token": "7", "deadline": 3}', '{"do": "feed", "token": 7, "deadline": 1e999}',
     '{"do": "feed", "token": 7, "deadline": -1}', f'{{"do": "feed", "token": 7, "deadline": 1{"0" * 400}}}', "\x00",
 ]  # fmt: skip

@@ -123,6 +123,7 @@ class Host:
             act.KeepAlive: self._keep_alive,
             act.Release: self._release,
             act.Abandon: self._abandon,
+            act.Prepare: self._prepare,
             act.StartService: self._start_service,
             act.Feed: self._feed,
             act.StopService: self._stop_service,
@@ -270,13 +271,18 @@ class Host:
     def _abandon(self, action: act.Abandon) -> None:
         self._ask(lambda: self.store.revoke(action.lease), None)
 
+    def _prepare(self, action: act.Prepare) -> None:
+        if self.supervisor.prepare(self.clock(), token=action.token):
+            self.instance += 1
+            if self.world.chance.random() < 0.2:
+                self.events.after(self.world.chance.uniform(0.0, 5.0), self.exit, self.instance)
+
     def _start_service(self, action: act.StartService) -> None:
         do = self.supervisor.start(
             self.clock(), token=action.token, lease=action.lease, term=action.term, deadline=action.deadline
         )
-        if do:
-            self._do(do)
-        elif self.number not in self.world.running:
+        self._do(do)
+        if do is Do.KILL or (do is None and self.number not in self.world.running):
             self.events.after(0.0, self.tell, lambda participant, _now: participant.stopped())
 
     def _feed(self, action: act.Feed) -> None:
@@ -320,10 +326,10 @@ class Host:
 
     def _do(self, do: Do | None) -> None:
         chance, timing = self.world.chance, self.world.timing
-        if do is Do.LAUNCH:
+        if do in (Do.LAUNCH, Do.GO_ON):
             held = self.supervisor.held(self.clock())
             assert held is not None
-            self.instance += 1
+            self.instance += do is Do.LAUNCH
             self.world.launched(self, held.token)
             self._guard(self.instance)
             self._write(self.instance, held.token)
@@ -348,8 +354,10 @@ class Host:
             self.events.after(5.0, self._write, instance, token)
 
     def exit(self, instance: int) -> None:
-        if instance == self.instance and self.number in self.world.running:
-            self.instance += 1
+        if instance != self.instance:
+            return
+        self.instance += 1
+        if self.number in self.world.running:
             self.world.ended(self)
-            self.supervisor.exited()
+        if self.supervisor.exited():
             self.tell(lambda participant, _now: participant.stopped())

@@ -19,6 +19,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.authority import 
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority.actions import (
     Feed,
     KeepAlive,
+    Prepare,
     Release,
     StartService,
     StopService,
@@ -67,7 +68,7 @@ def serving(start_at: float = 100.0) -> Holder:
 
 def test_a_holder_waits_starts_and_keeps_its_lease() -> None:
     holder = Holder(TIMING, lease=7, token=30, term=4, sent_at=100.0, start_at=103.0)
-    assert holder.tick(100.5) == []
+    assert holder.tick(100.5) == [Prepare(30, 4)]
     assert holder.tick(101.0) == [KeepAlive(7, 30, 101.0)]
     assert holder.kept(101.0) == []
     assert holder.tick(103.0) == [StartService(30, 7, 4, 107.0), KeepAlive(7, 30, 103.0)]
@@ -95,7 +96,8 @@ def test_a_holder_that_is_not_answered_stops_before_its_deadline_and_gives_the_s
 
 def test_a_holder_that_never_served_says_that_nothing_was_waited_for() -> None:
     holder = Holder(TIMING, lease=7, token=30, term=4, sent_at=100.0, start_at=110.0)
-    assert holder.stop("handed over")[-1] == Release(7, 30, clean=False)
+    # What was prepared for it ends, too.
+    assert holder.stop("handed over")[1:] == [StopService("handed over"), Release(7, 30, clean=False)]
     assert holder.state is State.OVER
 
 
@@ -127,6 +129,39 @@ def test_a_supervisor_starts_nothing_late_nothing_twice_and_nothing_of_an_older_
     supervisor.exited()
     assert supervisor.start(105.0, token=30, lease=7, term=4, deadline=106.0) is None
     assert supervisor.start(105.0, token=29, lease=6, term=3, deadline=106.0) is None
+
+
+def test_what_was_prepared_goes_on_by_the_rules_by_which_others_start() -> None:
+    supervisor = Supervisor()
+    assert supervisor.prepare(100.0, token=30) is Do.PREPARE
+    assert supervisor.prepare(100.0, token=30) is None
+    assert supervisor.held(100.0) is None
+    supervisor.feed(100.0, token=30, deadline=107.0)
+    assert supervisor.start(106.0, token=30, lease=7, term=4, deadline=106.0) is None
+    assert supervisor.start(105.0, token=30, lease=7, term=4, deadline=106.0) is Do.GO_ON
+    assert supervisor.held(105.0) == Held(7, 30, 4, 106.0)
+    assert supervisor.prepare(105.0, token=31) is None
+    assert supervisor.tick(106.0) is Do.KILL
+    assert supervisor.exited()
+    assert supervisor.prepare(107.0, token=30) is None
+    assert supervisor.prepare(107.0, token=31) is Do.PREPARE
+
+
+def test_what_was_prepared_for_nothing_is_killed_and_never_served() -> None:
+    supervisor = Supervisor()
+    supervisor.prepare(100.0, token=30)
+    assert supervisor.stop() is Do.KILL
+    assert not supervisor.exited()
+    assert supervisor.stop() is None
+    supervisor.prepare(100.0, token=30)
+    # Another holder's start kills it, and starts nothing: whoever asked is told, and asks again.
+    assert supervisor.start(101.0, token=31, lease=8, term=5, deadline=120.0) is Do.KILL
+    assert not supervisor.exited()
+    assert supervisor.start(102.0, token=31, lease=8, term=5, deadline=120.0) is Do.LAUNCH
+    supervisor.exited()
+    supervisor.prepare(200.0, token=32)
+    assert supervisor.tick(supervisor.wake_at - 0.1) is None
+    assert supervisor.tick(supervisor.wake_at) is Do.KILL
 
 
 def test_a_supervisor_is_fed_by_the_holder_it_runs_for_only() -> None:
