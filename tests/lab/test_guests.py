@@ -9,9 +9,11 @@ import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.fault.owned import GUEST_MARK
 from ansible_collections.okiagari.testbed.tests.lab.guest_lab import HOSTS, RECORDS, GuestLab, address, machine
 from ansible_collections.okiagari.testbed.tests.lab.small_lab import changed, without_a_trace
 from ansible_collections.okiagari.testbed.tests.lab.waiting import wait_for
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
+
+DRILL = str(Path(__file__).parent / "drills" / "guest.yml")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,28 @@ def test_the_power_button_is_heard(one: GuestLab) -> None:
     one.have(a=[machine(1)])
     one.boots(1)
     assert one.ask(1, "get motto") == "ok rise"
+
+
+@pytest.mark.parametrize(("fault", "state"), [("power_cut", "5"), ("reboot", "5"), ("pause", "3")])
+def test_a_drill_silences_a_guest_and_it_is_back(one: GuestLab, fault: str, state: str, tmp_path: Path) -> None:
+    count = one.ask(1, "incr")
+    seen: set[str] = set()
+    given = {"fault": fault, "for": "20s", "address": address(1), "reports": str(tmp_path / "reports")}
+    with ThreadPoolExecutor(1) as pool:
+        drill = pool.submit(
+            one.play, DRILL, *(word for name in given for word in ("-e", f"guest_{name}={given[name]}"))
+        )
+        while not drill.done():
+            seen.update(one.domains("a-kvm1").values())
+            time.sleep(2)
+        drill.result()
+    report = json.loads((tmp_path / "reports/latest/report.json").read_text())
+    assert (report["verdict"], report["differences"]) == ("held", [])
+    assert [probe["ok"] for probe in report["probes"]] == [True] * 3
+    assert state in seen
+    one.boots(1)
+    assert one.ask(1, "get") == count
+    assert GUEST_MARK not in one.say("a-kvm1", "virsh dumpxml exp-1")
 
 
 def test_what_does_not_fit_is_refused_before_anything(lab: GuestLab) -> None:
