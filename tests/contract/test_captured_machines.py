@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import write_protection
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import STOP_COPY, WAYS
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capturer import Capturer, Whose
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine, machine
@@ -87,6 +88,7 @@ def on_disk(replica: Replica) -> int:
 def test_a_guest_goes_on_with_its_disk(tmp_path: Path, disk: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == STOP_COPY:
         monkeypatch.setattr(f"{Capturer.__module__}.way_of", lambda _monitor: STOP_COPY)
+        monkeypatch.setattr(f"{write_protection.__name__}.of_shared_memory", lambda: False)
     before = disk.read_bytes()
     first, replica = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk).replica()
     with first.running() as capturer:
@@ -113,9 +115,12 @@ def test_each_holder_goes_on_from_the_one_before(tmp_path: Path, disk: Path) -> 
     hosts = [Host(tmp_path / name, disk) for name in "abc"]
     replicas = [host.replica() for host in hosts]
     with hosts[0].running() as capturer:
+        way = capturer.way
         shipped(capturer, *replicas[1:])
         label, _size = shipped(capturer, *replicas[1:])
     with hosts[1].running(replicas[1], term=2) as capturer:
+        # Who goes on from an image is captured as before.
+        assert capturer.way == way
         reached = hosts[1].said.numbers()[-1]
         after, size = shipped(capturer, replicas[2])
         assert (after.parent, after.term, after.epoch) == (label.root, 2, 1)

@@ -48,6 +48,7 @@ class Capturer:
     """Captures one guest. `folder` holds the disks' mirrors, which only this process uses.
 
     With `replica`, the guest goes on from its present state, and the first pack changes that; else it is a first pack.
+    `way` is how the next epoch is captured.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Capturer:
     ) -> None:  # fmt: skip
         self._monitor, self._runner, self._folder, self._guest, self._whose = monitor, runner, folder, guest, whose
         self._epoch, self._parent = 0, ""
-        self._way = way_of(monitor)
+        self.way = way_of(monitor)
         self._memory, self._disks = self._begun() if replica is None else self._resumed(replica)
         self._disks.watch()
 
@@ -70,7 +71,7 @@ class Capturer:
             took = self._captured(writer, last, timeout_s)
         except BaseException:
             # What is here isn't what the replicas have any more, whatever QEMU says to the rest.
-            disks, self._parent, self._way = self._disks, "", STOP_COPY
+            disks, self._parent, self.way = self._disks, "", STOP_COPY
             self._memory, self._disks = self._begun()
             disks.drop()
             raise
@@ -89,7 +90,7 @@ class Capturer:
     def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
         self._disks.prepare()
         took = capture(
-            self._monitor, self._memory, STOP_COPY if last else self._way, lambda _image, block: writer.add(block),
+            self._monitor, self._memory, STOP_COPY if last else self.way, lambda _image, block: writer.add(block),
             between=lambda: self._disks.begin(whole=not self._parent), goes_on=not last, timeout_s=timeout_s,
         )  # fmt: skip
         self._disks.collect(writer.add, timeout_s)

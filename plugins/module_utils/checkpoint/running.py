@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import time
 from contextlib import ExitStack, closing, suppress
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..errors import OkiagariError
 from ..guest.template import Template
 from ..runner import output
-from . import restore
+from . import restore, write_protection
 from .capturer import Guest
 from .disks import overlay
 from .machine import Disk
@@ -65,9 +66,17 @@ class Running:
         self._log = folder / "qemu.log"
         (folder / "qmp").unlink(missing_ok=True)
         with self._log.open("wb") as log:
-            argv = self._argv(machine, template, replica)
-            # Whoever asks this process to end asks its whole group; the guest is captured once more before it ends.
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+            memory = self._memory(machine.memory * MIB, replica)
+            passed = [memory] if isinstance(memory, int) else []
+            try:
+                argv = self._argv(machine, template, memory)
+                # Whoever asks this process to end asks its whole group; the guest is captured once more before that.
+                self.process = subprocess.Popen(
+                    argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0, pass_fds=passed
+                )
+            finally:
+                for each in passed:
+                    os.close(each)
         with ExitStack() as undone:
             undone.callback(self._end)
             self.monitor = undone.enter_context(closing(self._reached()))
@@ -98,17 +107,24 @@ class Running:
         """What QEMU said."""
         return self._log.read_text(errors="replace").strip()
 
-    def _argv(self, machine: Machine, template: Template | None, replica: Replica | None) -> list[str]:
+    def _memory(self, size: int, replica: Replica | None) -> Path | int | None:
+        """Give the image of the guest's memory, or a descriptor of a copy; None where it begins with nothing."""
+        if not replica or not replica.head:
+            return None
+        had = replica.page_count("ram") * PAGE
+        if had != size:
+            raise OkiagariError(
+                f"the guest has {size // MIB} MiB by its description, and had {had // MIB} when captured"
+            )
+        image = replica.image("ram")
+        return restore.copied(image) if write_protection.of_shared_memory() else image
+
+    def _argv(self, machine: Machine, template: Template | None, image: Path | int | None) -> list[str]:
         size = machine.memory * MIB
-        if replica and replica.head:
-            if replica.page_count("ram") * PAGE != size:
-                had = replica.page_count("ram") * PAGE // MIB
-                raise OkiagariError(
-                    f"the guest has {machine.memory} MiB by its description, and had {had} when captured"
-                )
-            memory = restore.arguments(replica.image("ram"), size, _MEMORY)
-        else:
+        if image is None:
             memory = ["-object", f"memory-backend-ram,id={_MEMORY},size={size}", "-S"]
+        else:
+            memory = restore.arguments(image, size, _MEMORY)
         drives: list[str] = []
         for name in self.guest.disks:
             drives += _drive({"driver": "qcow2", "file": self._file(f"{name}.qcow2")}, name)
