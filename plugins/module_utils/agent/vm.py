@@ -59,10 +59,17 @@ def run(config: Config, service: Service) -> int:
         if os.environ.get("OKIAGARI_WAITS") == "1" and not sys.stdin.readline():
             return 0
         running.go_on()
+        if from_state:
+            threading.Thread(target=_set_clock, args=[running], daemon=True).start()
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
         _capture(config, service, service.checkpoint, running, capturer, work, ended)
     replica.close()
     return 0
+
+
+def _set_clock(running: Running) -> None:
+    if not running.set_clock():
+        _say("no agent in the guest has set its clock: it has the time of its capture until it looks for itself")
 
 
 def _capture(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..errors import OkiagariError
 from ..guest.template import Template
 from ..runner import output
-from . import restore, write_protection
+from . import clock, restore, write_protection
 from .capturer import Guest
 from .disks import overlay
 from .machine import Disk
@@ -102,6 +102,10 @@ class Running:
         with suppress(Refusal):
             self.monitor.execute("announce-self", initial=50, max=2000, rounds=10, step=150)
 
+    def set_clock(self) -> bool:
+        """Have the clock of a guest that goes on set to now; False where it has no agent that does."""
+        return clock.set_to_now(self._folder / "agent")
+
     @property
     def words(self) -> str:
         """What QEMU said."""
@@ -139,7 +143,10 @@ class Running:
             "-machine", f"{chipset},accel={machine.accelerator},memory-backend={_MEMORY}",
             "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *memory, "-nodefaults", "-no-user-config",
             "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off",
-            *(_boot(template) if template else ()), *drives, *cards, *machine.arguments,
+            *(_boot(template) if template else ()), *drives, *cards, *clock.arguments(self._folder / "agent"),
+            # By another number a guest knows that it goes on elsewhere, and makes its random numbers anew.
+            "-device", "vmgenid,guid=auto",
+            *machine.arguments,
         ]  # fmt: skip
 
     def _file(self, name: str) -> dict[str, str]:
