@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from base64 import b64encode
@@ -15,6 +16,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import Tls
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.leadership import Leadership
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.store import Store
 from real_etcd import RealEtcd, Refused
 
 if TYPE_CHECKING:
@@ -110,3 +114,34 @@ def test_a_member_that_lost_its_data_takes_its_place_again(store: RealEtcd) -> N
     store.wait()
     _code, found = store.ask(lost, "/v3/kv/range", {"key": text("/test/key"), "serializable": True}, name=lost)
     assert found["kvs"][0]["value"] == text("before")
+
+
+def test_the_leader_leaves_the_site_that_holds_a_service(store: RealEtcd) -> None:
+    store.issue("agent")
+    identity = {part: store.authority / f"agent.{part}" for part in ("pem", "key")}
+    tls = Tls(certificate=identity["pem"], key=identity["key"], authority=store.authority / "ca.pem")
+    moved: list[tuple[str, str]] = []
+
+    async def look(holding: set[str]) -> None:
+        # The one that runs for sure is asked first; who isn't answered asks the next one another time.
+        first = sorted(store.endpoints.items(), key=lambda item: item[0] != store.leader())
+        client = Store("test", [endpoint for _member, endpoint in first], tls, 10.0)
+        try:
+            domains = {member: f"site of {member}" for member in store.members}
+            await Leadership(client, domains, set, lambda *said: moved.append(said)).look(holding)
+        finally:
+            await client.close()
+
+    before = store.leader()
+    asyncio.run(look({f"site of {before}"}))
+    after = store.leader()
+    assert moved == [(before, after)]
+    assert before != after
+    asyncio.run(look({f"site of {before}"}))
+    assert store.leader() == after
+    assert put(store, before, "as ever") == 200
+    # Who can't lead is passed over.
+    (third,) = set(store.members) - {before, after}
+    store.kill(min(before, third))
+    asyncio.run(look({f"site of {after}"}))
+    assert store.leader() == max(before, third)

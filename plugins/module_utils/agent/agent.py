@@ -34,6 +34,7 @@ from .envelope import Envelopes
 from .events import OP as OP_EVENTS
 from .events import Events
 from .keeper import Keeper
+from .leadership import Leadership
 from .links import Links
 from .local import serve
 from .overlay import NoAnswer, Overlay
@@ -111,6 +112,10 @@ class Agent:
             for name, service in config.services.items()
             if service.has_replica(config.name) and isinstance(driver := self.drivers[name], Driver)
         }  # fmt: skip
+        self.leadership = Leadership(
+            self.store, {name: peer.domain for name, peer in config.peers.items()}, self._holding,
+            lambda old, new: self.events.tell("agent", {"event": "store_leader_moved", "from": old, "to": new}),
+        )  # fmt: skip
         self._ended = asyncio.Event()
         self._refused: set[str] = set()
         self._heard: dict[str, Callable[[Opened], object]] = {
@@ -179,6 +184,7 @@ class Agent:
                 *(states.open() for states in self.states.values()),
                 *(watching.run() for watching in self.watching.values()),
                 self._ask_for_rules(),
+                self.leadership.run(),
             ]
             tasks += [asyncio.create_task(each) for each in work]
             for task in tasks:
@@ -219,6 +225,14 @@ class Agent:
             priority=service.priorities.get(self.config.name, 0),
             hindrance=self._hindrance(service) or (watching.hindrance if watching else ""),
         )
+
+    def _holding(self) -> set[str]:
+        """Give the failure domains that hold services by a lease, as is known here; none if this host holds none."""
+        holders = [driver for driver in self.drivers.values() if isinstance(driver, Driver)]
+        if not any(driver.holds for driver in holders):
+            return set()
+        known = {driver.view.holder for driver in holders if driver.view} | {self.config.name}
+        return {peer.domain for name, peer in self.config.peers.items() if name in known}
 
     def _newest(self, service: Service) -> Committed:
         if service.name in self.states:

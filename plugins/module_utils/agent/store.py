@@ -14,6 +14,7 @@ import math
 import re
 import ssl
 from base64 import b64decode, b64encode
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
 _KEYS = ("holder", "last", "released")
 _HELD: Shape = {"host": str, "term": int}
 _STATE: Shape = {"term": int, "epoch": int, "root": str}
-# int64 is a text in JSON, and a field that is 0, false or empty isn't there.
+# int64 and uint64 are texts in JSON, and a field that is 0, false or empty isn't there.
 _INT = re.compile("-?[0-9]{1,19}")
+_ID = re.compile("[0-9]{1,20}")
 _ANSWER: Shape = {"header": {"revision": _INT}, "TTL?": _INT, "succeeded?": bool}
+_STATUS: Shape = {"leader?": _ID}
+_MEMBERS: Shape = {"members": [{"ID": _ID, "name?": str, "clientURLs?": [str]}]}
 _RANGES: Shape = {"responses": [{"response_range": {"kvs?": [{"mod_revision": _INT, "value?": str}]}}]}
 _OK = 200
 _LEASE_GONE = ("lease not found", "lease already exists")
@@ -41,6 +45,15 @@ _LEASE_GONE = ("lease not found", "lease already exists")
 
 class NotReached(OkiagariError):  # noqa: N818 - it says what is
     """No member of the store answered in time."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of the store, by the name that it has there, and where it is asked."""
+
+    id: str
+    name: str
+    endpoint: str
 
 
 class Store:
@@ -143,10 +156,34 @@ class Store:
         """Revoke a lease, and with it whatever was put with it; nothing happens if there is none."""
         await self._ask("/v3/lease/revoke", {"ID": str(lease)})
 
+    async def members(self) -> tuple[Member, Mapping[str, Member]]:
+        """Give the member that leads, and all that have a name and are reached."""
+        leader = (await self._ask("/v3/maintenance/status", {}, shape=_STATUS)).get("leader", "0")
+        said = await self._ask("/v3/cluster/member/list", {}, shape=_MEMBERS)
+        known = {
+            each["ID"]: Member(each["ID"], each["name"], each["clientURLs"][0])
+            for each in said["members"]
+            if each.get("name") and each.get("clientURLs")
+        }
+        if leader not in known:
+            raise NotReached("the store has no leader now")
+        return known[leader], {member.name: member for member in known.values()}
+
+    async def lead(self, leader: Member, heir: Member) -> None:
+        """Have a member lead in the place of the one that does; raise `NotReached` if it can't."""
+        import httpx
+
+        try:
+            await self._asked(leader.endpoint, "/v3/maintenance/transfer-leadership", {"targetID": heir.id}, "", {})
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
+            raise NotReached(f"{leader.endpoint}: {str(error) or type(error).__name__}") from error
+
     def _key(self, service: str, name: str) -> str:
         return _encoded(f"{self._prefix}/{service}/{name}")
 
-    async def _ask(self, path: str, body: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    async def _ask(
+        self, path: str, body: Mapping[str, Any], within: str = "", shape: Shape = _ANSWER
+    ) -> dict[str, Any]:  # fmt: skip
         """Ask the member that answered last, and after a failure leave the next request to the next one."""
         import httpx
 
@@ -154,14 +191,16 @@ class Store:
             raise NotReached("no member of the store is known: say where they are in agent.json")
         at = self._at
         try:
-            return await self._asked(self._endpoints[at], path, body, within)
+            return await self._asked(self._endpoints[at], path, body, within, shape)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
             # Of several requests that failed there at a time only one moves on, lest they pass over one that is well.
             if self._at == at:
                 self._at = (at + 1) % len(self._endpoints)
             raise NotReached(f"{self._endpoints[at]}: {str(error) or type(error).__name__}") from error
 
-    async def _asked(self, endpoint: str, path: str, body: Mapping[str, Any], within: str) -> dict[str, Any]:
+    async def _asked(
+        self, endpoint: str, path: str, body: Mapping[str, Any], within: str, shape: Shape
+    ) -> dict[str, Any]:  # fmt: skip
         answer = await self._client.post(endpoint + path, json=body)
         if answer.status_code != _OK:
             if any(text in answer.text for text in _LEASE_GONE):
@@ -170,7 +209,7 @@ class Store:
         said = from_json(answer.text)
         if within and isinstance(said, dict):
             said = said.get(within)
-        if wrong := mismatch(said, _ANSWER, "the store's answer"):
+        if wrong := mismatch(said, shape, "the store's answer"):
             raise BadValue(wrong)
         return dict(said)
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.store import NotReached, Store
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.store import Member, NotReached, Store
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import View
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+LARGE = str(2**64 - 1)
 HEADER = {"header": {"cluster_id": "1", "member_id": "2", "revision": "17", "raft_term": "2"}}
 # What gRPC's errors are there, with its code for HTTP.
 NO_LEASE = (404, {"error": "etcdserver: requested lease not found", "code": 5})
@@ -272,3 +273,41 @@ def test_a_committed_state_that_is_none_is_not_believed() -> None:
     gateway = Gateway(ranges(kv('{"term": 2}', 9)))
     with pytest.raises(NotReached, match="what the store says of a state"):
         use(gateway, lambda store: store.committed("db"))
+
+
+def known(*members: tuple[str, str, str]) -> dict[str, Any]:
+    said = [{"ID": number, **({"name": name} if name else {}), "clientURLs": [url]} for number, name, url in members]
+    return {"header": {"cluster_id": "1", "member_id": "2", "raft_term": "2"}, "members": said}
+
+
+def test_it_knows_who_leads_and_has_another_member_lead() -> None:
+    async def move(store: Store) -> str:
+        leader, members = await store.members()
+        await store.lead(leader, members["b"])
+        return f"{leader.name} of {' '.join(members)}"
+
+    # One that was added and hasn't started yet has no name.
+    members = known(("11", "a", "http://a.example"), (LARGE, "b", "http://b.example"), ("13", "", "http://c.example"))
+    gateway = Gateway({**HEADER, "leader": "11"}, members, {"header": {}})
+    assert use(gateway, move, ["http://b.example"]) == "a of a b"
+    assert gateway.asked == [
+        ("b", "/v3/maintenance/status", {}),
+        ("b", "/v3/cluster/member/list", {}),
+        # Nobody but the leader can.
+        ("a", "/v3/maintenance/transfer-leadership", {"targetID": LARGE}),
+    ]
+
+
+@pytest.mark.parametrize("status", [HEADER, {**HEADER, "leader": "9"}, {**HEADER, "leader": 11}])
+def test_a_store_without_a_leader_is_not_reached(status: dict[str, Any]) -> None:
+    gateway = Gateway(status, known(("11", "a", "http://a.example")))
+    with pytest.raises(NotReached):
+        use(gateway, lambda store: store.members())
+
+
+def test_a_leader_that_refuses_is_heard() -> None:
+    async def move(store: Store) -> None:
+        await store.lead(Member("11", "a", "http://a.example"), Member("12", "b", "http://b.example"))
+
+    with pytest.raises(NotReached, match="not leader"):
+        use(Gateway((500, {"error": "etcdserver: not leader"})), move)
