@@ -116,16 +116,20 @@ def test_a_member_that_lost_its_data_takes_its_place_again(store: RealEtcd) -> N
     assert found["kvs"][0]["value"] == text("before")
 
 
-def test_the_leader_leaves_the_site_that_holds_a_service(store: RealEtcd) -> None:
+def _client(store: RealEtcd) -> Store:
+    """Give an agent's client, which asks one first that runs for sure; after a failure it asks the next one."""
     store.issue("agent")
     identity = {part: store.authority / f"agent.{part}" for part in ("pem", "key")}
     tls = Tls(certificate=identity["pem"], key=identity["key"], authority=store.authority / "ca.pem")
+    first = sorted(store.endpoints.items(), key=lambda item: item[0] != store.leader())
+    return Store("test", [endpoint for _member, endpoint in first], tls, 10.0)
+
+
+def test_the_leader_leaves_the_site_that_holds_a_service(store: RealEtcd) -> None:
     moved: list[tuple[str, str]] = []
 
     async def look(holding: set[str]) -> None:
-        # The one that runs for sure is asked first; who isn't answered asks the next one another time.
-        first = sorted(store.endpoints.items(), key=lambda item: item[0] != store.leader())
-        client = Store("test", [endpoint for _member, endpoint in first], tls, 10.0)
+        client = _client(store)
         try:
             domains = {member: f"site of {member}" for member in store.members}
             await Leadership(client, domains, set, lambda *said: moved.append(said)).look(holding)
@@ -145,3 +149,38 @@ def test_the_leader_leaves_the_site_that_holds_a_service(store: RealEtcd) -> Non
     store.kill(min(before, third))
     asyncio.run(look({f"site of {after}"}))
     assert store.leader() == max(before, third)
+
+
+def test_a_change_of_holder_is_told_at_once(store: RealEtcd) -> None:
+    client = _client(store)
+
+    async def listen() -> list[str]:
+        told: list[str] = []
+
+        async def note() -> None:
+            async for name in client.changes():
+                told.append(name)  # noqa: PERF401 - each as it comes
+
+        noting = asyncio.create_task(note())
+        try:
+            token = None
+            while not told:
+                # Nobody says when a watch has begun: one more change, until one is seen.
+                if token:
+                    await client.release("web", lease=7, token=token, clean=True)
+                last = (await client.read("web")).token
+                token = await client.acquire("web", "a", lease=7, term=1, after=last, ttl_s=60.0)
+                assert token
+                await asyncio.sleep(0.1)
+            told.clear()
+            await client.commit("web", token=token or 0, state={"term": 1, "epoch": 1, "root": "00"})
+            await client.release("web", lease=7, token=token or 0, clean=True)
+            async with asyncio.timeout(20):
+                while not told:
+                    await asyncio.sleep(0.01)
+        finally:
+            noting.cancel()
+            await client.close()
+        return told
+
+    assert set(asyncio.run(listen())) == {"web"}

@@ -42,7 +42,7 @@ from .paths import Paths
 from .rules_file import RulesFile
 from .sight import OP_SEEN, Sight
 from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States
-from .store import Store
+from .store import NotReached, Store
 from .trace import Tracer
 from .watching import OP as OP_WATCH
 from .watching import Watching
@@ -62,6 +62,7 @@ _FIGURES = re.compile("[0-9]+")
 _UNIMPORTANT = ("election_void", "state_committed")
 _REASONS = 1000
 _UNREAD = 10_000
+_WATCH_AGAIN_S = 1.0
 _FULL_BYTES = 8 * 1024 * 1024
 _ANSWER_S = 5.0
 _LONGEST_WAIT_S = 86_400
@@ -185,6 +186,7 @@ class Agent:
                 *(watching.run() for watching in self.watching.values()),
                 self._ask_for_rules(),
                 self.leadership.run(),
+                self._watch_store(),
             ]
             tasks += [asyncio.create_task(each) for each in work]
             for task in tasks:
@@ -297,6 +299,16 @@ class Agent:
 
     async def _connect(self) -> None:
         await self.overlay.open(self._hear, self._answer, self._peer_changed, self._refuse)
+
+    async def _watch_store(self) -> None:
+        """Look at a service in the store as soon as its holder changes there; each does so now and then anyway."""
+        drivers = {name: driver for name, driver in self.drivers.items() if isinstance(driver, Driver)}
+        while drivers:
+            with suppress(NotReached):
+                async for name in self.store.changes():
+                    if name in drivers:
+                        drivers[name].look()
+            await asyncio.sleep(_WATCH_AGAIN_S)
 
     async def _ask_for_rules(self) -> None:
         """Take the rules that were made while this agent was not there, or that its disk has lost."""

@@ -75,6 +75,11 @@ class Driver(Driving[Participant]):
         holder = self.participant.holder if self.participant else None
         return holder.token if holder else None
 
+    def look(self) -> None:
+        """Read the store now: something has changed there."""
+        if self.participant:
+            self._background(self._asked(act.Read()))
+
     async def holder(self) -> str | None:
         return (await self._store.read(self.service.name)).holder
 

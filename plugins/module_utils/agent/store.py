@@ -23,7 +23,7 @@ from ..errors import BadValue, OkiagariError
 from ..values import Shape, from_json, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import httpx
 
@@ -39,7 +39,10 @@ _ANSWER: Shape = {"header": {"revision": _INT}, "TTL?": _INT, "succeeded?": bool
 _STATUS: Shape = {"leader?": _ID}
 _MEMBERS: Shape = {"members": [{"ID": _ID, "name?": str, "clientURLs?": [str]}]}
 _RANGES: Shape = {"responses": [{"response_range": {"kvs?": [{"mod_revision": _INT, "value?": str}]}}]}
+_WATCHED: Shape = {"result": {"events?": [{"kv": {"key": str}}]}}
 _OK = 200
+_SILENT_S = 20.0
+"""A member that lost its power says no more than one that has nothing to say."""
 _LEASE_GONE = ("lease not found", "lease already exists")
 
 
@@ -156,6 +159,33 @@ class Store:
         """Revoke a lease, and with it whatever was put with it; nothing happens if there is none."""
         await self._ask("/v3/lease/revoke", {"ID": str(lease)})
 
+    async def changes(self) -> AsyncGenerator[str, None]:
+        """Give the name of each service of which a member says that its holder has changed, as it happens.
+
+        It ends when the member has said nothing for a while, which it does without changes, too, and raises
+        `NotReached` when it is gone. What changes while nobody listens isn't told: read.
+        """
+        import httpx
+
+        if not self._endpoints:
+            raise NotReached("no member of the store is known: say where they are in agent.json")
+        at = self._at
+        every = {"key": _encoded(f"{self._prefix}/"), "range_end": _encoded(f"{self._prefix}0")}
+        timeout = httpx.Timeout(self._answer_s, read=_SILENT_S)
+        try:
+            async with self._client.stream(
+                "POST", self._endpoints[at] + "/v3/watch", json={"create_request": every}, timeout=timeout
+            ) as answer:
+                async for line in answer.aiter_lines():
+                    for service in _changed(line):
+                        yield service
+        except httpx.ReadTimeout:
+            return
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
+            if self._at == at:
+                self._at = (at + 1) % len(self._endpoints)
+            raise NotReached(f"{self._endpoints[at]}: {str(error) or type(error).__name__}") from error
+
     async def members(self) -> tuple[Member, Mapping[str, Member]]:
         """Give the member that leads, and all that have a name and are reached."""
         leader = (await self._ask("/v3/maintenance/status", {}, shape=_STATUS)).get("leader", "0")
@@ -220,6 +250,16 @@ def _context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+def _changed(line: str) -> list[str]:
+    """Give the services whose holder changed by a line of a watch, which has keys as they were put or deleted."""
+    said = from_json(line)
+    if wrong := mismatch(said, _WATCHED, "what the store tells"):
+        raise BadValue(wrong)
+    events = said["result"].get("events", ()) if isinstance(said, dict) else ()
+    keys = [_decoded(event["kv"]["key"]).split("/") for event in events]
+    return list(dict.fromkeys(key[-2] for key in keys if len(key) > 1 and key[-1] in _KEYS))
+
+
 def _encoded(text: str) -> str:
     return b64encode(text.encode()).decode()
 
@@ -238,8 +278,12 @@ def _found(response: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _value(found: Mapping[str, Any] | None) -> str:
+    return _decoded(found.get("value", "")) if found else ""
+
+
+def _decoded(text: str) -> str:
     try:
-        return b64decode(found.get("value", "")).decode("utf-8", "replace") if found else ""
+        return b64decode(text).decode("utf-8", "replace")
     except ValueError as error:
         raise BadValue("what the store says of a service is not in base 64") from error
 

@@ -21,6 +21,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.authority import 
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import actions as act
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority.messages import Call
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority.record import Record
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Machine
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Profile, Rules
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
 
@@ -256,6 +257,26 @@ def test_a_store_that_does_not_answer_is_told_once_and_its_return_too(tmp_path: 
 
     use(rig, what)
     assert [each for each in rig.events() if each.startswith("store")] == ["store_unreachable", "store_reached"]
+
+
+def test_it_looks_at_the_store_when_something_has_changed_there(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, timing=Timing(poll_s=3600.0))
+
+    async def what() -> None:
+        await until(lambda: rig.driver.view)
+        rig.store.view = View(18, None, 2, 9)
+        rig.driver.look()
+        await until(lambda: rig.driver.view and rig.driver.view.revision == 18)
+
+    rig.driver.look()
+    use(rig, what)
+
+
+def test_only_a_guest_is_prepared(tmp_path: Path) -> None:
+    for machine, sent in ((None, []), (Machine(64, {}), [{"do": "prepare", "token": 3, "term": 2}])):
+        rig = Rig(tmp_path, machine=machine)
+        asyncio.run(rig.driver._do(act.Prepare(3, 2)))
+        assert rig.supervised.sent == sent
 
 
 def test_an_error_of_this_program_is_told_and_the_next_request_is_made(tmp_path: Path) -> None:

@@ -311,3 +311,59 @@ def test_a_leader_that_refuses_is_heard() -> None:
 
     with pytest.raises(NotReached, match="not leader"):
         use(Gateway((500, {"error": "etcdserver: not leader"})), move)
+
+
+def changed(*keys: str) -> str:
+    """Give a line of a watch, as the gateway gives it."""
+    events = [{"type": "DELETE", "kv": {"key": base64(key), "mod_revision": "3"}} for key in keys]
+    return json.dumps({"result": {**HEADER, **({"events": events} if events else {"created": True})}}) + "\n"
+
+
+async def heard(store: Store) -> list[str]:
+    return [name async for name in store.changes()]
+
+
+def test_it_tells_of_which_services_the_holder_changed() -> None:
+    key = "okiagari/t/service/{}/{}".format
+    lines = [
+        changed(),
+        changed(key("web", "holder"), key("web", "last"), key("mail", "released")),
+        # States are committed all the time.
+        changed(key("web", "committed"), "okiagari", "x/y"),
+        changed(key("web", "holder")),
+    ]
+    gateway = Gateway("".join(lines))
+    assert use(gateway, heard) == ["web", "mail", "web"]
+    ((_host, path, asked),) = gateway.asked
+    assert path == "/v3/watch"
+    request = {name: b64decode(value).decode() for name, value in asked["create_request"].items()}
+    # All keys that begin with the first one.
+    assert request == {"key": "okiagari/t/service/", "range_end": "okiagari/t/service0"}
+
+
+def test_a_member_that_is_silent_may_have_nothing_to_tell() -> None:
+    gateway = Gateway(httpx.ReadTimeout("silent"))
+    assert use(gateway, heard) == []
+
+
+NO_BASE64 = changed("a/holder").replace(base64("a/holder"), "a")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[]\n",
+        "nonsense\n",
+        '{"result": {"events": [{}]}}\n',
+        NO_BASE64,
+        httpx.ConnectError("refused"),
+        httpx.ReadError("gone"),
+    ],
+)
+def test_the_next_member_is_listened_to_when_one_tells_nothing_sensible(answer: Any) -> None:
+    async def listen(store: Store) -> list[str]:
+        with pytest.raises(NotReached, match=r"a\.example"):
+            await heard(store)
+        return await heard(store)
+
+    assert use(Gateway(answer, changed("s/web/holder")), listen) == ["web"]
