@@ -152,7 +152,9 @@ def without_a_trace(lab: AnyLab) -> Iterator[AnyLab]:
         yield lab
         lab.play("lab_down")
         assert lab.remains() == {}
-        assert machine() == before
+        after = machine()
+        others = {command: (before[command], said) for command, said in after.items() if said != before[command]}
+        assert not others, f"it was otherwise on this machine before: {others}"
     finally:
         lab.lab.space.destroy()
 
