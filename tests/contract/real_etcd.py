@@ -16,13 +16,12 @@ import subprocess
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 from ansible_collections.okiagari.testbed.plugins.module_utils.certificates import Authority, Wish
-from ansible_collections.okiagari.testbed.plugins.module_utils.lab.image import cache_directory
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
+from ansible_collections.okiagari.testbed.tests.contract.debian_program import debian_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -197,7 +196,7 @@ class RealEtcd:
         (self.folder / member / "data").mkdir(mode=0o700, exist_ok=True)
         with (self.folder / member / "log").open("ab") as log:
             self._processes[member] = subprocess.Popen(
-                [*self._inside.get(member, []), etcd()],
+                [*self._inside.get(member, []), *debian_program("etcd", "etcd-server")],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -214,22 +213,6 @@ class RealEtcd:
 
     def _identity(self, member: str) -> Path:
         return self.folder / member / "identity"
-
-
-def etcd() -> str:
-    """Give the program: this machine's, or one that is unpacked into the cache; its package would start a daemon."""
-    if found := shutil.which("etcd"):
-        return found
-    cache = cache_directory(os.environ).with_name("etcd")
-    if not cache.exists():
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=cache.parent) as work:
-            subprocess.run(["apt-get", "--quiet", "--quiet", "download", "etcd-server"], cwd=work, check=True)
-            [package] = Path(work).glob("*.deb")
-            subprocess.run(["dpkg", "--extract", package, Path(work, "etcd")], check=True)
-            with suppress(OSError):  # another test was faster
-                Path(work, "etcd").rename(cache)
-    return str(cache / "usr/bin/etcd")
 
 
 def free_ports(addresses: list[str]) -> list[tuple[int, int]]:
