@@ -13,6 +13,11 @@ A suspicion begins an election and nothing else: `authority` says who may run th
     session.put(f"okiagari/{service}/watch", pack(observation.to_dict()))
     suspicion.heard(now, observation)                               # its own counts like everybody else's
 
+Where clients' answers pass by, it asks only when they don't tell (P1.12):
+
+    traffic.saw(now, counts)                                        # `LOOKS` times a period; ask at once if it `urges`
+    if traffic.spares(now): well = True                             # instead of the check
+
 Every agent, an observer or not:
 
     suspicion.heard(now, Observation.from_dict(unpack(sample)))     # BadValue: drop it and tell
@@ -34,5 +39,6 @@ from .observer import Observation, Observer
 from .observers import observers
 from .policy import Watch
 from .suspicion import Suspicion
+from .traffic import Counts, Traffic
 
-__all__ = ["Observation", "Observer", "OwnHealth", "Suspicion", "Watch", "observers"]
+__all__ = ["Counts", "Observation", "Observer", "OwnHealth", "Suspicion", "Traffic", "Watch", "observers"]

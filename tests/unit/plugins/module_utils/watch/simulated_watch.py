@@ -1,7 +1,10 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts that watch a service without real time: requests, late timers, cut paths and what each agent makes of them."""
+"""Hosts that watch a service without real time: requests, late timers, cut paths and what each agent makes of them.
+
+With `clients_s` clients ask the service too, so often at each observer's host, by its proxy.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from ansible_collections.okiagari.testbed.plugins.module_utils.watch import (
+    Counts,
     Observation,
     Observer,
     OwnHealth,
     Suspicion,
+    Traffic,
     Watch,
     observers,
 )
+from ansible_collections.okiagari.testbed.plugins.module_utils.watch.traffic import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,17 +32,20 @@ SERVICE = "web"
 HOLDER = "a"
 SITES = {"a": "hiroshima", "b": "kanazawa", "c": "nagoya", "d": "osaka"}
 """Of these, a, b and c observe the service at a; d only listens."""
+CONNECT_S = 1.0
+"""After so long a proxy tries a host that is silent once more, and counts that as a failure."""
 
 
 class World:
     """A service at `HOLDER` and everybody who watches it. Everything random comes from one seed."""
 
     def __init__(
-        self, seed: object, sites: Mapping[str, str] | None = None, *, watch: Watch | None = None, loss: float = 0.0
-    ) -> None:
+        self, seed: object, sites: Mapping[str, str] | None = None, *, watch: Watch | None = None, loss: float = 0.0,
+        clients_s: float | None = None,
+    ) -> None:  # fmt: skip
         sites = SITES if sites is None else sites
         self.chance = random.Random(str(seed))
-        self.watch, self.loss = watch or Watch(), loss
+        self.watch, self.loss, self.clients_s = watch or Watch(), loss, clients_s
         self.now = 0.0
         self.busy: set[str] = set()
         self.dead: set[str] = set()
@@ -91,17 +100,50 @@ class Agent:
         if observes:
             self._observer = Observer(SERVICE, host, site, world.watch, self.health)
             self._observer.begin(0.0, HOLDER)
+            self._traffic, self._passed = Traffic(world.watch.period_s), Counts()
             self._plan(world.chance.uniform(0.0, world.watch.period_s))
+            if world.clients_s:
+                world.at(world.chance.uniform(0.0, world.clients_s), self._serve)
+                world.at(world.chance.uniform(0.0, world.watch.period_s / LOOKS), self._see)
 
     def _plan(self, when: float) -> None:
         woke = when + (self._world.chance.expovariate(1.0) if self.host in self._world.busy else 0.0)
+        self._planned = when
         self._world.at(woke, lambda: self._ask(when))
 
-    def _ask(self, planned: float) -> None:
+    def _serve(self) -> None:
+        """A client asks by this host; a hanging service keeps it waiting."""
         world = self._world
-        if self.host in world.dead:
+        if not world.reaches(self.host, HOLDER):
+            world.at(world.now + CONNECT_S, self._count(0, 1))
+        elif not world.ill:
+            world.at(world.now + world.chance.uniform(0.001, 0.2), self._count(1, 0))
+        world.at(world.now + (world.clients_s or 0.0), self._serve)
+
+    def _count(self, answered: int, failed: int) -> Callable[[], None]:
+        def count() -> None:
+            self._passed = Counts(self._passed.answered + answered, self._passed.failed + failed)
+
+        return count
+
+    def _see(self) -> None:
+        now = self._world.now
+        self._traffic.saw(now, self._passed)
+        if self._traffic.urges(now):
+            self._ask(self._planned, urged=True)
+        self._world.at(now + self._world.watch.period_s / LOOKS, self._see)
+
+    def _ask(self, planned: float, *, urged: bool = False) -> None:
+        world = self._world
+        # Who asked before its time plans anew; its former plan is none any more.
+        if self.host in world.dead or planned != self._planned:
             return
+        planned = world.now if urged else planned
         self.health.late(world.now - planned)
+        if self._traffic.spares(world.now):
+            self._conclude(well=True, answered=None)
+            self._plan(max(planned + world.watch.period_s, world.now))
+            return
         if self.host != HOLDER:
             world.requests += 1
         peers = [host for host in world.agents if host not in (self.host, HOLDER)]

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import random
+from functools import cache
+from statistics import mean
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +57,43 @@ def test_a_dead_server_is_suspected_in_time(what, loss) -> None:
         assert suspecting.keys() >= SITES.keys() - {HOLDER}
         assert (HOLDER in suspecting) == (what == "service")
         assert min(suspecting.values()) > end + 2 * world.watch.period_s
+
+
+@pytest.mark.parametrize("clients_s", [0.01, 0.1, 0.2])
+def test_a_server_whose_clients_are_answered_is_not_asked(clients_s) -> None:
+    world = World("clients", clients_s=clients_s)
+    world.run(1.0 + world.watch.period_s)  # until then nobody knows how much was answered before
+    before = world.requests
+    world.run(1000.0)
+    assert world.requests == before
+    assert world.said == []
+
+
+@cache
+def delays(what: str, clients_s: float | None) -> list[float]:
+    """How long it took, in several worlds, until everybody suspected a server that had ended."""
+    found = []
+    for seed in range(40):
+        world = World(f"{what} {seed}", clients_s=clients_s)
+        end = random.Random(seed).uniform(5.0, 7.0)
+        world.run(end)
+        if what == "host":
+            world.dead = {HOLDER}
+        elif what == "site":
+            world.isolate({HOLDER})
+        world.ill = what == "service"
+        world.run(end + world.watch.suspected_s)
+        suspecting = world.suspecting()
+        assert suspecting.keys() >= SITES.keys() - {HOLDER}
+        found.append(max(suspecting[host] for host in "bcd") - end)
+    return found
+
+
+@pytest.mark.parametrize("what", ["host", "service", "site"])
+@pytest.mark.parametrize("clients_s", [0.01, 0.1, 0.5, 1.0, 3.0])
+def test_whoever_goes_by_clients_is_no_later(what, clients_s) -> None:
+    """In time in each world, and as soon as without clients on the average, but for chance."""
+    assert mean(delays(what, clients_s)) < mean(delays(what, None)) + 0.1 * Watch().period_s
 
 
 def test_a_server_that_is_well_again_is_trusted_again() -> None:
