@@ -71,7 +71,8 @@ def agent_files(testbed: Mapping[str, Any], settings: Mapping[str, Any]) -> list
             trace=settings.get("trace", True),
         )
         templates = settings.get("templates", {})
-        found = services(testbed, hosts, settings["voters"], settings["services"], folder, templates)
+        port = settings["port"]
+        found = services(testbed, hosts, settings["voters"], settings["services"], folder, templates, port)
     except OkiagariError as error:
         raise AnsibleFilterError(f"The agents' services are refused, and nothing was done.\n{error}") from error
     files = {"agent.json": described} | {f"services/{name}.json": content for name, content in found.items()}

@@ -79,7 +79,7 @@ class Node:
                 }
                 for node in {**self.farm.nodes, self.name: self}.values()
             },
-            "store": self.farm.store,
+            "store": self.farm.store, **self.farm.told(self),
         }  # fmt: skip
         (self.folder / "services").mkdir(parents=True, exist_ok=True)
         (self.folder / "agent.json").write_text(json.dumps(config))
@@ -164,6 +164,10 @@ class Farm:
 
     def node(self, name: str, number: int) -> Node:
         return Node(self, name, number)
+
+    def told(self, node: Node) -> dict[str, Any]:
+        """Give what else an agent is told."""
+        return {}
 
     def ports(self) -> tuple[int, int]:
         """Give a port for the agents and one for the service."""

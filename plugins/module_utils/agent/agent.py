@@ -39,6 +39,7 @@ from .links import Links
 from .local import serve
 from .overlay import NoAnswer, Overlay
 from .paths import Paths
+from .proxies import Proxies
 from .rules_file import RulesFile
 from .sight import OP_SEEN, Sight
 from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 OP_RULES = "rules"
 _FIGURES = re.compile("[0-9]+")
 # Where there is no majority for days, elections come to nothing for days; states are committed every few seconds.
-_UNIMPORTANT = ("election_void", "state_committed")
+_UNIMPORTANT = ("election_void", "state_committed", "proxy_switched")
 _REASONS = 1000
 _UNREAD = 10_000
 _WATCH_AGAIN_S = 1.0
@@ -104,6 +105,14 @@ class Agent:
             tell = self._teller(name)
             self.drivers[name] = self._make_driver(service, tell)
             self.watching[name] = Watching(config, service, self.overlay, self.drivers[name], tell)
+        self.proxies = Proxies(
+            config.proxy,
+            {
+                name: (self.drivers[name], self.watching[name])
+                for name, service in config.services.items() if service.has_proxy(config.name)
+            },
+            self._tell_of_proxies,
+        )  # fmt: skip
         self.keeper = Keeper(keep)
         self.states = {
             name: States(
@@ -184,6 +193,7 @@ class Agent:
                 self.events.run(),
                 *(states.open() for states in self.states.values()),
                 *(watching.run() for watching in self.watching.values()),
+                self.proxies.run(),
                 self._ask_for_rules(),
                 self.leadership.run(),
                 self._watch_store(),
@@ -267,6 +277,12 @@ class Agent:
         return lambda event, values: self.events.tell(
             f"service/{service}", {"event": event, **values}, trace=service, important=event not in _UNIMPORTANT
         )
+
+    def _tell_of_proxies(self, event: str, values: Mapping[str, Any], service: str) -> None:
+        if service:
+            self._teller(service)(event, values)
+        else:
+            self.events.tell("agent", {"event": event, **values}, important=True)
 
     # from other agents
 
@@ -398,6 +414,7 @@ class Agent:
             "rules": rules_to_dict(driver.rules),
             "election_messages": participant.elector.messages if participant else 0,
             **driver.status(),
+            **({"proxy": self.proxies.leads_to(name)} if driver.service.has_proxy(self.config.name) else {}),
         }
 
     async def _show_paths(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..runner import Runner
 
-PACKAGES = ("agent", "authority", "checkpoint", "election", "logpool", "paths", "watch")
+PACKAGES = ("agent", "authority", "checkpoint", "election", "haproxy", "logpool", "paths", "watch")
 MODULES = (
     "checksum", "errors", "guest/iso", "guest/machine", "guest/seed", "guest/template", "runner", "suggest", "values",
     "target/system",

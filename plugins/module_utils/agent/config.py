@@ -20,6 +20,9 @@ from ..checkpoint.machine import flaws as machine_flaws
 from ..election import Charter, read_charter
 from ..election.charter import AVAILABLE, QUORUM
 from ..errors import BadInput, BadValue, Problem, shown
+from ..haproxy.proxy import SHAPE as PROXY
+from ..haproxy.proxy import Proxy, clashes, read_proxy
+from ..haproxy.proxy import flaws as proxy_flaws
 from ..suggest import nearest
 from ..values import Shape, from_json, mismatch, number, whole
 from ..watch import Watch
@@ -39,12 +42,13 @@ _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [str], "voters": {"*": str}, "candidates": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
     "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": _CHECKPOINT, "merge?": (dict, str),
+    "proxy?": PROXY,
 }  # fmt: skip
 _SHAPE: dict[str, Shape] = {
     "testbed": str, "name": str, "listen": [str], "connect": [str], "state": str, "run": str,
     "tls": {"authority": str, "certificate": str, "key": str},
     "peers": {"*": {"domain": str, "address": str, "certificate": str, "links": [str]}},
-    "store": [str], "cgroup?": bool, "pool_mib?": int, "trace?": bool,
+    "store": [str], "cgroup?": bool, "pool_mib?": int, "trace?": bool, "proxy?": str,
 }  # fmt: skip
 
 
@@ -106,6 +110,11 @@ class Service:
     """The guest that it is, if it is one; then its command is that of this program which runs it."""
     checkpoint: Checkpointing | None = None
     hooks: MergeHooks | None = None
+    proxy: Proxy | None = None
+
+    def has_proxy(self, host: str) -> bool:
+        """Say whether clients may use a host's address: who may run it, where it has a proxy at all."""
+        return self.proxy is not None and host in self.candidates
 
     def has_replica(self, host: str) -> bool:
         """Say whether a host keeps its states: who may run a guest, and nobody else."""
@@ -136,6 +145,8 @@ class Config:
     """The memory that the log pool may take."""
     trace: bool = True
     """Whether the paths to peers may be traced from here."""
+    proxy: Path | None = None
+    """Where HAProxy takes orders."""
 
     @property
     def me(self) -> Peer:
@@ -161,6 +172,13 @@ def read_config(path: Path) -> Config:
     if said:
         stored = any(value.get("consistency") != AVAILABLE for value in found.values())
         problems += [Problem(str(path), None, key, message) for key, message in _contradictions(said, stored=stored)]
+        proxied = {name: service.proxy.port for name, service in services.items() if service and service.proxy}
+        if proxied and "proxy" not in said:
+            problems.append(Problem(str(path), None, "proxy", "is missing: say where HAProxy takes orders"))
+        problems += [
+            Problem(str(path.parent / "services" / f"{name}.json"), None, "proxy.port", message)
+            for name, message in clashes(proxied, _ports(said["listen"]))
+        ]
     if problems:
         raise BadInput(problems)
     return Config(
@@ -180,6 +198,7 @@ def read_config(path: Path) -> Config:
         cgroup=said.get("cgroup", False),
         pool_mib=said.get("pool_mib", POOL_MIB),
         trace=said.get("trace", True),
+        proxy=Path(said["proxy"]) if "proxy" in said else None,
     )
 
 
@@ -223,6 +242,8 @@ def read_service(
         problems += error.problems
     hooks, flaws = read_hooks(consistency, said.get("merge"))
     problems += flaws
+    if "proxy" in said:
+        problems += [Problem("", None, f"proxy.{key}", why, near) for key, why, near in proxy_flaws(said["proxy"])]
     timing = _settings(Timing, "timing", said.get("timing", {}), problems)
     watch = _settings(Watch, "watch", said.get("watch", {}), problems)
     if timing and watch and consistency == AVAILABLE:
@@ -242,6 +263,7 @@ def read_service(
         machine=machine(name, said["machine"]) if "machine" in said else None,
         checkpoint=_checkpointing(said["checkpoint"]) if "checkpoint" in said else None,
         hooks=hooks,
+        proxy=read_proxy(said["proxy"]) if "proxy" in said else None,
     )
     return service, []
 
@@ -274,6 +296,11 @@ def _contradictions(said: Mapping[str, Any], *, stored: bool) -> Iterator[tuple[
         yield from ((f"peers.{name}.links", text) for text, _near in _unknown(peer["links"], peers))
 
 
+def _ports(listen: Iterable[str]) -> Iterator[int]:
+    ports = (end.rpartition(":")[2] for end in listen)
+    return (int(port) for port in ports if port.isdecimal())
+
+
 def _flaws(service: Mapping[str, Any], agents: Collection[str]) -> Iterator[tuple[str, str, str | None]]:
     for key in ("candidates", "voters", "priorities"):
         yield from ((key, text, near) for text, near in _unknown(service.get(key, ()), agents))
@@ -287,7 +314,7 @@ def _flaws(service: Mapping[str, Any], agents: Collection[str]) -> Iterator[tupl
         yield "machine", "is a guest whose states are kept: give checkpoint with it, and only with it", None
     if "machine" in service and service.get("consistency", QUORUM) == AVAILABLE:
         yield "machine", f"is a guest, which nobody can merge: it needs the consistency {QUORUM}", None
-    for key, shape in (("machine", MACHINE), ("checkpoint", _CHECKPOINT)):
+    for key, shape in (("machine", MACHINE), ("checkpoint", _CHECKPOINT), ("proxy", PROXY)):
         for flaw in unknown_keys(service.get(key, {}), shape):
             yield f"{key}.{flaw.key}", flaw.message, flaw.suggestion
     for key, check in (("period_s", _PERIOD_S), ("copies", _COPIES)):

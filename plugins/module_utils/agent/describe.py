@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.machine import SHAPE as MACHINE
 from ..errors import BadInput, Problem, shown
+from ..haproxy import Listener, settings
+from ..haproxy.proxy import SHAPE as PROXY
+from ..haproxy.proxy import clashes, read_proxy
 from ..suggest import nearest
 from ..topology.graph import Graph
 from ..values import Shape, mismatch
@@ -21,6 +24,7 @@ from .config import POOL_MIB, read_service, unknown_keys
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+PROXY_SOCKET = "/run/okiagari-proxy/haproxy.sock"
 _PROGRAM = "/usr/local/bin/okiagari-agent"
 _NEAREST = 2
 _FEWEST_LINKED = 3
@@ -29,7 +33,7 @@ _SERVICE: dict[str, Shape] = {
     "command?": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
     "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": {"period_s?": (int, float), "copies?": int},
-    "merge?": (dict, str),
+    "merge?": (dict, str), "proxy?": PROXY,
 }  # fmt: skip
 
 
@@ -91,22 +95,24 @@ def agent(
         "cgroup": cgroup,
         "pool_mib": pool_mib,
         "trace": trace,
+        "proxy": PROXY_SOCKET,
     }  # fmt: skip
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 
 
 def services(
     testbed: Mapping[str, Any], hosts: Sequence[str], voters: Sequence[str], asked: Mapping[str, Any], folder: str,
-    templates: Mapping[str, str],
+    templates: Mapping[str, str], port: int = 0,
 ) -> dict[str, str]:  # fmt: skip
     """Give each service's file by its name; raise `BadInput` with all that is wrong with what was `asked`.
 
     Where a service names no candidates, each of the hosts is one; where it names no voters, `voters` are. One that is a
     guest has its key in `folder`, the program that runs guests as its command, and one of the `templates`, which are
-    folders of the hosts by their names.
+    folders of the hosts by their names. `port` is that of the agents.
     """
     problems: list[Problem] = []
     found: dict[str, str] = {}
+    ports: dict[str, int] = {}
     for name, service in asked.items():
         where = f"services.{shown(name)}"
         flaws = unknown_keys(service, _SERVICE) if isinstance(service, dict) else []
@@ -122,12 +128,27 @@ def services(
                 voter: testbed["nodes"].get(voter, {}).get("site", "") for voter in service.get("voters", voters)
             },
         }
-        _service, more = read_service(name, described, hosts)
+        read, more = read_service(name, described, hosts)
+        if read and read.proxy:
+            ports[name] = read.proxy.port
         problems += [replace(each, key=f"{where}.{each.key}") for each in (*flaws, *more)]
         found[name] = json.dumps(described, indent=1, sort_keys=True) + "\n"
+    for name, message in clashes(ports, [port]):
+        problems.append(Problem("", None, f"services.{name}.proxy.port", message))
     if problems:
         raise BadInput(problems)
     return found
+
+
+def proxies(name: str, hosts: Sequence[str], addresses: Mapping[str, str], asked: Mapping[str, Any]) -> str:
+    """Give HAProxy's settings at the host `name`, for services that `services` takes; nothing where it has no proxy."""
+    listeners = {
+        service: Listener(
+            read_proxy(said["proxy"]), {host: addresses[host] for host in said.get("candidates", hosts)}
+        )
+        for service, said in asked.items() if "proxy" in said and name in said.get("candidates", hosts)
+    }  # fmt: skip
+    return settings(PROXY_SOCKET, listeners, addresses[name])
 
 
 def _wrong_kind(service: Mapping[str, Any], templates: Mapping[str, str]) -> str | None:

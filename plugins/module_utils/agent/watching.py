@@ -10,10 +10,11 @@ what they saw, and everybody else goes by that for as long as it is good: the ca
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, OkiagariError
-from ..watch import Observation, Observer, OwnHealth, Suspicion, observers
+from ..watch import Observation, Observer, OwnHealth, Suspicion, Traffic, observers
 from .overlay import NoAnswer
 from .requests import request
 from .supervise import boottime
@@ -21,6 +22,7 @@ from .supervise import boottime
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..watch import Counts
     from .config import Config, Service
     from .driving import Driving
     from .overlay import Overlay
@@ -40,6 +42,8 @@ class Watching:
         self._health = OwnHealth(service.watch.late_s)
         self._observer = Observer(service.name, config.name, config.me.domain, service.watch, self._health)
         self._suspicion = Suspicion(service.name, service.watch)
+        self._traffic = Traffic(service.watch.period_s)
+        self._urged = asyncio.Event()
         self._links = {name: peer.links for name, peer in config.peers.items()}
         self._domains = {name: peer.domain for name, peer in config.peers.items()}
         self._token = -1
@@ -61,8 +65,11 @@ class Watching:
         """Watch, for ever; a service without a dummy request is watched by its lease alone."""
         while self._service.request:
             planned = boottime() + self.watch.period_s
+            self._urged.clear()
             await self._look()
-            await asyncio.sleep(max(0.0, planned - boottime()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, planned - boottime())):
+                    await self._urged.wait()
             self._health.late(max(0.0, boottime() - planned))
 
     def heard(self, body: Mapping[str, Any], sender: str) -> None:
@@ -73,22 +80,32 @@ class Watching:
         self._suspicion.heard(boottime(), observation)
         self._weigh()
 
+    def passed(self, holder: str | None, counts: Counts | None) -> None:
+        """So much of what clients asked this holder has passed by here; None where nobody knows."""
+        now = boottime()
+        self._traffic.saw(now, counts if self._asks and holder == self._observer.holder else None)
+        if self._traffic.urges(now):
+            self._urged.set()
+
     async def _look(self) -> None:
         view = self._driver.view
         if view and (view.token, view.holder) != (self._token, self._suspicion.holder):
             self._begin(view.holder, view.token)
         if self._asks:
-            holder = self._config.peers[self._observer.holder]
-            why, _done = await asyncio.gather(
-                request(
-                    self._service.request, host=holder.name, address=holder.address, timeout_s=self.watch.timeout_s
-                ),
-                self._look_at_myself(),
-            )
+            why, _done = await asyncio.gather(self._ask(), self._look_at_myself())
             observation = self._observer.result(boottime(), not why, why)
             self._suspicion.heard(boottime(), observation)
             self._overlay.publish(OP, observation.to_dict())
         self._weigh()
+
+    async def _ask(self) -> str:
+        """Ask the holder, unless clients were answered just now; give what is wrong with it."""
+        if self._traffic.spares(boottime()):
+            return ""
+        holder = self._config.peers[self._observer.holder]
+        return await request(
+            self._service.request, host=holder.name, address=holder.address, timeout_s=self.watch.timeout_s
+        )
 
     async def _look_at_myself(self) -> None:
         """Ask another peer, each in its turn: whoever hears nothing of those who are there had better doubt itself.
@@ -115,6 +132,7 @@ class Watching:
     def _begin(self, holder: str | None, token: int) -> None:
         self._token, self._asks = token, False
         self._suspicion.begin(boottime(), holder)
+        self._traffic.begin()
         if holder is None or holder not in self._config.peers:
             return
         if self._config.name in observers(holder, self._links, self._domains, self.watch.observers):

@@ -22,6 +22,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wire import
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Available, Holder, Ledger, Timing
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Committed, Rules
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.haproxy import Proxy
 from ansible_collections.okiagari.testbed.plugins.module_utils.logpool import Query
 from ansible_collections.okiagari.testbed.plugins.module_utils.paths import Path as NetworkPath
 
@@ -138,6 +139,21 @@ def test_a_service_of_each_part_says_who_serves_here(make: Callable[..., Agent])
         assert (dry["holder"], dry["decision"]["elected"]) == (None, "a")
 
     use(make, what, db=service(charter=charter))
+
+
+def test_what_happens_to_proxies_is_told_of_the_service_or_the_agent(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        (status,) = await asked(agent, "status")
+        assert status["services"]["db"]["proxy"] is None
+        assert "proxy" not in status["services"]["web"]
+        agent._tell_of_proxies("proxy_switched", {"to": "b"}, "db")
+        agent._tell_of_proxies("proxy_unreachable", {"text": "why"}, "")
+        rows = agent.events.pool.run(Query("where values.event in (proxy_switched, proxy_unreachable)"))
+        assert {(row["source"], row["trace"], row["important"]) for row in rows} == {
+            ("service/db", "db", False), ("agent", "", True),
+        }  # fmt: skip
+
+    use(make, what, db=service(proxy=Proxy(7080, "{address}", 7000)), web=service(name="web"))
 
 
 @pytest.mark.parametrize("where", ["overlay", "socket", "driver"])

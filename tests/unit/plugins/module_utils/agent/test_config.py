@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import read_config
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.merge_hooks import MergeHooks
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
+from ansible_collections.okiagari.testbed.plugins.module_utils.haproxy import Proxy
 
 from .agents import write
 
@@ -166,6 +167,33 @@ def test_all_that_is_wrong_with_the_hooks_is_told_at_once(tmp_path: Path) -> Non
     assert silence.endswith("choose 4.5 s or more, or a shorter timing.keepalive_s")
 
 
+def test_clients_use_the_address_of_whoever_may_run_it(tmp_path: Path) -> None:
+    proxy = {"port": 7080, "to": "{address}:7000", "mode": "http"}
+    config = read_config(described(tmp_path, {"proxy": "/run/x.sock"}, db={"proxy": proxy}, web={}))
+    db, web = config.services.values()
+    assert db.proxy == Proxy(7080, "{address}", 7000, "http")
+    assert [db.has_proxy(host) for host in "abc"] == [True, True, False]
+    assert not web.has_proxy("a")
+    assert str(config.proxy) == "/run/x.sock"
+
+
+def test_all_that_is_wrong_with_proxies_is_told(tmp_path: Path) -> None:
+    proxy = {"port": 7080, "to": "{address}:7000"}
+    wrong = {"port": 0, "to": "here", "modes": "tcp", "wait_s": 0}
+    agents = proxy | {"port": 7447}
+    path = described(tmp_path, **{name: {"proxy": said} for name, said in
+                                  (("db", wrong), ("log", proxy), ("net", agents), ("web", proxy))})  # fmt: skip
+    assert refused(path) == [
+        "services/db.json: proxy.modes: is not known; did you mean mode?",
+        "services/db.json: proxy.port: 0 is not a whole number from 1 to 65535",
+        "services/db.json: proxy.to: here is not an address and a port: say {address}:7000, or 192.0.2.1:7000",
+        "services/db.json: proxy.wait_s: 0 is not a whole number from 1 to 3600",
+        "agent.json: proxy: is missing: say where HAProxy takes orders",
+        "services/net.json: proxy.port: 7447 is the agents' port already: choose another one",
+        "services/web.json: proxy.port: 7080 is log's port already: choose another one",
+    ]
+
+
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     peers = {**AGENT["peers"], "c": AGENT["peers"]["c"] | {"links": ["d"]}}
     path = described(
@@ -210,6 +238,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ({"consistency": "availble", "merge": "discard"}, "consistency: there is no consistency availble; did you mea"),
         ({"merge": "discard"}, "merge: is only for the consistency available: otherwise there is one server"),
         ({"merge": ["x"]}, "it.merge is a list"),
+        ({"proxy": {"port": 7080}}, "it.proxy.to is missing"),
     ],
 )
 def test_services_that_can_not_be(tmp_path: Path, service: dict[str, Any], message: str) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 FOLDER = "/etc/x"
 TEMPLATES = {"tiny": "/pool/templates/tiny-1"}
+PROXY: dict[str, Any] = {"port": 7080, "to": "{address}:7000"}
 GUEST: dict[str, Any] = {"memory": 64, "disks": {"root": {"image": "/base"}}}
 INVENTORY = Path(__file__).parents[5] / "inventory"
 TESTBEDS: dict[str, dict[str, Any]] = {
@@ -169,6 +170,19 @@ def test_an_agent_reads_what_is_described_and_each_link_is_opened_from_one_end(t
             {"db": {"command": ["x"], "consistency": "available"}, "web": {"command": ["x"], "merge": {"export": []}}},
             ["services.db.merge: is missing: say how", "services.web.merge: is only for the consistency available"],
         ),
+        (
+            {
+                "db": {"command": ["x"], "proxy": PROXY | {"mod": "tcp"}},
+                "web": {"command": ["x"], "proxy": PROXY},
+                "net": {"command": ["x"], "proxy": PROXY | {"port": 7447}},
+                "log": {"command": ["x"], "proxy": PROXY},
+            },
+            [
+                "services.db.proxy.mod: is not known; did you mean mode?",
+                "services.net.proxy.port: 7447 is the agents' port already: choose another one",
+                "services.log.proxy.port: 7080 is web's port already: choose another one",
+            ],
+        ),
     ],
 )
 def test_services_that_are_refused(asked: dict[str, Any], messages: list[str]) -> None:
@@ -178,7 +192,7 @@ def test_services_that_are_refused(asked: dict[str, Any], messages: list[str]) -
     hosts.append("naist-kvm2")
     voters = hosts_by_site(testbed)[:3]
     with pytest.raises(BadInput) as refused:
-        services({**testbed, "nodes": nodes}, hosts, voters, asked, FOLDER, TEMPLATES)
+        services({**testbed, "nodes": nodes}, hosts, voters, asked, FOLDER, TEMPLATES, 7447)
     said = [str(problem) for problem in refused.value.problems]
     assert len(said) == len(messages)
     assert all(message in text for text, message in zip(said, messages, strict=True)), said

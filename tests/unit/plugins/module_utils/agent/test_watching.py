@@ -13,7 +13,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay imp
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.watching import OP, Watching
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import View
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue, OkiagariError
-from ansible_collections.okiagari.testbed.plugins.module_utils.watch import Observation, Watch
+from ansible_collections.okiagari.testbed.plugins.module_utils.watch import Counts, Observation, Watch
 
 from .agents import config, service, until
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WATCH = Watch(period_s=0.02, timeout_s=0.02, good_for_s=60.0, silence_s=60.0, grace_s=0.0, late_s=60.0)
+# A period of it is longer than a test: whoever asks twice was urged to.
+LASTING = Watch(period_s=600.0, timeout_s=0.02, good_for_s=3000.0, silence_s=3000.0, grace_s=0.0, late_s=60.0)
 # One that no socket can be asked with is answered at once, and so is no answer that waits for a busy machine.
 SICK = ("tcp", "{address}", "http", "ping")
 
@@ -53,11 +55,13 @@ class FakeDriver:
 
 
 class Rig:
-    def __init__(self, folder: Path, request: tuple[str, ...] = SICK, view: View | None = None) -> None:
+    def __init__(
+        self, folder: Path, request: tuple[str, ...] = SICK, view: View | None = None, watch: Watch = WATCH
+    ) -> None:  # fmt: skip
         self.overlay, self.driver = FakeOverlay(), FakeDriver(view or View(17, "b", 2, 9))
         self.told: list[str] = []
         self.watching = Watching(
-            config(folder), service(request=request, watch=WATCH), self.overlay, self.driver,
+            config(folder), service(request=request, watch=watch), self.overlay, self.driver,
             lambda event, _values: self.told.append(event),
         )  # fmt: skip
 
@@ -190,5 +194,74 @@ def test_an_observer_that_nobody_answers_doubts_itself(
 
     async def what() -> None:
         await until(lambda: rig.watching._health.score == (8 if doubts else 0))
+
+    use(rig, what)
+
+
+def test_who_sees_clients_answered_asks_nothing_and_says_that_it_is_well(tmp_path: Path) -> None:
+    """A request would find it sick. As soon as clients aren't answered any more it goes out."""
+    rig = Rig(tmp_path, watch=LASTING)
+    answered = 0
+
+    def pass_by(more: int) -> None:
+        nonlocal answered
+        answered += more
+        rig.watching.passed("b", Counts(answered))
+
+    async def what() -> None:
+        await until(lambda: rig.overlay.published)
+        assert rig.overlay.published[0].level > 0
+        pass_by(0)
+        pass_by(1)
+        rig.watching._urged.set()
+        await until(lambda: len(rig.overlay.published) > 1)
+        assert (rig.overlay.published[1].level, rig.overlay.published[1].why) == (0.0, "")
+        rig.watching._traffic._good_until = 0.0
+        pass_by(0)
+        await until(lambda: len(rig.overlay.published) > 2)
+        assert rig.overlay.published[2].level > 0
+
+    use(rig, what)
+
+
+def test_a_failure_is_no_failure_of_the_service_but_asked_about_at_once(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, watch=LASTING)
+
+    async def what() -> None:
+        rig.watching.passed("b", Counts())
+        await until(lambda: rig.overlay.published)
+        rig.watching._traffic._asked_at = 0.0
+        rig.watching.passed("b", Counts(1))
+        rig.watching.passed("b", Counts(2, 1))
+        await until(lambda: len(rig.overlay.published) > 1)
+        assert "invalid literal" in rig.overlay.published[1].why
+
+    use(rig, what)
+
+
+@pytest.mark.parametrize("holder", ["c", None])
+def test_what_passes_to_another_than_the_holder_says_nothing(tmp_path: Path, holder: str | None) -> None:
+    rig = Rig(tmp_path, watch=LASTING)
+
+    async def what() -> None:
+        await until(lambda: rig.overlay.published)
+        for answered in range(3):
+            rig.watching.passed(holder, Counts(answered, answered))
+        rig.watching._urged.set()
+        await until(lambda: len(rig.overlay.published) > 1)
+        assert rig.overlay.published[1].level > 0
+
+    use(rig, what)
+
+
+def test_who_asks_nobody_is_urged_by_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, view=View(17, None, 2, 9), watch=LASTING)
+
+    async def what() -> None:
+        await until(lambda: rig.watching._token == 9)
+        for count in range(5):
+            rig.watching.passed(None, Counts(count, count))
+            rig.watching.passed("", Counts(count, count))
+        assert not rig.watching._urged.is_set()
 
     use(rig, what)
