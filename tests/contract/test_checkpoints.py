@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import digests
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import WAYS, Memory, capture
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import WAYS, Memory, capture, room
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.mirror import Mirror
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Image, Label, Pack, Writer
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Replica
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.restore import arguments, load
@@ -124,6 +127,45 @@ def test_a_capture_that_fails_leaves_the_guest_running(tmp_path: Path, guest: Gu
         assert monitor.execute("query-status")["status"] == "running"
         capture(monitor, Memory(MEMORY), way, lambda *_block: None)
     guest.wait_for(2)
+
+
+class Hanging(Mirror):
+    """A mirror that takes pages slowly, and after so many none until it is let to."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(room(MEMORY))
+        self.goes_on = threading.Event()
+        self._left = most
+
+    def offer(self, numbers: Any, content: Any) -> None:
+        self._left -= len(numbers)
+        if self._left < 0:
+            self.goes_on.wait()
+        super().offer(numbers, content)
+        time.sleep(0.004)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("most", [0, 11_000], ids=["at its begin", "near its end"])
+def test_a_guest_goes_on_when_its_stream_is_not_read_any_more(tmp_path: Path, disk: Path, way: str, most: int) -> None:
+    """Near the end of a stream QEMU holds its own lock while it writes, so that it answers nothing."""
+    (tmp_path / "noise").write_bytes(os.urandom(47 << 20))
+    memory = ["-object", f"memory-backend-ram,id=pc.ram,size={MEMORY}"]
+    noise = ["-device", f"loader,file={tmp_path / 'noise'},addr={16 << 20:#x},force-raw=on"]
+    guest, mirror = Guest(tmp_path / "guest", disk, *memory, *noise), Hanging(most)
+    try:
+        guest.wait_for(3)
+        with guest.monitor() as monitor:
+            with pytest.raises(OkiagariError, match="nothing has come from QEMU for 1 s"):
+                capture(monitor, Memory(MEMORY, images={"ram": mirror}), way, lambda *_block: None, stall_s=1.0)
+            assert monitor.execute("query-status")["status"] == "running"
+            guest.wait_for(2)
+            mirror.goes_on.set()
+            capture(monitor, Memory(MEMORY), way, lambda *_block: None)
+        guest.wait_for(2)
+    finally:
+        mirror.goes_on.set()
+        guest.end()
 
 
 def test_qemu_that_dies_meanwhile_is_told(guest: Guest) -> None:

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..checkpoint.capture import StandsStill
 from ..checkpoint.capturer import Capturer, Whose
 from ..checkpoint.replica import Replica
 from ..checkpoint.running import Running
@@ -91,6 +92,9 @@ def _capture(
             if last or not path.exists():
                 _write_pack(capturer, path, last=last)
                 _ship(config, service, path)
+        except StandsStill:
+            # Ended with this process, it goes on from its last committed state.
+            raise
         except (OkiagariError, OSError) as error:
             _say(str(error))
         if last:

@@ -9,7 +9,8 @@ background    The guest stands still for the devices' state only, and runs while
               writes to is saved first. Needs write protection by userfaultfd, which a UML node's kernel lacks.
 stop_copy     The guest stands still until all of its memory was read.
 
-Whatever goes wrong, the guest is told to go on. That a capturer may be killed meanwhile is its watchdog's business.
+Whatever goes wrong, the guest goes on, also when whoever reads the stream hangs: QEMU may hold its own lock while it
+writes, and answers nothing then. A guest that can't be made to go on is to be ended.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from ..errors import BadValue, OkiagariError
+from ..errors import OkiagariError
 from . import pages
 from .engines import np
 from .mirror import Mirror
-from .monitor import Refusal
+from .monitor import Late, Refusal
 from .stream import split
 
 if TYPE_CHECKING:
@@ -45,7 +46,14 @@ _STEP = 1024 * 1024
 _DOES_NOT_RESUME = (8, 2)
 _POLL_S = 0.001
 _GOES_ON_S = 5.0
+STALL_S = 10.0
+"""A capture is given up when nothing has come from QEMU for so long: somebody hangs, and the guest may stand still."""
+_OVER = (None, "none", "completed", "failed", "cancelled")
 _FD = "okiagari"
+
+
+class StandsStill(OkiagariError):  # noqa: N818 - it says what the guest does
+    """The guest can't be made to go on: end it, and it goes on from its last state."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +109,14 @@ def way_of(monitor: Monitor) -> str:
 def capture(
     monitor: Monitor, memory: Memory, way: str, emit: Emit, *,
     between: Callable[[], object] = lambda: None, goes_on: bool = True, timeout_s: float = 60.0,
+    stall_s: float = STALL_S,
 ) -> Took:  # fmt: skip
     """Capture a guest that runs: what is different now goes to `emit`, an image's name and a block of its pages each.
 
     `between` is called while the guest stands still: what it does to the disks is of the same instant. Raises
-    `OkiagariError` if nothing was captured; the guest runs then, or QEMU is gone. A guest that doesn't go on is
-    captured in the way `STOP_COPY`, and stands still from then on, whatever happens.
+    `OkiagariError` if nothing was captured; the guest runs then, or it is a `StandsStill`. It is given up when it takes
+    longer than `timeout_s`, or when nothing comes from QEMU for `stall_s`. A guest that doesn't go on is captured in
+    the way `STOP_COPY`, and stands still from then on, whatever happens.
     """
     began = time.monotonic()
     capabilities = {"background-snapshot": way == BACKGROUND, "events": True}
@@ -118,46 +128,53 @@ def capture(
             monitor.execute("migrate-set-parameters", max_bandwidth=0)
             reader.give_to(monitor)
             monitor.forget()
-            pause_ms = _read_all(monitor, way, between, goes_on, timeout_s)
-        except BaseException:
+            pause_ms = _read_all(monitor, _Patience(monitor, reader, timeout_s, stall_s), way, between, goes_on)
+        except BaseException as error:
             if goes_on:
-                _let_go_on(monitor)
+                _let_go_on(monitor, reader, way, str(error))
             raise
         memory.end(reader.devices(timeout_s))
     return Took(pause_ms, 1000 * (time.monotonic() - began))
 
 
 def _read_all(
-    monitor: Monitor, way: str, between: Callable[[], object], goes_on: bool, timeout_s: float
+    monitor: Monitor, patience: _Patience, way: str, between: Callable[[], object], goes_on: bool
 ) -> float:  # fmt: skip
     """Stop the guest, let QEMU write, let the guest go on as soon as may be; give for how many ms it stood still."""
     monitor.execute("stop")
-    stopped = monitor.wait(lambda event: event["event"] == "STOP", timeout_s)
+    stopped = patience.wait(lambda event: event["event"] == "STOP")
     between()
     monitor.execute("migrate", uri=f"fd:{_FD}")
     if way == STOP_COPY:
-        written = _wait_until_written(monitor, timeout_s)
+        written = _wait_until_written(monitor, patience)
         if not goes_on:
             return 1000 * (_time(written) - _time(stopped))
-        _go_on(monitor, timeout_s)
+        _go_on(monitor, patience.stall_s)
     elif monitor.version >= _DOES_NOT_RESUME:
         # Before the first page, writes aren't watched for yet: memory would be of a later instant than the disks.
-        while not _pages_written(monitor):
-            time.sleep(_POLL_S)
-        _go_on(monitor, timeout_s)
-    resumed = monitor.wait(lambda event: event["event"] == "RESUME" or _failed(event), timeout_s)
+        _wait_for_pages(monitor, patience.stall_s)
+        _go_on(monitor, patience.stall_s)
+    resumed = patience.wait(lambda event: event["event"] == "RESUME" or _failed(event))
     if way == BACKGROUND and not _failed(resumed):
-        _wait_until_written(monitor, timeout_s)
+        _wait_until_written(monitor, patience)
     if _failed(resumed):
         raise OkiagariError(f"the guest can't be captured in the way {way}: {_why(monitor)}")
     return 1000 * (_time(resumed) - _time(stopped))
 
 
-def _wait_until_written(monitor: Monitor, timeout_s: float) -> Mapping[str, Any]:
-    over = monitor.wait(lambda event: _failed(event) or _status(event) == "completed", timeout_s)
+def _wait_until_written(monitor: Monitor, patience: _Patience) -> Mapping[str, Any]:
+    over = patience.wait(lambda event: _failed(event) or _status(event) == "completed")
     if _failed(over):
         raise OkiagariError(f"the guest can't be captured: {_why(monitor)}")
     return over
+
+
+def _wait_for_pages(monitor: Monitor, timeout_s: float) -> None:
+    end = time.monotonic() + timeout_s
+    while not _pages_written(monitor):
+        if time.monotonic() > end:
+            raise OkiagariError(f"QEMU has written no page within {timeout_s:g} s")
+        time.sleep(_POLL_S)
 
 
 def _pages_written(monitor: Monitor) -> bool:
@@ -182,12 +199,40 @@ def _go_on(monitor: Monitor, timeout_s: float) -> None:
             return
 
 
-def _let_go_on(monitor: Monitor) -> None:
-    """After a failure: whatever QEMU is at, the guest goes on."""
-    with suppress(OkiagariError):
-        monitor.execute("migrate_cancel")
-    with suppress(OkiagariError):
+def _let_go_on(monitor: Monitor, reader: _Reader, way: str, why: str) -> None:
+    """After a failure, `why`: whatever QEMU is at, the guest goes on; raise `StandsStill` if it doesn't.
+
+    A background snapshot has to come to its end: one that is broken off leaves memory write-protected, and a guest that
+    writes there waits for ever, while QEMU says that it runs.
+    """
+    reader.abandon(read_on=way == BACKGROUND)
+    try:
+        if way == STOP_COPY:
+            with suppress(Refusal):
+                monitor.execute("migrate_cancel")
         _go_on(monitor, _GOES_ON_S)
+        over = _is_over(monitor, reader)
+        # A migration that wasn't over may have stopped the guest once more.
+        _go_on(monitor, _GOES_ON_S)
+        with suppress(Refusal):
+            monitor.execute("closefd", fdname=_FD)
+        writable = way == STOP_COPY or (over and way_of(monitor) == BACKGROUND)
+    except OkiagariError as error:
+        raise StandsStill(f"{why}; and the guest can't be made to go on: {error}") from error
+    if not writable:
+        raise StandsStill(f"{why}; and QEMU has left the guest's memory write-protected")
+
+
+def _is_over(monitor: Monitor, reader: _Reader) -> bool:
+    """Wait until a migration is over, and say whether it is; one of which nothing comes any more isn't waited for."""
+    came, end = reader.came, time.monotonic() + _GOES_ON_S
+    while monitor.execute("query-migrate").get("status") not in _OVER:
+        if reader.came != came:
+            came, end = reader.came, time.monotonic() + _GOES_ON_S
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL_S)
+    return True
 
 
 def _status(event: Mapping[str, Any]) -> str:
@@ -212,14 +257,40 @@ def room(size: int) -> pages.Pages:
     return pages.pages_of(mmap.mmap(-1, size))
 
 
+class _Patience:
+    """Waits for QEMU while its stream goes on."""
+
+    def __init__(self, monitor: Monitor, reader: _Reader, timeout_s: float, stall_s: float) -> None:
+        self.stall_s = stall_s
+        self._monitor, self._reader, self._timeout_s = monitor, reader, timeout_s
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool]) -> Mapping[str, Any]:
+        """Give the next event that is wanted; raise `Late` if it takes too long, or nothing comes meanwhile."""
+        end = time.monotonic() + self._timeout_s
+        while True:
+            came, left = self._reader.came, end - time.monotonic()
+            try:
+                return self._monitor.wait(wanted, min(self.stall_s, left))
+            except Late:
+                if time.monotonic() >= end:
+                    raise Late(f"QEMU did not come to an end within {self._timeout_s:g} s") from None
+                if self._reader.came == came:
+                    raise Late(f"nothing has come from QEMU for {self.stall_s:g} s, or it isn't read") from None
+
+
 class _Reader:
-    """Reads the stream that QEMU writes, in a thread of its own, while the monitor is attended to."""
+    """Reads the stream that QEMU writes, in a thread of its own, while the monitor is attended to.
+
+    `came` says how many bytes were read so far.
+    """
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._source, self._sink = os.pipe()
         fcntl.fcntl(self._sink, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._thread = threading.Thread(target=self._read, daemon=True)
+        self._closing = threading.Lock()
+        self.came = 0
         self._devices = b""
         self._wrong: Exception | None = None
 
@@ -236,6 +307,20 @@ class _Reader:
         monitor.execute("getfd", fd=self._sink, fdname=_FD)
         self._close_sink()
 
+    def abandon(self, *, read_on: bool) -> None:
+        """Take the stream from the thread, whatever that is at: QEMU isn't to be kept by a pipe that is full.
+
+        It is read to its end, and forgotten, or with nobody to read it QEMU can't write any more.
+        """
+        with self._closing:
+            if self._source < 0:
+                return
+            if read_on:
+                threading.Thread(target=self._forget, args=(os.dup(self._source),), daemon=True).start()
+            nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            os.dup2(nothing, self._source, inheritable=False)
+            os.close(nothing)
+
     def devices(self, timeout_s: float) -> bytes:
         """Give what isn't memory, when all of it has come."""
         self._thread.join(timeout_s)
@@ -246,16 +331,30 @@ class _Reader:
         return self._devices
 
     def _read(self) -> None:
-        with os.fdopen(self._source, "rb", buffering=0) as file:
-            try:
-                self._devices = split(
-                    lambda room: file.readinto(room) or 0, self._memory.name, self._memory.images["ram"]
-                )
-            except (BadValue, OSError) as error:
-                self._wrong = error
-                # QEMU isn't to be kept from ending by a pipe that nobody reads.
-                while file.read(_PIPE_BYTES):
-                    pass
+        file = open(self._source, "rb", buffering=0, closefd=False)  # noqa: SIM115 - it is closed below
+        try:
+            self._devices = split(
+                lambda room: self._counted(file.readinto(room) or 0), self._memory.name, self._memory.images["ram"]
+            )
+        except (ValueError, OSError) as error:
+            # What is wrong with the stream, or with the file that the blocks go to, which may be closed by now.
+            self._wrong = error
+            # QEMU isn't to be kept from ending by a pipe that nobody reads.
+            while file.read(_PIPE_BYTES):
+                pass
+        finally:
+            with self._closing:
+                os.close(self._source)
+                self._source = -1
+
+    def _forget(self, source: int) -> None:
+        with os.fdopen(source, "rb", buffering=0) as file:
+            while self._counted(len(file.read(_PIPE_BYTES))):
+                pass
+
+    def _counted(self, size: int) -> int:
+        self.came += size
+        return size
 
     def _close_sink(self) -> None:
         if self._sink >= 0:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from . import digests, pages
-from .capture import STOP_COPY, Memory, capture, room, way_of
+from .capture import STOP_COPY, Memory, StandsStill, capture, room, way_of
 from .disks import Disks
 from .engines import np
 from .mirror import Mirror
@@ -56,7 +56,7 @@ class Capturer:
     ) -> None:  # fmt: skip
         self._monitor, self._runner, self._folder, self._guest, self._whose = monitor, runner, folder, guest, whose
         self._epoch, self._parent = 0, ""
-        self.way = way_of(monitor)
+        self.way = self._best = way_of(monitor)
         self._memory, self._disks = self._begun() if replica is None else self._resumed(replica)
         self._disks.watch()
 
@@ -64,14 +64,18 @@ class Capturer:
         """Write the pack of one more epoch, and give its label, and how long it took.
 
         Raises `OkiagariError` if there is none. The guest goes on then, and the next pack is a first one, captured in
-        the way that always works. After the `last` one the guest stands still: what it has done is in that pack.
+        the other way; or it is a `StandsStill`, after which nothing can be captured. After the `last` one the guest
+        stands still: what it has done is in that pack.
         """
         writer = Writer(file, self._whose.key)
         try:
             took = self._captured(writer, last, timeout_s)
+        except StandsStill:
+            raise
         except BaseException:
             # What is here isn't what the replicas have any more, whatever QEMU says to the rest.
-            disks, self._parent, self.way = self._disks, "", STOP_COPY
+            disks, self._parent = self._disks, ""
+            self.way = self._best if self.way == STOP_COPY else STOP_COPY
             self._memory, self._disks = self._begun()
             disks.drop()
             raise

@@ -25,6 +25,10 @@ class Refusal(OkiagariError):  # noqa: N818 - it is what QEMU gives
     """QEMU says that it can't do what it was told."""
 
 
+class Late(OkiagariError):  # noqa: N818 - it is what the answer is
+    """What was waited for has not come in time."""
+
+
 class Monitor:
     """The monitor at the socket `path`, which QEMU lets one client use at a time. A context manager."""
 
@@ -33,6 +37,7 @@ class Monitor:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._unread = bytearray()
         self._events: deque[dict[str, Any]] = deque(maxlen=1000)
+        self._asked = 0
         try:
             self._socket.settimeout(timeout_s)
             self._socket.connect(str(path))
@@ -60,8 +65,9 @@ class Monitor:
 
         A name with `_` in it is written so; QEMU's names of arguments have `-` where these have `_`.
         """
-        said = {"execute": command, "arguments": {key.replace("_", "-"): value for key, value in arguments.items()}}
-        line = json.dumps(said).encode() + b"\n"
+        self._asked += 1
+        named = {key.replace("_", "-"): value for key, value in arguments.items()}
+        line = json.dumps({"execute": command, "arguments": named, "id": self._asked}).encode() + b"\n"
         try:
             if fd is None:
                 self._socket.sendall(line)
@@ -70,16 +76,20 @@ class Monitor:
             end = time.monotonic() + self._timeout_s
             while True:
                 answer = self._line(end)
-                if "return" in answer:
+                if "event" in answer:
+                    self._events.append(answer)
+                elif answer.get("id") != self._asked:
+                    # It comes after its command was given up.
+                    continue
+                elif "return" in answer:
                     return answer["return"]
-                if "error" in answer:
+                elif "error" in answer:
                     raise Refusal(f"QEMU refuses {command}: {answer['error'].get('desc')}")
-                self._events.append(answer)
         except OSError as error:
             raise OkiagariError(f"QEMU's monitor at {self._path} is gone: {error}") from error
 
     def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float) -> dict[str, Any]:
-        """Give the next event that is wanted; those before it are forgotten. Raises `OkiagariError` if none comes."""
+        """Give the next event that is wanted; those before it are forgotten. Raises `Late` if none comes in time."""
         end = time.monotonic() + timeout_s
         try:
             while True:
@@ -87,7 +97,7 @@ class Monitor:
                 if "event" in event and wanted(event):
                     return event
         except TimeoutError:
-            raise OkiagariError(f"QEMU did not come to an end within {timeout_s:g} s") from None
+            raise Late(f"QEMU did not come to an end within {timeout_s:g} s") from None
         except OSError as error:
             raise OkiagariError(f"QEMU's monitor at {self._path} is gone: {error}") from error
 
