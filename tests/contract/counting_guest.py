@@ -41,9 +41,18 @@ class Said:
         self.path = path
 
     def numbers(self) -> list[int]:
-        """Give what it has said."""
+        """Give what it has said as a whole: one captured while it said a number goes on in the middle of it."""
         said = self.path.read_bytes() if self.path.exists() else b""
-        return [int.from_bytes(said[place : place + 4], "little") for place in range(0, len(said) // 4 * 4, 4)]
+        found: list[int] = []
+        place = 0
+        while place + 4 <= len(said):
+            number, next_one = (int.from_bytes(said[at : at + 4], "little") for at in (place, place + 4))
+            if number == (found[-1] if found else 0) + 1 or next_one == number + 1:
+                found.append(number)
+                place += 4
+            else:
+                place += 1
+        return found
 
     def wait_for(self, more: int) -> list[int]:
         """Wait until it has said so many numbers more."""

@@ -26,6 +26,8 @@ from .available_driver import AvailableDriver
 from .blobs import Blobs, digest
 from .bulk import OP_CHUNK, OP_SIZE, Bulk
 from .catch_up import OP_LINES, OP_POSITIONS, CatchUp
+from .checkpoints import OP as OP_CHECKPOINT
+from .checkpoints import Checkpoints
 from .client import NAME
 from .credentials import check
 from .driver import Driver
@@ -59,8 +61,9 @@ if TYPE_CHECKING:
 
 OP_RULES = "rules"
 _FIGURES = re.compile("[0-9]+")
-# Where there is no majority for days, elections come to nothing for days; states are committed every few seconds.
-_UNIMPORTANT = ("election_void", "state_committed", "proxy_switched")
+# Where there is no majority for days, elections come to nothing for days; states are committed every few seconds, or
+# aren't.
+_UNIMPORTANT = ("election_void", "state_committed", "state_not_committed", "checkpoint_wanted", "proxy_switched")
 _REASONS = 1000
 _UNREAD = 10_000
 _WATCH_AGAIN_S = 1.0
@@ -70,6 +73,7 @@ _LONGEST_WAIT_S = 86_400
 _BLOB_BYTES = 1024**3
 _LARGEST_BYTES = 1024**5
 _FETCH_S = 3600.0
+_INSTANT, _PAUSE_MS = number(0, 1e10), number(0, 1e9)
 
 
 class Agent:
@@ -102,17 +106,7 @@ class Agent:
         self.drivers: dict[str, Driver | AvailableDriver] = {}
         self.watching: dict[str, Watching] = {}
         for name, service in config.services.items():
-            tell = self._teller(name)
-            self.drivers[name] = self._make_driver(service, tell)
-            self.watching[name] = Watching(config, service, self.overlay, self.drivers[name], tell)
-        self.proxies = Proxies(
-            config.proxy,
-            {
-                name: (self.drivers[name], self.watching[name])
-                for name, service in config.services.items() if service.has_proxy(config.name)
-            },
-            self._tell_of_proxies,
-        )  # fmt: skip
+            self.drivers[name] = self._make_driver(service, self._teller(name))
         self.keeper = Keeper(keep)
         self.states = {
             name: States(
@@ -122,6 +116,18 @@ class Agent:
             for name, service in config.services.items()
             if service.has_replica(config.name) and isinstance(driver := self.drivers[name], Driver)
         }  # fmt: skip
+        for name, service in config.services.items():
+            hear = self.states[name].hear if name in self.states else None
+            self.watching[name] = Watching(config, service, self.overlay, self.drivers[name], self._teller(name), hear)
+        self.proxies = Proxies(
+            config.proxy,
+            {
+                name: (self.drivers[name], self.watching[name])
+                for name, service in config.services.items() if service.has_proxy(config.name)
+            },
+            self._tell_of_proxies,
+        )  # fmt: skip
+        self.checkpoints = Checkpoints(config, self.overlay, self.store, self.drivers, self.states)
         self.leadership = Leadership(
             self.store, {name: peer.domain for name, peer in config.peers.items()}, self._holding,
             lambda old, new: self.events.tell("agent", {"event": "store_leader_moved", "from": old, "to": new}),
@@ -148,6 +154,7 @@ class Agent:
             OP_FIND: lambda opened: self._states(opened.body).find(opened),
             OP_WHOLE: lambda opened: self._states(opened.body).whole(opened),
             OP_HEAD: lambda opened: self._states(opened.body).tell_head(opened),
+            OP_CHECKPOINT: self.checkpoints.answer,
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
@@ -163,7 +170,9 @@ class Agent:
             "offer": self._offer,
             "fetch": self._fetch,
             "drop": self._drop,
-            "ship": lambda request: self._states(request).ship(Path(file_path(request.get("path")))),
+            "checkpoint": self.checkpoints.make,
+            "states": self.checkpoints.show,
+            "ship": self._ship,
             "collect": lambda request: self._states(request).collect(),
         }
 
@@ -549,6 +558,12 @@ class Agent:
     async def _drop(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         self.bulk.drop(name := digest(request.get("digest")))
         yield {"dropped": name}
+
+    def _ship(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """Have committed what the program that runs the guest has captured."""
+        return self._states(request).ship(
+            Path(file_path(request.get("path"))), _INSTANT(request.get("at", 0)), _PAUSE_MS(request.get("pause_ms", 0))
+        )
 
     def _begin_hand_over(self, driver: Driver | AvailableDriver, to: str) -> dict[str, Any]:
         if not driver.holds:

@@ -36,7 +36,7 @@ POOL_MIB = 64
 _POOL_MIB = whole(4, 65_536)
 _PERIOD_S = number(0.1, 86_400)
 _COPIES = whole(1, 16)
-_CHECKPOINT: dict[str, Shape] = {"key": str, "period_s?": (int, float), "copies?": int}
+_CHECKPOINT: dict[str, Shape] = {"key": str, "period_s?": (int, float), "copies?": int, "on_request?": bool}
 _Kind = TypeVar("_Kind", Timing, Watch)
 _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [str], "voters": {"*": str}, "candidates": [str], "ranking?": str,
@@ -82,11 +82,13 @@ class Checkpointing:
 
     `key` is the file of the service's key, by which its packs are sealed; the holder's own domain counts as one.
     Without `copies` it is a majority of the candidates' domains: states are committed also while one of them is lost.
+    With `on_request` the service may ask for it in between, when it is asked whether it is well.
     """
 
     key: Path
     period_s: float = 2.0
     copies: int | None = None
+    on_request: bool = False
 
 
 @dataclass(frozen=True)
@@ -317,17 +319,24 @@ def _flaws(service: Mapping[str, Any], agents: Collection[str]) -> Iterator[tupl
     for key, shape in (("machine", MACHINE), ("checkpoint", _CHECKPOINT), ("proxy", PROXY)):
         for flaw in unknown_keys(service.get(key, {}), shape):
             yield f"{key}.{flaw.key}", flaw.message, flaw.suggestion
-    for key, check in (("period_s", _PERIOD_S), ("copies", _COPIES)):
-        try:
-            check(service.get("checkpoint", {}).get(key, 1))
-        except BadValue as error:
-            yield f"checkpoint.{key}", error.message, None
+    yield from ((f"checkpoint.{key}", why, None) for key, why in _checkpoint_flaws(service))
     if "machine" in service:
         yield from ((f"machine.{key}", why, None) for key, why in machine_flaws(service["machine"]))
 
 
+def _checkpoint_flaws(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    said = service.get("checkpoint", {})
+    for key, check in (("period_s", _PERIOD_S), ("copies", _COPIES)):
+        try:
+            check(said.get(key, 1))
+        except BadValue as error:
+            yield key, error.message
+    if said.get("on_request") and not service.get("request"):
+        yield "on_request", "needs a request, in whose answer the service asks for it"
+
+
 def _checkpointing(said: Mapping[str, Any]) -> Checkpointing:
-    rest = {key: said[key] for key in ("period_s", "copies") if key in said}
+    rest = {key: said[key] for key in ("period_s", "copies", "on_request") if key in said}
     return Checkpointing(Path(said["key"]), **rest)
 
 

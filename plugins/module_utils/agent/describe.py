@@ -32,7 +32,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SERVICE: dict[str, Shape] = {
     "command?": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
-    "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": {"period_s?": (int, float), "copies?": int},
+    "watch?": {"*": (int, float)}, "machine?": MACHINE,
+    "checkpoint?": {"period_s?": (int, float), "copies?": int, "on_request?": bool},
     "merge?": (dict, str), "proxy?": PROXY,
 }  # fmt: skip
 

@@ -5,12 +5,14 @@
 
 [tcp, "{address}", 7000, ping, pong]     sends the line `ping`; the answer has to begin with `pong`
 [/usr/local/bin/ask, "{address}"]        exits with 0 if the service is well
+
+What is answered behind that is for whoever asks: see `States.hear`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BadValue
 from ..values import whole
@@ -37,35 +39,43 @@ def wrong_request(argv: Sequence[str]) -> str:
     return ""
 
 
-async def request(argv: Sequence[str], *, host: str, address: str, timeout_s: float) -> str:
-    """Ask the service at this host; give what is wrong with it, nothing if it is well."""
+class Answer(NamedTuple):
+    """What is `wrong` with a service, nothing if it is well; and what it `said`."""
+
+    wrong: str
+    said: str = ""
+
+
+async def request(argv: Sequence[str], *, host: str, address: str, timeout_s: float) -> Answer:
+    """Ask the service at this host."""
     words = [word.replace("{address}", address).replace("{host}", host) for word in argv]
     try:
         async with asyncio.timeout(timeout_s):
             return await (_tcp(words[1:]) if words[0] == _TCP else _program(words))
     except TimeoutError:
-        return f"no answer within {timeout_s:g} s"
+        return Answer(f"no answer within {timeout_s:g} s")
     except (OSError, ValueError, OverflowError) as error:
         # Also what no socket or program can be asked with: a host that isn't one, a line without an end.
-        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Answer(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
-async def _tcp(words: Sequence[str]) -> str:
+async def _tcp(words: Sequence[str]) -> Answer:
     address, port, *said = words
     reader, writer = await asyncio.open_connection(address, int(port))
     try:
         if not said:
-            return ""
+            return Answer("")
         writer.write(said[0].encode() + b"\n")
         await writer.drain()
         line = (await reader.readline()).decode("utf-8", "replace").strip()
         expected = said[1] if len(said) > 1 else ""
-        return "" if line.startswith(expected) else f"answered {line[:_LONGEST] or 'nothing'}, not {expected}"
+        well = line.startswith(expected)
+        return Answer("" if well else f"answered {line[:_LONGEST] or 'nothing'}, not {expected}", line)
     finally:
         writer.close()
 
 
-async def _program(words: Sequence[str]) -> str:
+async def _program(words: Sequence[str]) -> Answer:
     pipes = {
         "stdin": asyncio.subprocess.DEVNULL,
         "stdout": asyncio.subprocess.PIPE,
@@ -74,4 +84,5 @@ async def _program(words: Sequence[str]) -> str:
     async with program(*words, **pipes) as process:
         said, _none = await process.communicate()
     text = said.decode("utf-8", "replace").strip()[-_LONGEST:]
-    return "" if process.returncode == 0 else f"{text or 'no word'} (exit status {process.returncode})"
+    well = process.returncode == 0
+    return Answer("" if well else f"{text or 'no word'} (exit status {process.returncode})", text)

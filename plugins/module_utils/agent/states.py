@@ -11,6 +11,7 @@ has them, and a whole state where nobody has them any more (P1.2, P1.9).
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from collections import deque
@@ -25,6 +26,8 @@ from ..values import items, mapping, text
 from .blobs import beside, digest
 from .bulk import last
 from .shelf import Held, Shelf, held
+from .supervise import boottime
+from .wish_file import WishFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -45,6 +48,7 @@ _TAKE_S = 600.0
 _PROGRESS_S = 1.0
 _COLLECT_S = 60.0
 _AGAIN_S = 0.5
+_WISH = re.compile(r"(?:^|\s)checkpoint=(\S{1,64})")
 
 
 def folder(config: Config, service: str) -> Path:
@@ -92,6 +96,13 @@ class States:
         self._turn = asyncio.Lock()
         self._behind: set[asyncio.Task[None]] = set()
         """Packs that are committed already, on their way to the rest."""
+        self._wish = WishFile(config.run, service.name)
+        self._shipped = asyncio.Condition()
+        self._committed: tuple[float, Mapping[str, Any]] = (0.0, {})
+        """What was committed last from here, after the instant from which on it was captured."""
+        self._why = ""
+        """Why the last one wasn't."""
+        self._heard = ""
         self.head: Mapping[str, Any] | None = None
         self._roots: list[str] = []
 
@@ -141,29 +152,78 @@ class States:
 
     # what the program that runs the guest asks
 
-    async def ship(self, path: Path) -> AsyncGenerator[dict[str, Any], None]:
+    async def ship(self, path: Path, at: float = 0.0, pause_ms: float = 0.0) -> AsyncGenerator[dict[str, Any], None]:
         """Have a pack at so many failure domains that it is committed, and say so in the store of leases.
 
-        After an error the same pack can be shipped again.
+        It has all that the guest did until the instant `at`, and the guest stood still for `pause_ms`. After an error
+        the same pack can be shipped again.
         """
-        begun = time.monotonic()
-        pack = await self._offered(path)
-        shipping = _Shipping(self, pack, self._behind)
-        waiting = asyncio.ensure_future(shipping.run())
         try:
-            while not (await asyncio.wait([waiting], timeout=_PROGRESS_S))[0]:
-                yield {"domains": sorted(shipping.domains)}
-            waiting.result()
-        except BaseException:
-            waiting.cancel()
+            begun = time.monotonic()
+            pack = await self._offered(path)
+            size = path.stat().st_size
+            shipping = _Shipping(self, pack, self._behind)
+            waiting = asyncio.ensure_future(shipping.run())
+            try:
+                while not (await asyncio.wait([waiting], timeout=_PROGRESS_S))[0]:
+                    yield {"domains": sorted(shipping.domains)}
+                waiting.result()
+            except BaseException:
+                waiting.cancel()
+                raise
+            state = await self._commit(pack, at)
+        except OkiagariError as error:
+            self._why = str(error)
+            self._tell("state_not_committed", {"text": self._why})
+            await self._notify()
             raise
-        token = self._token()
-        state = {"term": pack.term, "epoch": pack.epoch, "root": pack.root}
-        if token is None or not await self._store.commit(self._service.name, token=token, state=state):
-            raise OkiagariError(f"{self._config.name} doesn't hold {self._service.name} any more")
         took_ms = round(1000 * (time.monotonic() - begun))
-        self._tell("state_committed", {**state, "domains": len(shipping.domains), "took_ms": took_ms})
+        figures = {"bytes": size, "pause_ms": pause_ms, "took_ms": took_ms}
+        self._tell("state_committed", {**state, "domains": len(shipping.domains), **figures})
+        where = {"hosts": sorted(shipping.hosts), "domains": sorted(shipping.domains)}
+        self._why, self._committed = "", (at, {**state, **figures, **where})
+        await self._notify()
         yield {"committed": state, "took_ms": took_ms}
+
+    # what people ask, at whatever host
+
+    async def checkpoint(self, asked_by: str, seconds: float) -> Mapping[str, Any]:
+        """Have a state of the guest captured from now on, and give what is committed of that, where, and its figures.
+
+        Raises `OkiagariError` if nothing is within so many seconds.
+        """
+        name = self._service.name
+        if self._token() is None:
+            raise OkiagariError(f"{self.me} doesn't hold {name} any more")
+        since, self._why = self.want(asked_by), ""
+        try:
+            async with asyncio.timeout(seconds), self._shipped:
+                await self._shipped.wait_for(lambda: self._committed[0] >= since or self._token() is None)
+        except TimeoutError:
+            why = f": {self._why}" if self._why else ""
+            raise OkiagariError(
+                f"no state of {name} that was captured since is committed within {seconds:g} s{why}. What was asked "
+                f"for stands: it may still be captured and committed; okiagari-agent ask states service={name} says it"
+            ) from None
+        if self._committed[0] < since:
+            raise OkiagariError(f"{self.me} lost {name} before a state was committed: {self._why}")
+        return self._committed[1]
+
+    def hear(self, said: str) -> None:
+        """The service answers this when it is asked: by `checkpoint=WORD` it wants to be captured, once a word."""
+        may = self._service.checkpoint is not None and self._service.checkpoint.on_request
+        found = _WISH.search(said) if may else None
+        if found and found[1] != self._heard and self._token() is not None:
+            with suppress(OkiagariError):
+                self.want("the service")
+                self._heard = found[1]
+
+    def want(self, asked_by: str) -> float:
+        """Have the guest captured as soon as may be; give the instant after which."""
+        since = boottime()
+        self._wish.write(since)
+        self._tell("checkpoint_wanted", {"by": asked_by})
+        return since
 
     async def collect(self) -> AsyncGenerator[dict[str, Any], None]:
         """Have the newest state here that can be had, at least the committed one; raise `OkiagariError` if not."""
@@ -214,6 +274,19 @@ class States:
     @property
     def me(self) -> str:
         return self._config.name
+
+    async def _commit(self, pack: Held, at: float) -> dict[str, Any]:
+        """Say in the store that this state is committed, and when it was captured, by this host's clock."""
+        captured = {"captured": round(time.time() - (boottime() - at), 3)} if at else {}
+        state = {"term": pack.term, "epoch": pack.epoch, "root": pack.root, **captured}
+        token = self._token()
+        if token is None or not await self._store.commit(self._service.name, token=token, state=state):
+            raise OkiagariError(f"{self.me} doesn't hold {self._service.name} any more")
+        return state
+
+    async def _notify(self) -> None:
+        async with self._shipped:
+            self._shipped.notify_all()
 
     async def _collect(self) -> None:
         said = await self._overlay.ask_all(self._others, OP_HEAD, {"service": self._service.name})
@@ -323,15 +396,19 @@ class States:
 
 
 class _Shipping:
-    """One pack on its way to all candidates; `domains` have it."""
+    """One pack on its way to all candidates; `hosts` have it."""
 
     def __init__(self, states: States, pack: Held, behind: set[asyncio.Task[None]]) -> None:
         self._states, self._pack = states, pack
         self._tree = states.tree()
-        self.domains = {states.domain(states.me)}
+        self.hosts = {states.me}
         self._wrong: dict[str, str] = {}
         self._enough = asyncio.Event()
         self._behind = behind
+
+    @property
+    def domains(self) -> set[str]:
+        return {self._states.domain(host) for host in self.hosts}
 
     async def run(self) -> None:
         """Wait until it is in enough domains; the others go on to take it. Raises `OkiagariError` if it can't be."""
@@ -358,7 +435,7 @@ class _Shipping:
             self._wrong[peer] = str(error)
             await self._below(peer, source)
         else:
-            self.domains.add(self._states.domain(peer))
+            self.hosts.add(peer)
             self._look()
             await self._below(peer, peer)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _KEYS = ("holder", "last", "released")
 _HELD: Shape = {"host": str, "term": int}
-_STATE: Shape = {"term": int, "epoch": int, "root": str}
+_STATE: Shape = {"term": int, "epoch": int, "root": str, "captured?": (int, float)}
 # int64 and uint64 are texts in JSON, and a field that is 0, false or empty isn't there.
 _INT = re.compile("-?[0-9]{1,19}")
 _ID = re.compile("[0-9]{1,20}")
@@ -135,7 +135,10 @@ class Store:
         await self.abandon(lease)
 
     async def committed(self, service: str) -> dict[str, Any] | None:
-        """Give which state of a service is committed, by `term`, `epoch` and `root`; None if none is yet."""
+        """Give which state of a service is committed, by `term`, `epoch` and `root`, and when it was `captured`.
+
+        None if none is yet.
+        """
         ranges = [{"request_range": {"key": self._key(service, "committed")}}]
         said = await self._ask("/v3/kv/txn", {"success": ranges})
         if wrong := mismatch(said, _RANGES, "the store's answer"):

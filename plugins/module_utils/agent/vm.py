@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import threading
-import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.capture import StandsStill
@@ -24,15 +24,17 @@ from ..errors import OkiagariError
 from ..target.system import SubprocessRunner
 from .client import ask
 from .keeping import envelopes_of, key_of
+from .rounds import Captured, Rounds
 from .states import folder
+from .supervise import boottime
+from .wish_file import WishFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .config import Checkpointing, Config, Service
+    from .config import Config, Service
 
 _PATIENCE_S = 600.0
-_LEAST_REST_S = 0.1
 
 
 def run(config: Config, service: Service) -> int:
@@ -63,7 +65,13 @@ def run(config: Config, service: Service) -> int:
         if from_state:
             threading.Thread(target=_set_clock, args=[running], daemon=True).start()
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
-        _capture(config, service, service.checkpoint, running, capturer, work, ended)
+        guest = _Guest(config, service, running, capturer, work)
+        try:
+            Rounds(guest, service.checkpoint.period_s, ended, boottime).run()
+        except StandsStill as error:
+            raise OkiagariError(f"{error}; QEMU says {running.words or 'nothing'}") from error
+        if guest.ended() and not ended.is_set():
+            raise OkiagariError(f"QEMU has ended with {running.process.returncode}: {running.words}")
     replica.close()
     return 0
 
@@ -73,52 +81,46 @@ def _set_clock(running: Running) -> None:
         _say("no agent in the guest has set its clock: it has the time of its capture until it looks for itself")
 
 
-def _capture(
-    config: Config, service: Service, checkpoint: Checkpointing, running: Running, capturer: Capturer, work: Path,
-    ended: threading.Event,
-) -> None:  # fmt: skip
-    """Capture an epoch each period, and ship it; one at a time, so that a slow link makes the period longer.
+class _Guest:
+    """The guest as the rounds know it; its pack is in `work`."""
 
-    When this process is told to end, a last one is taken, after which the guest stands still: a planned move loses
-    nothing. Whoever tells it so gives it some seconds only; without a last one, the guest goes on from the one before.
-    """
-    path = work / "pack"
-    while True:
-        begun, last = time.monotonic(), ended.is_set()
-        try:
-            # One that couldn't be shipped is tried again: nothing is captured that nobody could take.
-            if path.exists():
-                _ship(config, service, path)
-            if last or not path.exists():
-                _write_pack(capturer, path, last=last)
-                _ship(config, service, path)
-        except StandsStill:
-            # Ended with this process, it goes on from its last committed state.
-            raise
-        except (OkiagariError, OSError) as error:
-            _say(str(error))
-        if last:
-            return
-        ended.wait(max(checkpoint.period_s - (time.monotonic() - begun), _LEAST_REST_S))
-        if running.process.poll() is not None:
-            raise OkiagariError(f"QEMU has ended with {running.process.returncode}: {running.words}")
+    def __init__(self, config: Config, service: Service, running: Running, capturer: Capturer, work: Path) -> None:
+        self._config, self._service, self._running, self._capturer = config, service, running, capturer
+        self._path = work / "pack"
+        self._wish = WishFile(config.run, service.name)
 
+    def capture(self, *, last: bool) -> Captured:
+        part = self._path.with_suffix(".part")
+        at = boottime()
+        with part.open("w+b") as file:
+            label, took = self._capturer.capture(file, last=last)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._path)
+        size = self._path.stat().st_size
+        paused = "stands still from now on, captured in" if last else f"paused {took.pause_ms:.0f} ms of"
+        _say(f"epoch {label.epoch}: {size} bytes, {paused} {took.total_ms:.0f} ms")
+        return Captured(at, took.pause_ms)
 
-def _ship(config: Config, service: Service, path: Path) -> None:
-    _told(config, service, "ship", path=str(path))
-    path.unlink()
+    def ship(self, captured: Captured) -> None:
+        said = {"at": captured.at, "pause_ms": round(captured.pause_ms, 1)}
+        _told(self._config, self._service, "ship", path=str(self._path), **said)
+        self._path.unlink()
 
+    def failed(self, why: str, *, captured: bool) -> None:
+        _say(why)
+        if not captured:
+            # What can't be shipped the agent tells itself.
+            name = self._service.name
+            told = {"source": f"service/{name}", "trace": name, "values": {"event": "capture_failed", "text": why}}
+            with suppress(OkiagariError):
+                _told(self._config, self._service, "tell", **told)
 
-def _write_pack(capturer: Capturer, path: Path, *, last: bool) -> None:
-    part = path.with_suffix(".part")
-    with part.open("w+b") as file:
-        label, took = capturer.capture(file, last=last)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    size = path.stat().st_size
-    paused = "stands still from now on, captured in" if last else f"paused {took.pause_ms:.0f} ms of"
-    _say(f"epoch {label.epoch}: {size} bytes, {paused} {took.total_ms:.0f} ms")
+    def wanted(self) -> float:
+        return self._wish.read(boottime())
+
+    def ended(self) -> bool:
+        return self._running.process.poll() is not None
 
 
 def _told(config: Config, service: Service, op: str, **values: Any) -> None:

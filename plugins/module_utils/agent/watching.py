@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadValue, OkiagariError
 from ..watch import Observation, Observer, OwnHealth, Suspicion, Traffic, observers
 from .overlay import NoAnswer
-from .requests import request
+from .requests import Answer, request
 from .supervise import boottime
 
 if TYPE_CHECKING:
@@ -35,9 +35,11 @@ class Watching:
 
     def __init__(
         self, config: Config, service: Service, overlay: Overlay, driver: Driving[Any],
-        tell: Callable[[str, Mapping[str, Any]], object],
+        tell: Callable[[str, Mapping[str, Any]], object], hear: Callable[[str], object] | None = None,
     ) -> None:  # fmt: skip
+        """`hear` gets what the service answers while it runs here, and is well."""
         self.watch = service.watch
+        self._hear = hear
         self._config, self._service, self._overlay, self._driver, self._tell = config, service, overlay, driver, tell
         self._health = OwnHealth(service.watch.late_s)
         self._observer = Observer(service.name, config.name, config.me.domain, service.watch, self._health)
@@ -92,17 +94,21 @@ class Watching:
         if view and (view.token, view.holder) != (self._token, self._suspicion.holder):
             self._begin(view.holder, view.token)
         if self._asks:
-            why, _done = await asyncio.gather(self._ask(), self._look_at_myself())
-            observation = self._observer.result(boottime(), not why, why)
+            answer, _done = await asyncio.gather(self._ask(), self._look_at_myself())
+            if self._hear and self._observer.holder == self._config.name and not answer.wrong:
+                self._hear(answer.said)
+            observation = self._observer.result(boottime(), not answer.wrong, answer.wrong)
             self._suspicion.heard(boottime(), observation)
             self._overlay.publish(OP, observation.to_dict())
         self._weigh()
 
-    async def _ask(self) -> str:
-        """Ask the holder, unless clients were answered just now; give what is wrong with it."""
-        if self._traffic.spares(boottime()):
-            return ""
+    async def _ask(self) -> Answer:
+        """Ask the holder, unless clients were just answered; a guest that says when to capture it is always heard."""
         holder = self._config.peers[self._observer.holder]
+        checkpoint = self._service.checkpoint
+        says_when = checkpoint is not None and checkpoint.on_request and holder.name == self._config.name
+        if self._traffic.spares(boottime()) and not says_when:
+            return Answer("")
         return await request(
             self._service.request, host=holder.name, address=holder.address, timeout_s=self.watch.timeout_s
         )

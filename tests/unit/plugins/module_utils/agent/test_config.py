@@ -64,6 +64,11 @@ def test_a_guest(tmp_path: Path) -> None:
     assert (guest.memory, guest.cpus, guest.arguments, guest.accelerator) == (128, 2, (), "kvm:tcg")
     assert (str(guest.disks["root"].image), guest.disks["root"].format) == ("/base.qcow2", "qcow2")
     assert (str(checkpoint.key), checkpoint.period_s, checkpoint.copies) == ("/key", 5, None)
+    assert not checkpoint.on_request
+    asks = {"key": "/key", "on_request": True}
+    again = read_config(described(tmp_path, db={"machine": machine, "checkpoint": asks, "request": ["/bin/ask"]}))
+    assert again.services["db"].checkpoint
+    assert again.services["db"].checkpoint.on_request
 
 
 def test_the_networks_of_a_guest(tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_names_of_a_guest_that_nobody_could_use_are_told(tmp_path: Path, machine
 
 def test_all_that_is_wrong_with_a_guest_is_told(tmp_path: Path) -> None:
     machine = {"memory": 0, "disks": {}, "cpu": 2}
-    checkpoint = {"key": "/key", "period_s": 0, "copies": 0, "keys": 1}
+    checkpoint = {"key": "/key", "period_s": 0, "copies": 0, "keys": 1, "on_request": True}
     assert refused(
         described(tmp_path, db={"machine": machine, "checkpoint": checkpoint}, web={"machine": machine})
     ) == [
@@ -125,6 +130,7 @@ def test_all_that_is_wrong_with_a_guest_is_told(tmp_path: Path) -> None:
             ("db", "checkpoint.keys: is not known; did you mean key?"),
             ("db", "checkpoint.period_s: 0 is not a number from 0.1 to 86400"),
             ("db", "checkpoint.copies: 0 is not a whole number from 1 to 16"),
+            ("db", "checkpoint.on_request: needs a request, in whose answer the service asks for it"),
             ("db", "machine.memory: is less than 1 MiB"),
             ("db", "machine.disks: is empty: give the image of a disk, or a template"),
             ("web", "machine: is a guest whose states are kept: give checkpoint with it, and only with it"),

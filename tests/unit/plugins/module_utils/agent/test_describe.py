@@ -209,10 +209,10 @@ def test_voters_of_all_services_have_to_be_agents() -> None:
 def test_a_guest_has_its_key_and_the_program_that_runs_it() -> None:
     testbed = TESTBEDS["lab"]
     hosts = hosts_of(testbed)
-    asked = {"db": {"machine": GUEST, "checkpoint": {"period_s": 3}}}
+    asked = {"db": {"machine": GUEST, "request": ["/bin/ask"], "checkpoint": {"period_s": 3, "on_request": True}}}
     said = json.loads(services(testbed, hosts, hosts_by_site(testbed)[:3], asked, FOLDER, TEMPLATES)["db"])
     assert said["command"] == ["/usr/local/bin/okiagari-agent", "vm", "db"]
-    assert said["checkpoint"] == {"period_s": 3, "key": "/etc/x/keys/db"}
+    assert said["checkpoint"] == {"period_s": 3, "on_request": True, "key": "/etc/x/keys/db"}
 
 
 def hosts_by_site(testbed: dict[str, Any]) -> list[str]:

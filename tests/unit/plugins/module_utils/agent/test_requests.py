@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def ask(*argv: str, timeout_s: float = BOUND_S) -> str:
-    return await request(argv, host="a-kvm1", address="127.0.0.1", timeout_s=timeout_s)
+    return (await request(argv, host="a-kvm1", address="127.0.0.1", timeout_s=timeout_s)).wrong
 
 
 def asked(answer: bytes | None, *said: str, timeout_s: float = BOUND_S) -> tuple[str, bytes]:
@@ -56,6 +56,25 @@ def test_a_line_over_tcp() -> None:
     assert asked(b"", "ping", "pong")[0] == "answered nothing, not pong"
     assert asked(b"\xff\xfe\n", "ping", "pong")[0].endswith("not pong")
     assert asked(b"x" * 100_000, "ping", "pong")[0]
+
+
+def test_what_is_said_behind_the_answer_is_given() -> None:
+    async def said(script: str) -> tuple[str, str]:
+        return await request(("sh", "-c", script), host="a", address="127.0.0.1", timeout_s=BOUND_S)
+
+    assert asyncio.run(said("echo fine checkpoint=3")) == ("", "fine checkpoint=3")
+    assert asyncio.run(said("echo ill; exit 1")) == ("ill (exit status 1)", "ill")
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"pong checkpoint=3\n")
+        writer.close()
+
+    async def run() -> tuple[str, str]:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            words = ("tcp", "{address}", str(server.sockets[0].getsockname()[1]), "ping", "pong")
+            return await request(words, host="a", address="127.0.0.1", timeout_s=BOUND_S)
+
+    assert asyncio.run(run()) == ("", "pong checkpoint=3")
 
 
 def test_whoever_only_listens_is_well_without_a_line() -> None:

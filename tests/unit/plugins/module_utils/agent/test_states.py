@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,8 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope im
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.shelf import KEPT
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.states import States, children, folder
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervise import boottime
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wish_file import NOBODY, WishFile
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.keep import Keep, Kept
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Committed
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
@@ -32,7 +35,7 @@ from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.checkp
     verify,
 )
 
-from .agents import config, service
+from .agents import BOUND_S, config, service, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -50,16 +53,24 @@ class Host:
         self.told: list[tuple[str, Mapping[str, Any]]] = []
         self.fetched: list[tuple[str, str]] = []
         peers = {each: Peer(each, f"site-{each}", "127.0.0.1", "", LINE[each]) for each in LINE}
-        self.config = replace(config(world.folder, name=name, peers=peers), state=world.folder / name)
+        self.config = replace(
+            config(world.folder, name=name, peers=peers), state=world.folder / name, run=world.folder / f"{name}-run"
+        )
         self.blobs = Blobs(self.config.state / "blobs")
         self.blobs.make_room(0)
         self.keep = Keep(name, {"db": Kept(folder(self.config, "db") / "replica", KEY)}, sign, verify)
-        described = service(candidates=tuple(LINE), checkpoint=Checkpointing(world.folder / "key"))
+        described = service(
+            candidates=tuple(LINE), checkpoint=Checkpointing(world.folder / "key", on_request=name == "a")
+        )
         self.states = States(
             self.config, described, cast("Any", SimpleNamespace(verify=verify)), cast("Any", self),
             cast("Any", world), cast("Any", self), self.blobs, cast("Any", SimpleNamespace(ask=self.keeper)),
             lambda: world.token, lambda event, values: self.told.append((event, values)),
         )  # fmt: skip
+        self.wish = WishFile(self.config.run, "db")
+
+    def events(self, name: str) -> list[Mapping[str, Any]]:
+        return [values for event, values in self.told if event == name]
 
     # as the keeper
     async def keeper(self, do: str, service: str, path: str = "") -> Mapping[str, Any]:
@@ -111,7 +122,8 @@ class World:
     """Four hosts in a line; it is the store of leases, too."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.token = folder, 7
+        self.folder = folder
+        self.token: int | None = 7
         self.head: Mapping[str, Any] | None = None
         self.hosts: dict[str, Host] = {}
         self.hosts.update({name: Host(self, name) for name in LINE})
@@ -133,10 +145,10 @@ class World:
         path.write_bytes(self.holder.pack({"ram": self.image}))
         return path
 
-    async def ship(self, name: str = "a", path: Path | None = None) -> dict[str, Any]:
+    async def ship(self, name: str = "a", path: Path | None = None, **captured: float) -> dict[str, Any]:
         """Ship one more epoch, and wait until all have it that can."""
         states = self.hosts[name].states
-        said = [each async for each in states.ship(path or self.pack())]
+        said = [each async for each in states.ship(path or self.pack(), **captured)]
         await asyncio.gather(*states._behind)
         return said[-1]
 
@@ -239,7 +251,7 @@ def test_who_is_too_far_behind_takes_the_whole(world: World) -> None:
 def test_a_holder_that_lost_the_service_commits_nothing(world: World) -> None:
     async def run() -> None:
         await world.ship()
-        state, world.token = world.head, cast("int", None)
+        state, world.token = world.head, None
         with pytest.raises(OkiagariError, match="a doesn't hold db any more"):
             await world.ship()
         assert world.head == state
@@ -284,5 +296,102 @@ def test_the_next_holder_goes_on_and_the_old_one_is_refused(world: World) -> Non
         again = Host(world, "a")
         await again.states.open()
         assert again.newest == Committed(2, 1)
+
+    asyncio.run(run())
+
+
+def test_what_was_asked_for_is_what_was_captured_since(world: World) -> None:
+    async def run() -> None:
+        host, before = world.hosts["a"], boottime()
+        waiting = asyncio.create_task(host.states.checkpoint("c", BOUND_S))
+        since = await until(lambda: (wish := host.wish.read(boottime())) != NOBODY and wish)
+        # One that was on its way already isn't it.
+        await world.ship(at=before, pause_ms=3.0)
+        assert not waiting.done()
+        path = world.pack()
+        size = path.stat().st_size
+        world.hosts["d"].reachable = False
+        began = time.time() - (boottime() - since)
+        await world.ship(path=path, at=since, pause_ms=12.5)
+        said = dict(await waiting)
+        assert world.head
+        assert said.pop("captured") == world.head["captured"] == pytest.approx(began, abs=1.0)
+        assert said.pop("took_ms") >= 0
+        assert said == {
+            "term": 1, "epoch": 2, "root": world.holder.parent, "bytes": size, "pause_ms": 12.5,
+            "hosts": ["a", "b", "c"], "domains": ["site-a", "site-b", "site-c"],
+        }  # fmt: skip
+        assert host.events("checkpoint_wanted") == [{"by": "c"}]
+        assert host.events("state_committed")[-1] | {"epoch": 2, "bytes": size, "domains": 3} == host.told[-1][1]
+
+    asyncio.run(run())
+
+
+def test_what_is_not_committed_in_time_says_why_and_stands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: list[asyncio.Timeout] = []
+    timeout = asyncio.timeout
+
+    def until_it_is_over(seconds: float) -> asyncio.Timeout:
+        if seconds != 0.5:
+            return timeout(seconds)
+        patience.append(timeout(None))
+        return patience[0]
+
+    async def run() -> None:
+        host = world.hosts["a"]
+        monkeypatch.setattr(asyncio, "timeout", until_it_is_over)
+        world.hosts["b"].reachable = world.hosts["c"].reachable = False
+        waiting = asyncio.create_task(host.states.checkpoint("c", 0.5))
+        since = await until(lambda: (wish := host.wish.read(boottime())) != NOBODY and wish)
+        path = world.pack()
+        with pytest.raises(OkiagariError, match="only 2 of 3 sites"):
+            await world.ship(path=path, at=since)
+        patience[0].reschedule(asyncio.get_running_loop().time())
+        with pytest.raises(OkiagariError, match=r"is committed within 0.5 s: only 2 of 3 .*What was asked for stands"):
+            await waiting
+        assert "only 2 of 3 sites have it: b: b didn't answer" in host.events("state_not_committed")[0]["text"]
+        assert host.wish.read(boottime()) == since
+
+    asyncio.run(run())
+
+
+def test_nobody_waits_for_a_holder_that_is_none_any_more(world: World) -> None:
+    async def run() -> None:
+        host = world.hosts["a"]
+        waiting = asyncio.create_task(host.states.checkpoint("c", BOUND_S))
+        await until(lambda: host.wish.read(boottime()) != NOBODY)
+        world.token = None
+        with pytest.raises(OkiagariError, match="doesn't hold db any more"):
+            await world.ship(at=boottime())
+        with pytest.raises(OkiagariError, match=r"a lost db before a state was committed: a doesn't hold db any more"):
+            await waiting
+        with pytest.raises(OkiagariError, match="a doesn't hold db any more"):
+            await host.states.checkpoint("c", BOUND_S)
+
+    asyncio.run(run())
+
+
+def test_the_service_asks_once_by_each_word(world: World) -> None:
+    async def run() -> None:
+        host, wishes = world.hosts["a"], []
+        for said in ("pong", "pong checkpoint=1", "pong checkpoint=1", "", "pong checkpoint=2", "ponycheckpoint=3"):
+            host.states.hear(said)
+            wishes.append(host.wish.read(boottime()))
+        assert wishes[0] == NOBODY < wishes[1] == wishes[2] == wishes[3] < wishes[4] == wishes[5]
+        assert host.events("checkpoint_wanted") == [{"by": "the service"}] * 2
+        world.token = None
+        host.states.hear("pong checkpoint=4")
+        assert host.wish.read(boottime()) == wishes[4]
+        # One that may not isn't heard.
+        world.token = 7
+        world.hosts["b"].states.hear("pong checkpoint=1")
+        assert world.hosts["b"].wish.read(boottime()) == NOBODY
+        # What can't be noted is no end of the agent, and is tried again.
+        shutil.rmtree(host.config.run)
+        host.config.run.write_text("no folder")
+        host.states.hear("pong checkpoint=5")
+        host.config.run.unlink()
+        host.states.hear("pong checkpoint=5")
+        assert host.wish.read(boottime()) > wishes[4]
 
     asyncio.run(run())

@@ -1,69 +1,100 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a guest is captured and shipped, with a capturer and an agent that are in memory."""
+"""What the program that runs a guest does with a state, and tells its agent, both of them in memory."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent import vm as module
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervise import boottime
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wish_file import NOBODY, WishFile
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 
+from .agents import service
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
 class Rig:
-    """A guest's program: `done` is what it does, `answers` what its agent answers to each pack, in turn."""
+    """A guest's program; `asked` is what its agent is asked, and `refuses` what that answers by, if anything."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, rounds: int, *answers: str) -> None:
-        self.folder, self.rounds, self.answers = folder, rounds, list(answers)
-        self.done: list[str] = []
-        self.process = SimpleNamespace(returncode=None, poll=lambda: self.process.returncode)
-        self.words = "no memory"
-        monkeypatch.setattr(module, "_told", self.told)
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.work = folder / "run"
+        self.work.mkdir()
+        self.asked: list[dict[str, Any]] = []
+        self.refuses = self.wrong = ""
+        self.process = SimpleNamespace(poll=lambda: None)
+        monkeypatch.setattr(module, "ask", self.ask)
+        config = SimpleNamespace(run=folder)
+        self.guest = module._Guest(cast("Any", config), service(), cast("Any", self), cast("Any", self), self.work)
 
+    def ask(self, request: Mapping[str, Any], _run: Path, timeout_s: float) -> Iterator[dict[str, Any]]:
+        assert timeout_s
+        self.asked.append(dict(request))
+        if self.refuses:
+            raise OkiagariError(self.refuses)
+        yield {}
+
+    # as what captures
     def capture(self, file: Any, *, last: bool) -> Any:
-        self.done.append("last" if last else "capture")
         file.write(b"pack")
-        return SimpleNamespace(epoch=len(self.done)), SimpleNamespace(pause_ms=1.0, total_ms=2.0)
-
-    def told(self, _config: object, _service: object, op: str, path: str) -> None:
-        self.done.append(op)
-        answer = self.answers.pop(0) if self.answers else ""
-        if answer:
-            raise OkiagariError(answer)
-
-    def is_set(self) -> bool:
-        return self.rounds <= 0
-
-    def wait(self, _seconds: float) -> bool:
-        self.rounds -= 1
-        return self.is_set()
-
-    def run(self) -> list[str]:
-        module._capture(None, None, SimpleNamespace(period_s=0.0), self, self, self.folder, self)  # type: ignore[arg-type]
-        return self.done
+        if self.wrong:
+            raise OkiagariError(self.wrong)
+        return SimpleNamespace(epoch=int(last)), SimpleNamespace(pause_ms=1.26, total_ms=2.0)
 
 
-def test_a_last_state_is_shipped_when_the_service_is_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Rig(tmp_path, monkeypatch, 2).run() == ["capture", "ship", "capture", "ship", "last", "ship"]
-    assert Rig(tmp_path, monkeypatch, 0).run() == ["last", "ship"]
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    return Rig(tmp_path, monkeypatch)
 
 
-def test_what_could_not_be_shipped_goes_before_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = Rig(tmp_path, monkeypatch, 2, "nobody is there").run()
-    assert done == ["capture", "ship", "ship", "capture", "ship", "last", "ship"]
-    # Nobody could take what follows it.
-    assert Rig(tmp_path, monkeypatch, 1, "nobody is there", "still nobody").run() == ["capture", "ship", "ship"]
+def test_what_is_captured_is_shipped_and_not_kept(rig: Rig) -> None:
+    before = boottime()
+    captured = rig.guest.capture(last=False)
+    assert before <= captured.at <= boottime()
+    assert [path.name for path in rig.work.iterdir()] == ["pack"]
+    rig.refuses = "nobody is there"
+    with pytest.raises(OkiagariError, match="nobody is there"):
+        rig.guest.ship(captured)
+    assert (rig.work / "pack").read_bytes() == b"pack"
+    rig.refuses = ""
+    rig.guest.ship(captured)
+    shipped = {"op": "ship", "service": "db", "path": str(rig.work / "pack"), "at": captured.at, "pause_ms": 1.3}
+    assert rig.asked == [shipped, shipped]
+    assert list(rig.work.iterdir()) == []
 
 
-def test_a_guest_that_has_ended_is_told_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = Rig(tmp_path, monkeypatch, 3)
-    rig.process.returncode = 1
-    with pytest.raises(OkiagariError, match="QEMU has ended with 1: no memory"):
-        rig.run()
+def test_what_could_not_be_captured_is_in_the_log_and_no_pack(rig: Rig) -> None:
+    rig.wrong = "QEMU hangs"
+    with pytest.raises(OkiagariError, match="QEMU hangs"):
+        rig.guest.capture(last=False)
+    assert not (rig.work / "pack").exists()
+    rig.guest.failed("QEMU hangs", captured=False)
+    (told,) = rig.asked
+    assert told["op"] == "tell"
+    assert (told["source"], told["trace"]) == ("service/db", "db")
+    assert told["values"] == {"event": "capture_failed", "text": "QEMU hangs"}
+    # An agent that is away keeps nobody from going on; what wasn't shipped it has told itself.
+    rig.refuses = "away"
+    rig.guest.failed("QEMU hangs", captured=False)
+    rig.asked.clear()
+    rig.guest.failed("nobody is there", captured=True)
+    assert rig.asked == []
+
+
+def test_who_wants_a_state_is_known(rig: Rig) -> None:
+    assert rig.guest.wanted() == NOBODY
+    WishFile(rig.work.parent, "db").write(1.0)
+    assert rig.guest.wanted() == 1.0
+
+
+def test_a_guest_that_has_ended_is_known(rig: Rig) -> None:
+    assert not rig.guest.ended()
+    rig.process.poll = lambda: 1
+    assert rig.guest.ended()

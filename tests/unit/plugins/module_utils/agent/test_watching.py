@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import Checkpointing
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.watching import OP, Watching
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import View
@@ -58,11 +59,12 @@ class Rig:
     def __init__(
         self, folder: Path, request: tuple[str, ...] = SICK, view: View | None = None, watch: Watch = WATCH
     ) -> None:  # fmt: skip
+        self.heard: list[str] = []
         self.overlay, self.driver = FakeOverlay(), FakeDriver(view or View(17, "b", 2, 9))
         self.told: list[str] = []
         self.watching = Watching(
             config(folder), service(request=request, watch=watch), self.overlay, self.driver,
-            lambda event, _values: self.told.append(event),
+            lambda event, _values: self.told.append(event), self.heard.append,
         )  # fmt: skip
 
     def hear(
@@ -102,6 +104,34 @@ def test_what_an_observer_sees_is_published(tmp_path: Path) -> None:
     assert [each.sequence for each in rig.overlay.published[:3]] == [1, 2, 3]
     assert rig.overlay.published[3].level == 1.0
     assert "invalid literal" in rig.overlay.published[3].why
+
+
+@pytest.mark.parametrize(("holder", "heard"), [("a", True), ("b", False)])
+def test_what_a_service_says_is_heard_at_its_own_host_alone(tmp_path: Path, holder: str, heard: bool) -> None:
+    rig = Rig(tmp_path, view=View(17, holder, 2, 9))
+    patient = Watch(period_s=0.1, timeout_s=0.1, good_for_s=60.0, silence_s=60.0, grace_s=0.0)
+    served: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append((await reader.readline()).decode().strip())
+        writer.write(b"pong checkpoint=3\n" if served[-1] == "ping" else b"ill checkpoint=4\n")
+        writer.close()
+
+    async def what() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            for line in ("ping", "sick"):
+                request = ("tcp", "{address}", str(server.sockets[0].getsockname()[1]), line, "pong")
+                rig.watching.watch, rig.watching._service = patient, service(request=request, watch=patient)
+                # Until one was there whose answer was in time.
+                seen = len(rig.overlay.published)
+                await until(
+                    lambda line=line, seen=seen: any(
+                        (each.level == 0) == (line == "ping") for each in rig.overlay.published[seen + 1 :]
+                    )
+                )
+
+    use(rig, what)
+    assert set(rig.heard) == ({"pong checkpoint=3"} if heard else set())
 
 
 def test_a_dead_server_is_suspected_and_trusted_again(tmp_path: Path) -> None:
@@ -220,6 +250,25 @@ def test_who_sees_clients_answered_asks_nothing_and_says_that_it_is_well(tmp_pat
         pass_by(0)
         await until(lambda: len(rig.overlay.published) > 2)
         assert rig.overlay.published[2].level > 0
+
+    use(rig, what)
+
+
+@pytest.mark.parametrize(("on_request", "asks"), [(True, True), (False, False)])
+def test_a_guest_that_says_when_to_capture_it_is_asked_by_its_host(
+    tmp_path: Path, on_request: bool, asks: bool
+) -> None:
+    rig = Rig(tmp_path, view=View(17, "a", 2, 9), watch=LASTING)
+    kept = Checkpointing(tmp_path / "key", on_request=on_request)
+    rig.watching._service = service(request=SICK, watch=LASTING, checkpoint=kept)
+
+    async def what() -> None:
+        await until(lambda: rig.overlay.published)
+        for answered in (0, 1):
+            rig.watching.passed("a", Counts(answered))
+        rig.watching._urged.set()
+        await until(lambda: len(rig.overlay.published) > 1)
+        assert (rig.overlay.published[1].level > 0) is asks
 
     use(rig, what)
 
