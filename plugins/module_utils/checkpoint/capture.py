@@ -254,7 +254,8 @@ def _time(event: Mapping[str, Any]) -> float:
 
 def room(size: int) -> pages.Pages:
     """Give an image of zeros, which takes room only where something is written to it."""
-    return pages.pages_of(mmap.mmap(-1, size))
+    # Private: pages of shared memory take room as soon as they are read.
+    return pages.pages_of(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 class _Patience:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import socket
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,13 +22,13 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.captur
     Memory,
     StandsStill,
     capture,
+    room,
 )
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monitor import Late, Monitor
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MIB = 1024 * 1024
 SHORT_S = 0.05
@@ -180,3 +182,14 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_another(tmp_path: Path) 
                 monitor.wait(lambda _event: True, SHORT_S)
     finally:
         qemu.end()
+
+
+def test_an_image_of_zeros_takes_no_room_until_it_is_written_to() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before, image = resident(), room(256 * MIB)
+    assert not image.any()
+    assert resident() - before < 64 * MIB
+    image[1000] = 1
+    assert int(image.sum()) == image.shape[1]
