@@ -24,7 +24,8 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "contract"), str(Path(__file__).
 
 from figures import Row, missing, row, show  # noqa: E402
 from real_agents import Farm, Node, wait_for  # noqa: E402
-from ssh_hosts import SshHosts, Unavailable, cache, last_line  # noqa: E402
+from ssh_hosts import SshHosts  # noqa: E402
+from unpacked import Unavailable, cache, last_line  # noqa: E402
 
 HOSTS = 10
 ROUNDS = 3

@@ -1,10 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts that Ansible reaches by ssh: one OpenSSH server on loopback, at an address for each, and an inventory.
-
-Where OpenSSH's server isn't installed, Debian's package is unpacked beside, so that no service starts on this machine.
-"""
+"""Hosts that Ansible reaches by ssh: one OpenSSH server on loopback, at an address for each, and an inventory."""
 
 from __future__ import annotations
 
@@ -12,13 +9,14 @@ import getpass
 import json
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from unpacked import Unavailable, last_line, program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +37,6 @@ Subsystem sftp internal-sftp
 AS_ROOT = 'mount --bind "$1" /etc/passwd && mount -t tmpfs tmpfs /run && mkdir /run/sshd && shift && exec "$@"'
 
 
-class Unavailable(Exception):  # noqa: N818 - it says what there is
-    """Something to compare with can't be had on this machine."""
-
-
 class SshHosts:
     """The hosts `names`. Use it in a `with`; raises `Unavailable` where there is no server to be had."""
 
@@ -52,7 +46,7 @@ class SshHosts:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        server, libraries = _server()
+        server, libraries = program("sshd", *PACKAGES)
         self.folder.mkdir()
         for key in ("host", "user"):
             _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / key))
@@ -95,42 +89,6 @@ class SshHosts:
         return {"all": {"hosts": hosts, "vars": variables}}
 
 
-def cache() -> Path:
-    """Give the folder in which what the benchmarks compare with stays from run to run."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "okiagari" / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def last_line(said: str) -> str:
-    """Give what a program says last: why it failed."""
-    return (said.strip().splitlines() or ["it says nothing"])[-1][:300]
-
-
-def _server() -> tuple[Path, str]:
-    """Give OpenSSH's server, and where its libraries are if they aren't where all are."""
-    found = shutil.which("sshd", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
-    if found:
-        return Path(found), ""
-    root = cache() / "openssh-server"
-    server = root / "usr" / "sbin" / "sshd"
-    if not server.exists():
-        if not shutil.which("apt-get"):
-            raise Unavailable("there is no sshd; install OpenSSH's server")
-        packages = cache() / "packages"
-        packages.mkdir(exist_ok=True)
-        try:
-            _run("apt-get", "--quiet", "download", *PACKAGES, cwd=packages)
-            for package in packages.glob("*.deb"):
-                _run("dpkg-deb", "--extract", str(package), str(root))
-        except subprocess.CalledProcessError as error:
-            raise Unavailable(f"there is no sshd, and {error.cmd[0]} says: {last_line(error.stderr)}") from error
-        finally:
-            shutil.rmtree(packages)
-    libraries = {str(path.parent) for path in root.rglob("lib*.so.*")}
-    return server, os.pathsep.join(sorted(libraries))
-
-
 def _is_user(name: str) -> bool:
     try:
         pwd.getpwnam(name)
@@ -147,5 +105,5 @@ def _listens(address: str, port: int) -> bool:
         return False
 
 
-def _run(*argv: str, cwd: Path | None = None) -> None:
-    subprocess.run(argv, check=True, capture_output=True, text=True, cwd=cwd)
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True, text=True)
