@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OkiagariError
+from .priority import ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ class Instance:
             if entry:
                 with open(entry, "w", encoding="ascii") as group:  # noqa: PTH123 - nothing is imported at this point
                     group.write("0")
+            ordinary()
             if account:
                 os.initgroups(account.pw_name, account.pw_gid)
                 os.setgid(account.pw_gid)

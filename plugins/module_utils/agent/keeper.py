@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
 from ..values import from_json, mapping
+from .priority import ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +58,7 @@ class Keeper:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=pipe, stdout=pipe, limit=_LONGEST
             )
+            ordinary(self._process.pid)
         reading, writing = self._process.stdout, self._process.stdin
         if reading is None or writing is None:
             raise OkiagariError("the keeper of replicas has no pipes")

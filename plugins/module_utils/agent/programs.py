@@ -11,6 +11,8 @@ import signal
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from .priority import ordinary
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -20,7 +22,9 @@ async def program(*argv: str, **options: Any) -> AsyncIterator[asyncio.subproces
     """Start a program; in the end it is killed with all its children, and reaped. Raises `OSError` if it can't be."""
     starting = asyncio.ensure_future(asyncio.create_subprocess_exec(*argv, start_new_session=True, **options))
     try:
-        yield await asyncio.shield(starting)
+        process = await asyncio.shield(starting)
+        ordinary(process.pid)
+        yield process
     finally:
         # Who gives up while it starts would leave its children behind.
         process = await starting

@@ -7,7 +7,7 @@ Both ways read a migration stream, which every QEMU from 6 on writes:
 
 background    The guest stands still for the devices' state only, and runs while its memory is read: each page that it
               writes to is saved first. Needs write protection by userfaultfd, which a UML node's kernel lacks.
-stop_copy     The guest stands still until all of its memory was read.
+stop_copy     The guest stands still until all of its memory was read; what is done with that comes afterwards.
 
 Whatever goes wrong, the guest goes on, also when whoever reads the stream hangs: QEMU may hold its own lock while it
 writes, and answers nothing then. A guest that can't be made to go on is to be ended.
@@ -20,6 +20,7 @@ import mmap
 import os
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -45,6 +46,7 @@ _STEP = 1024 * 1024
 # QEMU before this starts the guest again by itself when a background snapshot has begun.
 _DOES_NOT_RESUME = (8, 2)
 _POLL_S = 0.001
+_SPOOL_BYTES = 512 * 1024 * 1024
 _GOES_ON_S = 5.0
 STALL_S = 10.0
 """A capture is given up when nothing has come from QEMU for so long: somebody hangs, and the guest may stand still."""
@@ -122,7 +124,7 @@ def capture(
     capabilities = {"background-snapshot": way == BACKGROUND, "events": True}
     said = [{"capability": name, "state": state} for name, state in capabilities.items()]
     memory.begin(emit)
-    with _Reader(memory) as reader:
+    with _Reader(memory, _SPOOL_BYTES if way == STOP_COPY else 0) as reader:
         try:
             monitor.execute("migrate-set-capabilities", capabilities=said)
             monitor.execute("migrate-set-parameters", max_bandwidth=0)
@@ -282,11 +284,12 @@ class _Patience:
 class _Reader:
     """Reads the stream that QEMU writes, in a thread of its own, while the monitor is attended to.
 
-    `came` says how many bytes were read so far.
+    So many bytes are only `spool`ed at first, lest a guest that stands still waits for more than that. `came` says how
+    many bytes were read so far.
     """
 
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
+    def __init__(self, memory: Memory, spool: int) -> None:
+        self._memory, self._spool = memory, spool
         self._source, self._sink = os.pipe()
         fcntl.fcntl(self._sink, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -334,9 +337,8 @@ class _Reader:
     def _read(self) -> None:
         file = open(self._source, "rb", buffering=0, closefd=False)  # noqa: SIM115 - it is closed below
         try:
-            self._devices = split(
-                lambda room: self._counted(file.readinto(room) or 0), self._memory.name, self._memory.images["ram"]
-            )
+            stream = _Spool(lambda room: self._counted(file.readinto(room) or 0), self._spool)
+            self._devices = split(stream.readinto, self._memory.name, self._memory.images["ram"])
         except (ValueError, OSError) as error:
             # What is wrong with the stream, or with the file that the blocks go to, which may be closed by now.
             self._wrong = error
@@ -361,3 +363,28 @@ class _Reader:
         if self._sink >= 0:
             os.close(self._sink)
             self._sink = -1
+
+
+class _Spool:
+    """A stream of which up to `most` bytes are read at once, and given when they are asked for, before what follows."""
+
+    def __init__(self, readinto: Callable[[memoryview], int], most: int) -> None:
+        self._readinto = readinto
+        self._chunks: deque[memoryview] = deque()
+        while most > 0:
+            chunk = memoryview(bytearray(min(_STEP, most)))
+            size = readinto(chunk)
+            if not size:
+                break
+            self._chunks.append(chunk[:size])
+            most -= size
+
+    def readinto(self, room: memoryview) -> int:
+        if not self._chunks:
+            return self._readinto(room)
+        chunk = self._chunks.popleft()
+        size = min(len(chunk), len(room))
+        room[:size] = chunk[:size]
+        if size < len(chunk):
+            self._chunks.appendleft(chunk[size:])
+        return size

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import mmap
 import os
 import socket
 import threading
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.captur
 )
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monitor import Late, Monitor
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from hypothesis import given
+from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +155,8 @@ def test_a_guest_goes_on_when_whoever_reads_its_stream_hangs(rig: Rig, monkeypat
         return b""
 
     monkeypatch.setattr(module, "split", split)
-    # Far more than a pipe takes.
+    monkeypatch.setattr(module, "_SPOOL_BYTES", MIB)
+    # Far more than is spooled, and than a pipe takes.
     rig.qemu.bytes = 64 * MIB
     try:
         with pytest.raises(OkiagariError, match=r"nothing has come from QEMU for 0.05 s, or it isn't read"):
@@ -193,3 +198,14 @@ def test_an_image_of_zeros_takes_no_room_until_it_is_written_to() -> None:
     assert resident() - before < 64 * MIB
     image[1000] = 1
     assert int(image.sum()) == image.shape[1]
+
+
+@given(said=st.binary(max_size=300), most=st.integers(0, 400), steps=st.lists(st.integers(1, 50), min_size=1))
+def test_what_is_spooled_comes_before_the_rest(said: bytes, most: int, steps: list[int]) -> None:
+    source = io.BytesIO(said)
+    spool = module._Spool(source.readinto, most)
+    assert source.tell() == min(most, len(said))
+    came, turn = b"", cycle(steps)
+    while size := spool.readinto(room := memoryview(bytearray(next(turn)))):
+        came += bytes(room[:size])
+    assert came == said
