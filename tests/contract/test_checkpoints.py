@@ -147,8 +147,12 @@ class Hanging(Mirror):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("most", [0, 11_000], ids=["at its begin", "near its end"])
-def test_a_guest_goes_on_when_its_stream_is_not_read_any_more(tmp_path: Path, disk: Path, way: str, most: int) -> None:
+def test_a_guest_goes_on_when_its_stream_is_not_read_any_more(
+    tmp_path: Path, disk: Path, way: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Near the end of a stream QEMU holds its own lock while it writes, so that it answers nothing."""
+    # The guest is larger than what is spooled.
+    monkeypatch.setattr(f"{capture.__module__}._SPOOL_BYTES", 1 << 20)
     (tmp_path / "noise").write_bytes(os.urandom(47 << 20))
     memory = ["-object", f"memory-backend-ram,id=pc.ram,size={MEMORY}"]
     noise = ["-device", f"loader,file={tmp_path / 'noise'},addr={16 << 20:#x},force-raw=on"]

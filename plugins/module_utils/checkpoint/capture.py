@@ -331,7 +331,7 @@ class _Reader:
         if self._wrong:
             raise OkiagariError(f"what QEMU wrote can't be read: it {self._wrong}") from self._wrong
         if self._thread.is_alive():
-            raise OkiagariError(f"QEMU has not closed its stream within {timeout_s:g} s")
+            raise OkiagariError(f"QEMU has not closed its stream, or it is not taken, within {timeout_s:g} s")
         return self._devices
 
     def _read(self) -> None:
