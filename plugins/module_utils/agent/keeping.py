@@ -9,6 +9,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+from ..checkpoint.allocator import keep_memory
 from ..checkpoint.keep import Keep, Kept
 from ..errors import OkiagariError
 from ..values import from_json, mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 def run(config: Config, asking: BinaryIO, answering: BinaryIO) -> int:
     """Answer requests until there are no more."""
+    keep_memory()
     envelopes = envelopes_of(config)
     kept = {
         name: Kept(folder(config, name) / "replica", key_of(service.checkpoint.key))

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.capture import StandsStill
+from ..checkpoint.allocator import keep_memory
 from ..checkpoint.capturer import Capturer, Whose
 from ..checkpoint.replica import Replica
 from ..checkpoint.running import Running
@@ -44,6 +45,7 @@ def run(config: Config, service: Service) -> int:
     """
     if service.machine is None or service.checkpoint is None:
         raise OkiagariError(f"{service.name} is no guest: its description has no machine")
+    keep_memory()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_said: ended.set())
     _told(config, service, "collect")

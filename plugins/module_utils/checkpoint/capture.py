@@ -135,7 +135,7 @@ def capture(
             if goes_on:
                 _let_go_on(monitor, reader, way, str(error))
             raise
-        memory.end(reader.devices(timeout_s))
+        memory.end(reader.devices(stall_s))
     return Took(pause_ms, 1000 * (time.monotonic() - began))
 
 
@@ -294,7 +294,7 @@ class _Reader:
         fcntl.fcntl(self._sink, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._closing = threading.Lock()
-        self.came = 0
+        self.came = self._taken = 0
         self._devices = b""
         self._wrong: Exception | None = None
 
@@ -325,20 +325,25 @@ class _Reader:
             os.dup2(nothing, self._source, inheritable=False)
             os.close(nothing)
 
-    def devices(self, timeout_s: float) -> bytes:
-        """Give what isn't memory, when all of it has come."""
-        self._thread.join(timeout_s)
+    def devices(self, stall_s: float) -> bytes:
+        """Give what isn't memory, when all of it is taken; it may take as long as it likes while it goes on."""
+        taken = -1
+        while self._thread.is_alive() and taken != self._taken:
+            taken = self._taken
+            self._thread.join(stall_s)
         if self._wrong:
             raise OkiagariError(f"what QEMU wrote can't be read: it {self._wrong}") from self._wrong
         if self._thread.is_alive():
-            raise OkiagariError(f"QEMU has not closed its stream, or it is not taken, within {timeout_s:g} s")
+            raise OkiagariError(f"QEMU doesn't close its stream, or nothing of it was taken for {stall_s:g} s")
         return self._devices
 
     def _read(self) -> None:
         file = open(self._source, "rb", buffering=0, closefd=False)  # noqa: SIM115 - it is closed below
         try:
             stream = _Spool(lambda room: self._counted(file.readinto(room) or 0), self._spool)
-            self._devices = split(stream.readinto, self._memory.name, self._memory.images["ram"])
+            self._devices = split(
+                lambda room: self._took(stream.readinto(room)), self._memory.name, self._memory.images["ram"]
+            )
         except (ValueError, OSError) as error:
             # What is wrong with the stream, or with the file that the blocks go to, which may be closed by now.
             self._wrong = error
@@ -354,6 +359,10 @@ class _Reader:
         with os.fdopen(source, "rb", buffering=0) as file:
             while self._counted(len(file.read(_PIPE_BYTES))):
                 pass
+
+    def _took(self, size: int) -> int:
+        self._taken += size
+        return size
 
     def _counted(self, size: int) -> int:
         self.came += size
