@@ -16,8 +16,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoint.capture import StandsStill
 from ..checkpoint.allocator import keep_memory
+from ..checkpoint.capture import StandsStill
 from ..checkpoint.capturer import Capturer, Whose
 from ..checkpoint.replica import Replica
 from ..checkpoint.running import Running

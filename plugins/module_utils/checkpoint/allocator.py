@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Memory that was used for one step of a capture is there for the next one.
 
-glibc gives arrays of a few MiB back to the kernel as soon as they aren't used, and has each of their pages anew: half of
+glibc gives arrays of a few MiB back to the kernel as soon as they aren't used, and has each page anew: half of
 the time that pages are compared in, on a kernel where a page fault is expensive (User-Mode Linux).
 """
 
