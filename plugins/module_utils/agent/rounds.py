@@ -51,8 +51,8 @@ class Guest(Protocol):
 class Rounds:
     """Captures one epoch after the other: each is shipped before the next one, so that a slow link makes them fewer.
 
-    `now` is the clock of instants. A guest that couldn't be captured runs four times as long as that took, so that it
-    runs most of the time, whatever keeps it from being captured.
+    `now` is the clock of instants. A guest runs four times as long as it stood still, or as it took where it couldn't
+    be captured: so it runs most of the time, however slow its host is.
     """
 
     def __init__(self, guest: Guest, period_s: float, ending: threading.Event, now: Callable[[], float]) -> None:
@@ -74,16 +74,17 @@ class Rounds:
                 # One that couldn't be shipped is tried again: nothing is captured that nobody could take.
                 self._ship()
                 begun = self._now()
-                self._waits = self._guest.capture(last=last)
+                captured = self._waits = self._guest.capture(last=last)
                 self._ship()
-                rest_s = _LEAST_REST_S
+                ran_s = self._now() - captured.at - captured.pause_ms / 1000
+                rest_s = max(_LEAST_REST_S, _RUNS * captured.pause_ms / 1000 - ran_s)
             except StandsStill as error:
                 self._guest.failed(str(error), captured=False)
                 raise
             except (OkiagariError, OSError) as error:
-                captured = self._waits is not None
-                rest_s = _AGAIN_S if captured else _RUNS * (self._now() - begun)
-                self._guest.failed(str(error), captured=captured)
+                waits = self._waits is not None
+                rest_s = _AGAIN_S if waits else _RUNS * (self._now() - begun)
+                self._guest.failed(str(error), captured=waits)
             if not last:
                 self._rest(self._now() + rest_s, begun + self._period_s)
 

@@ -26,6 +26,7 @@ class World:
         self.ships: list[Exception | None] = others.get("ships", [])
         self.wanted_at = 100.0 + others.get("wanted_at", float("inf"))
         self.dies = 100.0 + others.get("dies", float("inf"))
+        self.pause_ms = others.get("pause_ms", 1.0)
         self.done: list[tuple[str, float]] = []
 
     def run(self, period_s: float = 10.0) -> list[tuple[str, float]]:
@@ -40,7 +41,7 @@ class World:
         self.note("last" if last else "capture")
         at = self.time
         self._take(self.captures)
-        return Captured(at, 1.0)
+        return Captured(at, self.pause_ms)
 
     def ship(self, captured: Captured) -> None:
         self.note(f"ship {round(captured.at - 100.0, 1)}")
@@ -76,6 +77,14 @@ def test_each_period_and_once_more_in_the_end() -> None:
 
 def test_a_slow_link_makes_a_period_longer() -> None:
     assert [at for what, at in World(40.0, takes=7.0).run() if what == "capture"] == [0.0, 14.1, 28.2]
+
+
+@pytest.mark.parametrize("wanted_at", [float("inf"), 1.0])
+def test_a_guest_that_stands_still_for_long_runs_four_times_as_long(wanted_at: float) -> None:
+    # It stands still for three seconds of the four that a capture takes; shipping takes as long.
+    done = World(60.0, takes=4.0, pause_ms=3000.0, wanted_at=wanted_at).run(period_s=2.0)
+    begun = [at for what, at in done if what == "capture"]
+    assert begun == [0.0, 15.0, 30.0, 45.0]
 
 
 def test_whoever_wants_it_gets_it_captured_once_and_after_that() -> None:
