@@ -81,15 +81,12 @@ class Guest(Protocol):
 
     def watched_by(self) -> list[str]:
         """Give the words of `onlooker.py` for what watches it."""
-        ...
 
     def elsewhere(self, folder: Path) -> Guest:
         """Give the same guest in another folder."""
-        ...
 
     def replaced(self, other: Guest) -> dict[str, str]:
         """Say what is to be replaced in QEMU's arguments, so that they are those of the other one."""
-        ...
 
 
 class Ticking:

@@ -93,15 +93,12 @@ class Rival(Protocol):
 
     def prepare(self) -> None:
         """Have what is saved of the guest be of its present load."""
-        ...
 
     def take(self) -> Taken:
         """Save the guest's state; it runs before and afterwards."""
-        ...
 
     def restore(self, *, uncached: bool) -> float:
         """Begin the guest again from what was saved last; give the milliseconds to its first answer."""
-        ...
 
 
 class Snapshot:

@@ -215,7 +215,7 @@ class Store:
         return _encoded(f"{self._prefix}/{service}/{name}")
 
     async def _ask(
-        self, path: str, body: Mapping[str, Any], within: str = "", shape: Shape = _ANSWER
+        self, path: str, body: Mapping[str, Any], within: str = "", shape: Shape | None = None
     ) -> dict[str, Any]:  # fmt: skip
         """Ask the member that answered last, and after a failure leave the next request to the next one."""
         import httpx
@@ -224,7 +224,7 @@ class Store:
             raise NotReached("no member of the store is known: say where they are in agent.json")
         at = self._at
         try:
-            return await self._asked(self._endpoints[at], path, body, within, shape)
+            return await self._asked(self._endpoints[at], path, body, within, shape or _ANSWER)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
             # Of several requests that failed there at a time only one moves on, lest they pass over one that is well.
             if self._at == at:
