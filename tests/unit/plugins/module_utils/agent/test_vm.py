@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent import vm as module
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import Checkpointing
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervise import boottime
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wish_file import NOBODY, WishFile
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Machine
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 
-from .agents import service
+from .agents import config, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,3 +101,57 @@ def test_a_guest_that_has_ended_is_known(rig: Rig) -> None:
     assert not rig.guest.ended()
     rig.process.poll = lambda: 1
     assert rig.guest.ended()
+
+
+class Pretended:
+    """A guest, what captures it and its replica, all of which do nothing; `done` is what is done to it."""
+
+    def __init__(self, *_arguments: object) -> None:
+        self.done: list[str] = []
+        self.head, self.monitor, self.guest, self.words = None, None, None, ""
+        self.process = SimpleNamespace(poll=lambda: None)
+
+    def __call__(self, *_arguments: object) -> Pretended:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.done.append("ended")
+
+    def go_on(self) -> None:
+        self.done.append("goes on")
+
+    def run(self) -> None:
+        self.done.append("captured")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("waits", "told", "done"),
+    [
+        ("1", "", ["ended"]),
+        ("1", "go on\n", ["goes on", "captured", "ended"]),
+        ("0", "", ["goes on", "captured", "ended"]),
+    ],
+)
+def test_a_guest_that_is_prepared_stands_still_until_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: str, told: str, done: list[str]
+) -> None:
+    """The lease of the holder before is what it waits for: one that went on by itself would be a second one."""
+    pretended = Pretended()
+    for name in ("Running", "Capturer", "Replica", "Rounds", "envelopes_of", "Whose"):
+        monkeypatch.setattr(module, name, pretended)
+    monkeypatch.setattr(pretended, "sign", None, raising=False)
+    monkeypatch.setattr(module, "ask", lambda *_request, timeout_s: iter([{}] if timeout_s else []))
+    monkeypatch.setattr(module, "key_of", lambda _path: b"")
+    monkeypatch.setattr("signal.signal", lambda *_handler: None)
+    monkeypatch.setattr("sys.stdin", io.StringIO(told))
+    monkeypatch.setenv("OKIAGARI_WAITS", waits)
+    monkeypatch.setenv("OKIAGARI_TERM", "3")
+    guest = service(machine=Machine(64, {}), checkpoint=Checkpointing(tmp_path / "key"))
+    assert module.run(config(tmp_path), guest) == 0
+    assert pretended.done == done
