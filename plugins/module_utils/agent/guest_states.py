@@ -28,16 +28,15 @@ class GuestStates:
     def read(self) -> dict[str, Any]:
         """Look which states there are, and give the committed one."""
         self.there = self._last(op="states")
-        committed = self.there["committed"] or {}
-        return {key: committed[key] for key in _SHOWN if key in committed}
+        return self._shown()
 
     def want(self) -> dict[str, Any]:
         """Give the state that is to be committed; raise `OkiagariError` where nobody could have it captured."""
-        committed = self.there["committed"] or {}
         if not self._now:
-            return {key: committed[key] for key in _SHOWN if key in committed}
+            return self._shown()
         if self.there["holder"] is None:
             raise OkiagariError(f"nobody holds {self._service} now; an election will give it to somebody")
+        committed = self._shown()
         return {"epoch": f"the next one after {committed['epoch']}" if committed else "the first one"}
 
     def create(self) -> None:
@@ -46,6 +45,11 @@ class GuestStates:
     def remove(self) -> None:
         """Nothing calls this: replicas drop old states by themselves."""
         raise OkiagariError("a guest's states aren't removed: take the service out of agent_services")
+
+    def _shown(self) -> dict[str, Any]:
+        """Give what people compare of the committed state, nothing where there is none."""
+        committed = self.there["committed"] or {}
+        return {key: committed[key] for key in _SHOWN if key in committed}
 
     def _last(self, **request: Any) -> dict[str, Any]:
         """Give the last answer; those before it say that it takes."""

@@ -14,6 +14,7 @@ import math
 import re
 import ssl
 from base64 import b64decode, b64encode
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from ..errors import BadValue, OkiagariError
 from ..values import Shape, from_json, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     import httpx
 
@@ -170,24 +171,15 @@ class Store:
         """
         import httpx
 
-        if not self._endpoints:
-            raise NotReached("no member of the store is known: say where they are in agent.json")
-        at = self._at
         every = {"key": _encoded(f"{self._prefix}/"), "range_end": _encoded(f"{self._prefix}0")}
         timeout = httpx.Timeout(self._answer_s, read=_SILENT_S)
-        try:
+        with self._member() as endpoint, suppress(httpx.ReadTimeout):
             async with self._client.stream(
-                "POST", self._endpoints[at] + "/v3/watch", json={"create_request": every}, timeout=timeout
+                "POST", endpoint + "/v3/watch", json={"create_request": every}, timeout=timeout
             ) as answer:
                 async for line in answer.aiter_lines():
                     for service in _changed(line):
                         yield service
-        except httpx.ReadTimeout:
-            return
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
-            if self._at == at:
-                self._at = (at + 1) % len(self._endpoints)
-            raise NotReached(f"{self._endpoints[at]}: {str(error) or type(error).__name__}") from error
 
     async def members(self) -> tuple[Member, Mapping[str, Member]]:
         """Give the member that leads, and all that have a name and are reached."""
@@ -204,12 +196,8 @@ class Store:
 
     async def lead(self, leader: Member, heir: Member) -> None:
         """Have a member lead in the place of the one that does; raise `NotReached` if it can't."""
-        import httpx
-
-        try:
+        with _reaching(leader.endpoint):
             await self._asked(leader.endpoint, "/v3/maintenance/transfer-leadership", {"targetID": heir.id}, "", {})
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
-            raise NotReached(f"{leader.endpoint}: {str(error) or type(error).__name__}") from error
 
     def _key(self, service: str, name: str) -> str:
         return _encoded(f"{self._prefix}/{service}/{name}")
@@ -217,19 +205,23 @@ class Store:
     async def _ask(
         self, path: str, body: Mapping[str, Any], within: str = "", shape: Shape | None = None
     ) -> dict[str, Any]:  # fmt: skip
-        """Ask the member that answered last, and after a failure leave the next request to the next one."""
-        import httpx
+        with self._member() as endpoint:
+            return await self._asked(endpoint, path, body, within, shape or _ANSWER)
 
+    @contextmanager
+    def _member(self) -> Iterator[str]:
+        """Give the member that answered last, and after a failure leave the next request to the next one."""
         if not self._endpoints:
             raise NotReached("no member of the store is known: say where they are in agent.json")
         at = self._at
         try:
-            return await self._asked(self._endpoints[at], path, body, within, shape or _ANSWER)
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
+            with _reaching(self._endpoints[at]):
+                yield self._endpoints[at]
+        except NotReached:
             # Of several requests that failed there at a time only one moves on, lest they pass over one that is well.
             if self._at == at:
                 self._at = (at + 1) % len(self._endpoints)
-            raise NotReached(f"{self._endpoints[at]}: {str(error) or type(error).__name__}") from error
+            raise
 
     async def _asked(
         self, endpoint: str, path: str, body: Mapping[str, Any], within: str, shape: Shape
@@ -245,6 +237,17 @@ class Store:
         if wrong := mismatch(said, shape, "the store's answer"):
             raise BadValue(wrong)
         return dict(said)
+
+
+@contextmanager
+def _reaching(endpoint: str) -> Iterator[None]:
+    """Raise `NotReached` for whatever goes wrong with a request to this member."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, BadValue) as error:
+        raise NotReached(f"{endpoint}: {str(error) or type(error).__name__}") from error
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
