@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent import agent as module
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent import leadership
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.agent import Agent
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client import NAME, ask
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.envelope import Opened
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.overlay import NoAnswer
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.trace import Tracer
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wire import rules_to_dict
-from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Available, Holder, Ledger, Timing
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Available, Holder, Ledger, Timing, View
 from ansible_collections.okiagari.testbed.plugins.module_utils.election import Charter, Committed, Rules
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.haproxy import Proxy
@@ -29,7 +30,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.paths import Path
 from .agents import NAMES, authority, config, service, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from pathlib import Path
 
 
@@ -428,6 +429,47 @@ def test_messages_that_are_none_are_told_once_whatever_figures_are_in_them(make:
         assert len(told(agent, "message_refused")) == before + 1
 
     use(make, what, db=service())
+
+
+def test_a_service_whose_holder_changes_in_the_store_is_looked_at(make: Callable[..., Agent]) -> None:
+    async def what(agent: Agent) -> None:
+        looked: list[str] = []
+
+        async def changes() -> AsyncIterator[str]:
+            yield "another's"
+            yield "db"
+            await asyncio.Event().wait()
+
+        agent.drivers["db"].look = lambda: looked.append("db")
+        agent.store.changes = changes
+        await until(lambda: looked)
+        assert looked == ["db"]
+
+    use(make, what, db=service())
+
+
+def test_the_sites_that_hold_services_are_known_to_a_holder_alone(
+    make: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leadership, "_LOOK_S", 0.01)
+
+    async def what(agent: Agent) -> None:
+        looked: list[set[str]] = []
+
+        async def look(holding: set[str]) -> None:
+            looked.append(holding)
+
+        agent.leadership.look = look
+        assert agent._holding() == set()
+        first, second = agent.drivers["db"], agent.drivers["web"]
+        holder = Holder(Timing(), lease=1, token=2, term=3, sent_at=0.0, start_at=0.0)
+        first.participant = type("Participant", (), {"holder": holder, "wake_at": float("inf")})()
+        second._view = View(17, "b", 2, 9)
+        assert agent._holding() == {"site-a", "site-b"}
+        # It is the leader of the store that this is for.
+        await until(lambda: looked)
+
+    use(make, what, db=service(), web=service(name="web"))
 
 
 def test_a_hand_over_that_can_not_be_is_refused_before_it_begins(make: Callable[..., Agent]) -> None:
