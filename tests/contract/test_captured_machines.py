@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import io
 import os
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -129,6 +130,26 @@ def test_each_holder_goes_on_from_the_one_before(tmp_path: Path, disk: Path) -> 
         assert hosts[2].said.numbers()[0] >= reached
     for replica in replicas:
         replica.close()
+
+
+def test_a_guest_is_told_that_it_goes_on_elsewhere(tmp_path: Path, disk: Path) -> None:
+    """By another generation, for its random numbers, and by a port at which an agent may have its clock set."""
+    replica, generations = Host(tmp_path / "c", disk).replica(), set()
+    for name in "ab":
+        folder = tmp_path / name
+        folder.mkdir()
+        guest = Machine(MIB, {"root": Disk(disk)}, accelerator="tcg")
+        state = replica if replica.head else None
+        with Running(guest, SubprocessRunner(), folder, state) as running:
+            whose = Whose("tally", name, len(generations) + 1, KEY, lambda _said: b"signed")
+            capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose, state)
+            generations.add(running.monitor.execute("query-vm-generation-id")["guid"])
+            running.go_on()
+            with socket.socket(socket.AF_UNIX) as agent:
+                agent.connect(str(folder / "agent"))
+            shipped(capturer, replica)
+    assert len(generations) == 2
+    replica.close()
 
 
 def test_after_a_capture_that_failed_the_next_pack_is_a_first_one(tmp_path: Path, disk: Path) -> None:
