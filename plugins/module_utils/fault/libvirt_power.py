@@ -51,7 +51,9 @@ def guest(runner: Runner, name: str) -> dict[str, Any]:
     if said not in _POWER:
         raise CommandFailed(f"{' '.join(argv)}: its output can't be understood: {said}")
     power = _POWER[said]
-    if power == "on" and runner.run((*_VIRSH, "metadata", name, "--uri", GUEST_MARK, "--config")).rc == 0:
+    # Without a mark, some versions fail, and others say nothing.
+    mark = runner.run((*_VIRSH, "metadata", name, "--uri", GUEST_MARK, "--config")).out if power == "on" else ""
+    if "stopping" in mark:
         power = "stopping"
     return {"power": power}
 
