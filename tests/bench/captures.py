@@ -80,10 +80,7 @@ class Outcome:
 
 
 class _Told(Capturer):
-    """A capturer that is told the way, and says what it holds."""
-
-    def go(self, way: str) -> None:
-        self._way = way
+    """A capturer that says what it holds."""
 
     def begin_anew(self) -> None:
         """Have the next pack be a first one."""
@@ -120,7 +117,7 @@ class _Bench:
             onlooker.go()
             onlooker.first()
         guest = self._scene.running.guest
-        image = guest.memory + sum(guest.disks.values())
+        image = guest.memory.size + sum(guest.disks.values())
         outcome = Outcome(self._captured(), image / MIB, self._capturer.state_kib())
         for load in self._order.loads:
             print(f"  {self._order.mib} MiB, {load.name} ...", file=sys.stderr, flush=True)
@@ -145,7 +142,7 @@ class _Bench:
 
     def _capture(self, line: Line, under: Under) -> None:
         """Capture so many epochs in one way. One before isn't counted: the guest may have done much meanwhile."""
-        self._capturer.go(line.way)
+        self._capturer.way = line.way
         try:
             self._captured()
             self._measure(line, under, self._captured, self._order.epochs if line.way == BACKGROUND else ROUNDS)

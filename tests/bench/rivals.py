@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.guest_memory import GuestMemory
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monitor import Monitor, Refusal
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from costs import drop
@@ -116,6 +117,7 @@ class Snapshot:
 
     def take(self) -> Taken:
         self._job("snapshot-delete")
+        _undo_capabilities(self._monitor)
         self._monitor.forget()
         begun = time.monotonic()
         self._job("snapshot-save", vmstate=self._disks[0])
@@ -163,8 +165,7 @@ class ToFile:
 
     def take(self) -> Taken:
         monitor = self._monitor
-        said = [{"capability": name, "state": name == "events"} for name in ("background-snapshot", "events")]
-        monitor.execute("migrate-set-capabilities", capabilities=said)
+        _undo_capabilities(monitor)
         monitor.execute("migrate-set-parameters", max_bandwidth=0)
         monitor.forget()
         begun = time.monotonic()
@@ -232,18 +233,29 @@ def made(folder: Path) -> Path:
 
 @contextmanager
 def _qemu(scene: Scene, other: Guest, words: tuple[str, ...]) -> Iterator[Monitor]:
-    """Start QEMU as it was started, but for the other guest's folder and for more words."""
+    """Start QEMU as it was started, but for the other guest's folder, memory of its own, and for more words."""
     argv = [str(word) for word in scene.running.process.args]  # type: ignore[union-attr]
-    for old, new in scene.guest.replaced(other).items():
-        argv = [word.replace(old, new) for word in argv]
-    with (other.folder / "log").open("wb") as log:
-        process = subprocess.Popen([*argv, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    before = scene.running.guest.memory
+    with GuestMemory(before.size) as memory, (other.folder / "log").open("wb") as log:
+        memories = dict(zip(before.arguments(), memory.arguments(), strict=True))
+        for old, new in {**scene.guest.replaced(other), **memories}.items():
+            argv = [word.replace(old, new) for word in argv]
+        process = subprocess.Popen(
+            [*argv, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[memory.file]
+        )
     try:
         with _monitor(process, other.folder) as monitor:
             yield monitor
     finally:
         process.kill()
         process.wait()
+
+
+def _undo_capabilities(monitor: Monitor) -> None:
+    """Have QEMU save as it does by itself, whatever the capture before had it do."""
+    said = [{"capability": name, "state": False} for name in ("background-snapshot", "x-ignore-shared")]
+    said.append({"capability": "events", "state": True})
+    monitor.execute("migrate-set-capabilities", capabilities=said)
 
 
 def _monitor(process: subprocess.Popen[bytes], folder: Path) -> Monitor:

@@ -13,7 +13,9 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.guest_memory import GuestMemory
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monitor import Monitor
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.restore import ARGUMENTS
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 
 if TYPE_CHECKING:
@@ -64,21 +66,29 @@ class Said:
 
 
 class Guest(Said):
-    """A guest in `folder`; `restored` gives arguments of QEMU by which it goes on from a state instead of booting."""
+    """A guest in `folder`; with the image of a `memory`, it goes on from a state instead of booting."""
 
-    def __init__(self, folder: Path, disk: Path, *restored: str, size: int = MEMORY) -> None:
+    def __init__(
+        self, folder: Path, disk: Path, *arguments: str, size: int = MEMORY, memory: Path | None = None
+    ) -> None:  # fmt: skip
         folder.mkdir(exist_ok=True)
+        self.memory = GuestMemory(size)
+        if memory:
+            self.memory.fill(memory)
+            arguments = (*ARGUMENTS, *arguments)
         super().__init__(folder / "serial")
         self._monitor = folder / "qmp"
         self._log = (folder / "log").open("wb")
-        memory = restored or ("-object", f"memory-backend-ram,id=pc.ram,size={size}")
         argv = [
-            "qemu-system-x86_64", "-machine", "pc,accel=tcg,memory-backend=pc.ram", "-m", f"{size >> 20}", *memory,
+            "qemu-system-x86_64", "-machine", "pc,accel=tcg,memory-backend=pc.ram", "-m", f"{size >> 20}",
+            *self.memory.arguments(), *arguments,
             "-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{self.path}",
             "-drive", f"file={disk},format=raw,if=ide,file.locking=off",
             "-qmp", f"unix:{self._monitor},server=on,wait=off",
         ]  # fmt: skip
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, pass_fds=[self.memory.file]
+        )
 
     def monitor(self) -> Monitor:
         end = time.monotonic() + 20
@@ -94,6 +104,7 @@ class Guest(Said):
         self.process.kill()
         self.process.wait()
         self._log.close()
+        self.memory.close()
 
 
 def boot_disk(path: Path) -> Path:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import write_protection
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import STOP_COPY, WAYS
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capturer import Capturer, Whose
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine, machine
@@ -89,7 +88,6 @@ def on_disk(replica: Replica) -> int:
 def test_a_guest_goes_on_with_its_disk(tmp_path: Path, disk: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == STOP_COPY:
         monkeypatch.setattr(f"{Capturer.__module__}.way_of", lambda _monitor: STOP_COPY)
-        monkeypatch.setattr(f"{write_protection.__name__}.of_shared_memory", lambda: False)
     before = disk.read_bytes()
     first, replica = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk).replica()
     with first.running() as capturer:

@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import digests
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import WAYS, Memory, capture, room
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import (
+    BACKGROUND,
+    WAYS,
+    Memory,
+    capture,
+    room,
+)
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.guest_memory import GuestMemory
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.mirror import Mirror
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Image, Label, Pack, Writer
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Replica
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.restore import arguments, load
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.restore import load
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.tests.contract.counting_guest import COUNTER, MEMORY, Guest, boot_disk
 
@@ -48,8 +55,8 @@ def guest(tmp_path: Path, disk: Path) -> Iterator[Guest]:
 class Holder:
     """Captures a guest and packs each epoch, as an agent does."""
 
-    def __init__(self) -> None:
-        self.memory, self.parent, self.epoch = Memory(MEMORY), "", 0
+    def __init__(self, memory: GuestMemory) -> None:
+        self.memory, self.parent, self.epoch = Memory(memory), "", 0
 
     def capture(self, guest: Guest, way: str, path: Path, disk: Path, copy: Path) -> int:
         """Write an epoch's pack to `path`, and give the number that the guest's memory had; `copy` is its disk then."""
@@ -79,7 +86,7 @@ class Holder:
 def restored(folder: Path, replica: Replica, disk: Path) -> Guest:
     """Let a guest go on from what a replica has."""
     assert replica.head
-    guest = Guest(folder, disk, *arguments(replica.image("ram"), MEMORY))
+    guest = Guest(folder, disk, memory=replica.image("ram"))
     with guest.monitor() as monitor:
         load(monitor, replica.image("devices").read_bytes()[: replica.head.machine["devices_bytes"]])
         assert monitor.execute("query-status")["status"] in ("paused", "prelaunch")
@@ -90,7 +97,7 @@ def restored(folder: Path, replica: Replica, disk: Path) -> Guest:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_epoch_is_restored_where_it_was(tmp_path: Path, guest: Guest, disk: Path, way: str) -> None:
-    holder, replica = Holder(), Replica(tmp_path / "replica", "tally", KEY)
+    holder, replica = Holder(guest.memory), Replica(tmp_path / "replica", "tally", KEY)
     for epoch in range(EPOCHS):
         path, copy = tmp_path / f"{epoch}.pack", tmp_path / f"{epoch}.disk"
         number = holder.capture(guest, way, path, disk, copy)
@@ -113,19 +120,23 @@ def test_every_epoch_is_restored_where_it_was(tmp_path: Path, guest: Guest, disk
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_capture_that_fails_leaves_the_guest_running(tmp_path: Path, guest: Guest, way: str) -> None:
+    def disk_is_full() -> None:
+        raise OSError(28, "No space left on device")
+
     with guest.monitor() as monitor:
-        with pytest.raises(OkiagariError, match=r"has the memory pc.ram: .* and not another"):
-            capture(monitor, Memory(MEMORY, "another"), way, lambda *_block: None)
+        with pytest.raises(OSError, match="No space left"):
+            capture(monitor, Memory(guest.memory), way, lambda *_block: None, between=disk_is_full)
         assert monitor.execute("query-status")["status"] == "running"
         guest.wait_for(2)
+        capture(monitor, Memory(guest.memory), way, lambda *_block: None)
+    guest.wait_for(2)
 
-        def disk_is_full() -> None:
-            raise OSError(28, "No space left on device")
 
-        with pytest.raises(OSError, match="No space left"):
-            capture(monitor, Memory(MEMORY), way, lambda *_block: None, between=disk_is_full)
+def test_a_mirror_of_another_size_is_refused_and_the_guest_goes_on(guest: Guest) -> None:
+    with guest.monitor() as monitor, GuestMemory(MEMORY // 2) as half:
+        with pytest.raises(OkiagariError, match=rf"has the memory pc.ram: .* and not pc.ram: {MEMORY // 2} bytes"):
+            capture(monitor, Memory(half), BACKGROUND, lambda *_block: None)
         assert monitor.execute("query-status")["status"] == "running"
-        capture(monitor, Memory(MEMORY), way, lambda *_block: None)
     guest.wait_for(2)
 
 
@@ -145,27 +156,22 @@ class Hanging(Mirror):
         time.sleep(0.004)
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("most", [0, 11_000], ids=["at its begin", "near its end"])
-def test_a_guest_goes_on_when_its_stream_is_not_read_any_more(
-    tmp_path: Path, disk: Path, way: str, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_guest_goes_on_when_its_stream_is_not_read_any_more(tmp_path: Path, disk: Path, most: int) -> None:
     """Near the end of a stream QEMU holds its own lock while it writes, so that it answers nothing."""
-    # The guest is larger than what is spooled.
-    monkeypatch.setattr(f"{capture.__module__}._SPOOL_BYTES", 1 << 20)
     (tmp_path / "noise").write_bytes(os.urandom(47 << 20))
-    memory = ["-object", f"memory-backend-ram,id=pc.ram,size={MEMORY}"]
     noise = ["-device", f"loader,file={tmp_path / 'noise'},addr={16 << 20:#x},force-raw=on"]
-    guest, mirror = Guest(tmp_path / "guest", disk, *memory, *noise), Hanging(most)
+    guest, mirror = Guest(tmp_path / "guest", disk, *noise), Hanging(most)
     try:
         guest.wait_for(3)
         with guest.monitor() as monitor:
+            memory = Memory(guest.memory, {"ram": mirror})
             with pytest.raises(OkiagariError, match="nothing has come from QEMU for 1 s"):
-                capture(monitor, Memory(MEMORY, images={"ram": mirror}), way, lambda *_block: None, stall_s=1.0)
+                capture(monitor, memory, BACKGROUND, lambda *_block: None, stall_s=1.0)
             assert monitor.execute("query-status")["status"] == "running"
             guest.wait_for(2)
             mirror.goes_on.set()
-            capture(monitor, Memory(MEMORY), way, lambda *_block: None)
+            capture(monitor, Memory(guest.memory), BACKGROUND, lambda *_block: None)
         guest.wait_for(2)
     finally:
         mirror.goes_on.set()
@@ -174,12 +180,23 @@ def test_a_guest_goes_on_when_its_stream_is_not_read_any_more(
 
 def test_qemu_that_dies_meanwhile_is_told(guest: Guest) -> None:
     with guest.monitor() as monitor, pytest.raises(OkiagariError, match=r"monitor at .* is gone"):
-        capture(monitor, Memory(MEMORY), "stop_copy", lambda *_block: None, between=guest.process.kill)
+        capture(monitor, Memory(guest.memory), "stop_copy", lambda *_block: None, between=guest.process.kill)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_block_is_given_while_the_guest_stands_still(guest: Guest, way: str) -> None:
+    """Whoever takes them may be as slow as a disk."""
+    stood: list[str] = []
+    with guest.monitor() as monitor:
+        capture(
+            monitor, Memory(guest.memory), way, lambda *_block: stood.append(monitor.execute("query-status")["status"])
+        )
+    assert set(stood) == {"running"}
 
 
 def test_a_state_that_is_none_is_not_started(tmp_path: Path, disk: Path) -> None:
     (tmp_path / "ram").write_bytes(bytes(MEMORY))
-    guest = Guest(tmp_path / "guest", disk, *arguments(tmp_path / "ram", MEMORY))
+    guest = Guest(tmp_path / "guest", disk, memory=tmp_path / "ram")
     try:
         with guest.monitor() as monitor, pytest.raises(OkiagariError, match=r"monitor at .* is gone"):
             load(monitor, b"no state" * 100)

@@ -5,9 +5,11 @@
 
 Both ways read a migration stream, which every QEMU from 6 on writes:
 
-background    The guest stands still for the devices' state only, and runs while its memory is read: each page that it
-              writes to is saved first. Needs write protection by userfaultfd, which a UML node's kernel lacks.
-stop_copy     The guest stands still until all of its memory was read; what is done with that comes afterwards.
+background    The guest stands still for the devices' state only, and runs while its memory is read from the stream:
+              each page that it writes to is saved first. Needs write protection by userfaultfd, of Linux 5.19 or later;
+              a UML node's kernel lacks it.
+stop_copy     The guest stands still while its memory is compared with the mirror. The stream has its devices only;
+              blocks are made when it goes on.
 
 Whatever goes wrong, the guest goes on, also when whoever reads the stream hangs: QEMU may hold its own lock while it
 writes, and answers nothing then. A guest that can't be made to go on is to be ended.
@@ -20,14 +22,13 @@ import mmap
 import os
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from ..errors import OkiagariError
+from ..errors import BadValue, OkiagariError
 from . import pages
-from .engines import np
+from .guest_memory import NAME
 from .mirror import Mirror
 from .monitor import Late, Refusal
 from .stream import split
@@ -35,6 +36,7 @@ from .stream import split
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .guest_memory import GuestMemory
     from .monitor import Monitor
 
     Emit: TypeAlias = Callable[[str, bytes], object]
@@ -46,8 +48,9 @@ _STEP = 1024 * 1024
 # QEMU before this starts the guest again by itself when a background snapshot has begun.
 _DOES_NOT_RESUME = (8, 2)
 _POLL_S = 0.001
-_SPOOL_BYTES = 512 * 1024 * 1024
+_MOST_DEVICES = 64 * 1024 * 1024
 _GOES_ON_S = 5.0
+_TAKES_ROOM_S = 300.0
 STALL_S = 10.0
 """A capture is given up when nothing has come from QEMU for so long: somebody hangs, and the guest may stand still."""
 _OVER = (None, "none", "completed", "failed", "cancelled")
@@ -67,21 +70,29 @@ class Took:
 
 
 class Memory:
-    """The memory of a guest, QEMU's block `name` of `size` bytes, and its devices, as the replicas have them.
+    """The `memory` of a guest, and its devices, as the replicas have them.
 
     `images` are their mirrors, `ram` and `devices`, all zeros unless they are given; how many bytes of the devices' one
     are in use says `devices_bytes`. After a capture that failed it is to be thrown away.
     """
 
-    def __init__(self, size: int, name: str = "pc.ram", images: Mapping[str, Mirror] | None = None) -> None:
-        self.name = name
-        self.images = dict(images or {"ram": Mirror(room(size))})
+    def __init__(self, memory: GuestMemory, images: Mapping[str, Mirror] | None = None) -> None:
+        self.memory = memory
+        self.images = dict(images or {"ram": Mirror(room(memory.size))})
         self.devices_bytes = 0
         self._emit: Emit = lambda _image, _block: None
 
-    def begin(self, emit: Emit) -> None:
+    def begin(self, emit: Emit, *, later: bool) -> None:
         self._emit = emit
-        self.images["ram"].begin(lambda said: emit("ram", said))
+        self.images["ram"].begin(lambda said: emit("ram", said), later=later)
+
+    def split(self, readinto: Callable[[memoryview], int]) -> bytes:
+        """Take the memory from a stream, and give the rest."""
+        return split(readinto, NAME, self.images["ram"])
+
+    def compare(self) -> None:
+        """Take the memory as it is now."""
+        self.memory.compare(self.images["ram"])
 
     def end(self, devices: bytes) -> None:
         """Take what isn't memory; all blocks of one image are given before those of the next."""
@@ -94,7 +105,7 @@ class Memory:
         size = len(mirror.image) * pages.PAGE
         if len(devices) > size:
             raise OkiagariError(f"the devices' state has grown beyond {size} bytes: begin anew with a first pack")
-        mirror.offer(np.arange(len(mirror.image)), pages.pages_of(devices.ljust(size, b"\0")))
+        mirror.look(0, pages.pages_of(devices.ljust(size, b"\0")))
         self.devices_bytes = len(devices)
         mirror.end()
 
@@ -106,6 +117,11 @@ def way_of(monitor: Monitor) -> str:
     except Refusal:
         return STOP_COPY
     return BACKGROUND
+
+
+def have_all_of_memory(monitor: Monitor) -> None:
+    """Have QEMU take room for all of the guest's memory now, and not page by page while the guest stands still."""
+    monitor.execute("qom-set", path=f"/objects/{NAME}", property="prealloc", value=True, within_s=_TAKES_ROOM_S)
 
 
 def capture(
@@ -121,16 +137,17 @@ def capture(
     the way `STOP_COPY`, and stands still from then on, whatever happens.
     """
     began = time.monotonic()
-    capabilities = {"background-snapshot": way == BACKGROUND, "events": True}
+    capabilities = {"background-snapshot": way == BACKGROUND, "x-ignore-shared": way == STOP_COPY, "events": True}
     said = [{"capability": name, "state": state} for name, state in capabilities.items()]
-    memory.begin(emit)
-    with _Reader(memory, _SPOOL_BYTES if way == STOP_COPY else 0) as reader:
+    # Whoever is slow to take blocks, such as a disk, isn't to be waited for while the guest stands still.
+    memory.begin(emit, later=way == STOP_COPY)
+    with _Reader(_devices_alone if way == STOP_COPY else memory.split) as reader:
         try:
             monitor.execute("migrate-set-capabilities", capabilities=said)
             monitor.execute("migrate-set-parameters", max_bandwidth=0)
             reader.give_to(monitor)
             monitor.forget()
-            pause_ms = _read_all(monitor, _Patience(monitor, reader, timeout_s, stall_s), way, between, goes_on)
+            pause_ms = _read_all(monitor, memory, _Patience(monitor, reader, timeout_s, stall_s), way, between, goes_on)
         except BaseException as error:
             if goes_on:
                 _let_go_on(monitor, reader, way, str(error))
@@ -140,7 +157,7 @@ def capture(
 
 
 def _read_all(
-    monitor: Monitor, patience: _Patience, way: str, between: Callable[[], object], goes_on: bool
+    monitor: Monitor, memory: Memory, patience: _Patience, way: str, between: Callable[[], object], goes_on: bool
 ) -> float:  # fmt: skip
     """Stop the guest, let QEMU write, let the guest go on as soon as may be; give for how many ms it stood still."""
     monitor.execute("stop")
@@ -149,6 +166,7 @@ def _read_all(
     monitor.execute("migrate", uri=f"fd:{_FD}")
     if way == STOP_COPY:
         written = _wait_until_written(monitor, patience)
+        memory.compare()
         if not goes_on:
             return 1000 * (_time(written) - _time(stopped))
         _go_on(monitor, patience.stall_s)
@@ -254,6 +272,15 @@ def _time(event: Mapping[str, Any]) -> float:
     return float(stamp["seconds"]) + float(stamp["microseconds"]) / 1e6
 
 
+def _devices_alone(readinto: Callable[[memoryview], int]) -> bytes:
+    said, step = bytearray(), memoryview(bytearray(_STEP))
+    while size := readinto(step):
+        said += step[:size]
+        if len(said) > _MOST_DEVICES:
+            raise BadValue(f"has more than {_MOST_DEVICES} bytes of devices: give the guest no further memory devices")
+    return bytes(said)
+
+
 def room(size: int) -> pages.Pages:
     """Give an image of zeros, which takes room only where something is written to it."""
     # Private: pages of shared memory take room as soon as they are read.
@@ -284,17 +311,17 @@ class _Patience:
 class _Reader:
     """Reads the stream that QEMU writes, in a thread of its own, while the monitor is attended to.
 
-    So many bytes are only `spool`ed at first, lest a guest that stands still waits for more than that. `came` says how
-    many bytes were read so far.
+    `take` is given what fills a buffer, reads to the end, and gives the devices. `came` says how many bytes were read
+    so far.
     """
 
-    def __init__(self, memory: Memory, spool: int) -> None:
-        self._memory, self._spool = memory, spool
+    def __init__(self, take: Callable[[Callable[[memoryview], int]], bytes]) -> None:
+        self._take = take
         self._source, self._sink = os.pipe()
         fcntl.fcntl(self._sink, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._closing = threading.Lock()
-        self.came = self._taken = 0
+        self.came = 0
         self._devices = b""
         self._wrong: Exception | None = None
 
@@ -327,9 +354,9 @@ class _Reader:
 
     def devices(self, stall_s: float) -> bytes:
         """Give what isn't memory, when all of it is taken; it may take as long as it likes while it goes on."""
-        taken = -1
-        while self._thread.is_alive() and taken != self._taken:
-            taken = self._taken
+        came = -1
+        while self._thread.is_alive() and came != self.came:
+            came = self.came
             self._thread.join(stall_s)
         if self._wrong:
             raise OkiagariError(f"what QEMU wrote can't be read: it {self._wrong}") from self._wrong
@@ -340,10 +367,7 @@ class _Reader:
     def _read(self) -> None:
         file = open(self._source, "rb", buffering=0, closefd=False)  # noqa: SIM115 - it is closed below
         try:
-            stream = _Spool(lambda room: self._counted(file.readinto(room) or 0), self._spool)
-            self._devices = split(
-                lambda room: self._took(stream.readinto(room)), self._memory.name, self._memory.images["ram"]
-            )
+            self._devices = self._take(lambda room: self._counted(file.readinto(room) or 0))
         except (ValueError, OSError) as error:
             # What is wrong with the stream, or with the file that the blocks go to, which may be closed by now.
             self._wrong = error
@@ -360,10 +384,6 @@ class _Reader:
             while self._counted(len(file.read(_PIPE_BYTES))):
                 pass
 
-    def _took(self, size: int) -> int:
-        self._taken += size
-        return size
-
     def _counted(self, size: int) -> int:
         self.came += size
         return size
@@ -372,28 +392,3 @@ class _Reader:
         if self._sink >= 0:
             os.close(self._sink)
             self._sink = -1
-
-
-class _Spool:
-    """A stream of which up to `most` bytes are read at once, and given when they are asked for, before what follows."""
-
-    def __init__(self, readinto: Callable[[memoryview], int], most: int) -> None:
-        self._readinto = readinto
-        self._chunks: deque[memoryview] = deque()
-        while most > 0:
-            chunk = memoryview(bytearray(min(_STEP, most)))
-            size = readinto(chunk)
-            if not size:
-                break
-            self._chunks.append(chunk[:size])
-            most -= size
-
-    def readinto(self, room: memoryview) -> int:
-        if not self._chunks:
-            return self._readinto(room)
-        chunk = self._chunks.popleft()
-        size = min(len(chunk), len(room))
-        room[:size] = chunk[:size]
-        if size < len(chunk):
-            self._chunks.appendleft(chunk[size:])
-        return size

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from . import digests, pages
-from .capture import STOP_COPY, Memory, StandsStill, capture, room, way_of
+from .capture import BACKGROUND, STOP_COPY, Memory, StandsStill, capture, have_all_of_memory, room, way_of
 from .disks import Disks
 from .engines import np
 from .mirror import Mirror
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..runner import Runner
     from .capture import Took
+    from .guest_memory import GuestMemory
     from .monitor import Monitor
     from .replica import Replica
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class Guest:
     """What a guest has: its memory, and its disks by the names of their images, in bytes."""
 
-    memory: int
+    memory: GuestMemory
     disks: Mapping[str, int]
 
 
@@ -57,6 +58,8 @@ class Capturer:
         self._monitor, self._runner, self._folder, self._guest, self._whose = monitor, runner, folder, guest, whose
         self._epoch, self._parent = 0, ""
         self.way = self._best = way_of(monitor)
+        if self.way == BACKGROUND:
+            have_all_of_memory(monitor)
         self._memory, self._disks = self._begun() if replica is None else self._resumed(replica)
         self._disks.watch()
 
@@ -111,7 +114,7 @@ class Capturer:
         inner = ("ram", "devices")
         memory = Memory(
             self._guest.memory,
-            images={name: replica.mirror(name, room(replica.page_count(name) * pages.PAGE)) for name in inner},
+            {name: replica.mirror(name, room(replica.page_count(name) * pages.PAGE)) for name in inner},
         )
         disks = {name: replica.mirror(name, self._room(name, size)) for name, size in self._guest.disks.items()}
         return memory, self._copier(disks)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OkiagariError
 from ..runner import output
 from . import pages
-from .engines import np
 from .monitor import Refusal
 
 if TYPE_CHECKING:
@@ -159,9 +158,8 @@ def _offer(mirror: Mirror, path: Path, start: int, length: int, offset: int | No
         for done in range(0, length, _STEP):
             size = min(_STEP, length - done)
             first = (start + done) // pages.PAGE
-            numbers = np.arange(first, first + size // pages.PAGE)
             if offset is None:
-                mirror.offer_zeros(numbers)
+                mirror.look_for_zeros(first, first + size // pages.PAGE)
             else:
                 file.seek(offset + done)
-                mirror.offer(numbers, pages.pages_of(file.read(size)))
+                mirror.look(first, pages.pages_of(file.read(size)))

@@ -9,6 +9,7 @@ the middle leaves a mirror that nobody else has: it is to be thrown away, and th
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from . import digests, pages
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from .digests import Table
     from .pages import Numbers, Pages
+
+_STEP = 256
 
 
 class Mirror:
@@ -35,44 +38,84 @@ class Mirror:
             digests.begin(self.table)
         self.blocks = 0
         self._emit: Callable[[bytes], object] = lambda _block: None
-        self._numbers: list[Any] = []
-        self._before: list[Any] = []
-        self._held = 0
+        self._later = False
+        self._held: deque[tuple[Any, Any]] = deque()
+        self._pages_held = 0
 
-    def begin(self, emit: Callable[[bytes], object]) -> None:
-        """Begin a capture, whose blocks `emit` gets."""
-        self._emit, self.blocks = emit, 0
+    def begin(self, emit: Callable[[bytes], object], *, later: bool = False) -> None:
+        """Begin a capture, whose blocks `emit` gets: as soon as there are some, or not before the `end`.
+
+        What waits for the end is held in memory: pages as they were, but for those that were zero.
+        """
+        self._emit, self._later, self.blocks = emit, later, 0
+        self._held.clear()
+        self._pages_held = 0
 
     def offer(self, numbers: Numbers, content: Pages) -> None:
         """Take what these pages are now. In a capture each is offered once; those that aren't have not changed."""
-        before = self.image[numbers]
-        other = np.flatnonzero((before != content).any(axis=1))
-        for start in range(0, len(other), BLOCK):
-            some = other[start : start + BLOCK]
-            self._numbers.append(numbers[some])
-            self._before.append(before[some])
-            self.image[numbers[some]] = content[some]
-            self._held += len(some)
-            if self._held >= BLOCK:
-                self._flush()
+        other = np.flatnonzero((self.image[numbers] != content).any(axis=1))
+        if len(other):
+            self._take(numbers[other], content[other])
+
+    def look(self, first: int, content: Pages) -> None:
+        """Take what the pages from number `first` on are now, as `offer` does."""
+        for start in range(0, len(content), _STEP):
+            some = content[start : start + _STEP]
+            place = first + start
+            other = np.flatnonzero((self.image[place : place + len(some)] != some).any(axis=1))
+            if len(other):
+                self._take(place + other, some[other])
+
+    def look_for_zeros(self, first: int, end: int) -> None:
+        """Take that the pages from number `first` up to `end` are zero."""
+        for start in range(first, end, _STEP):
+            filled = np.flatnonzero(self.image[start : min(start + _STEP, end)].any(axis=1))
+            if len(filled):
+                self._take(start + filled, _zeros(len(filled)))
 
     def offer_zeros(self, numbers: Numbers) -> None:
         """Take that these pages are zero."""
         filled = numbers[self.image[numbers].any(axis=1)]
-        self.offer(filled, np.zeros((len(filled), pages.PAGE // 8), np.uint64))
+        if len(filled):
+            self._take(filled, _zeros(len(filled)))
 
     def end(self) -> None:
         """End a capture: every page was offered that may have changed."""
-        self._flush()
+        while self._held:
+            self._give()
 
-    def _flush(self) -> None:
-        if not self._held:
-            return
-        numbers, before = np.concatenate(self._numbers), np.concatenate(self._before)
-        self._numbers, self._before, self._held = [], [], 0
+    def _take(self, numbers: Any, content: Any) -> None:
+        """Take pages that differ, and hold what they were."""
+        before = self.image[numbers]
+        self.image[numbers] = content
+        self._held.append((numbers, before if before.any() else _zeros(len(before))))
+        self._pages_held += len(numbers)
+        while self._pages_held >= BLOCK and not self._later:
+            self._give()
+
+    def _give(self) -> None:
+        """Give a block of what is held."""
+        numbers, before = self._some()
         now = self.image[numbers]
         digests.note(self.table, numbers, now)
-        for start in range(0, len(numbers), BLOCK):
-            some = slice(start, start + BLOCK)
-            self._emit(pages.block(numbers[some], before[some], now[some]))
-            self.blocks += 1
+        self._emit(pages.block(numbers, before, now))
+        self.blocks += 1
+
+    def _some(self) -> tuple[Any, Any]:
+        some: list[tuple[Any, Any]] = []
+        room = BLOCK
+        while self._held and room:
+            numbers, before = self._held.popleft()
+            if len(numbers) > room:
+                self._held.appendleft((numbers[room:], before[room:]))
+                numbers, before = numbers[:room], before[:room]
+            some.append((numbers, before))
+            room -= len(numbers)
+        self._pages_held -= BLOCK - room
+        return np.concatenate([numbers for numbers, _before in some]), np.concatenate([before for _n, before in some])
+
+
+def _zeros(count: int) -> Any:
+    """Give so many pages of zeros, in the room of one."""
+    words = pages.PAGE // 8
+    return np.broadcast_to(np.zeros(words, np.uint64), (count, words))

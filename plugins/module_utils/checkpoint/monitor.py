@@ -60,10 +60,13 @@ class Monitor:
     def close(self) -> None:
         self._socket.close()
 
-    def execute(self, command: str, *, fd: int | None = None, **arguments: Any) -> Any:
+    def execute(
+        self, command: str, *, fd: int | None = None, within_s: float | None = None, **arguments: Any
+    ) -> Any:  # fmt: skip
         """Give what QEMU returns; raise `Refusal` if it refuses. `fd` is a file descriptor that goes with the command.
 
-        A name with `_` in it is written so; QEMU's names of arguments have `-` where these have `_`.
+        It has as long as the monitor gives it, or `within_s` where that takes longer. A name with `_` in it is written
+        so; QEMU's names of arguments have `-` where these have `_`.
         """
         self._asked += 1
         named = {key.replace("_", "-"): value for key, value in arguments.items()}
@@ -73,7 +76,7 @@ class Monitor:
                 self._socket.sendall(line)
             else:
                 socket.send_fds(self._socket, [line], [fd])
-            end = time.monotonic() + self._timeout_s
+            end = time.monotonic() + (within_s or self._timeout_s)
             while True:
                 answer = self._line(end)
                 if "event" in answer:

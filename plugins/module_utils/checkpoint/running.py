@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import time
 from contextlib import ExitStack, closing, suppress
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Self
 from ..errors import OkiagariError
 from ..guest.template import Template
 from ..runner import output
-from . import clock, restore, write_protection
+from . import clock, restore
 from .capturer import Guest
 from .disks import overlay
+from .guest_memory import NAME, GuestMemory
 from .machine import Disk
 from .monitor import Monitor, Refusal
 from .pages import PAGE
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from .replica import Replica
 
 MIB = 1024 * 1024
-_MEMORY = "pc.ram"
 _STARTS_S = 60.0
 _POLL_S = 0.02
 
@@ -56,45 +55,37 @@ class Running:
             _node(name): (replica.image(_node(name)), "raw") if replica and replica.head else (disk.image, disk.format)
             for name, disk in machine.disks.items()
         }
-        sizes = {}
+        sizes: dict[str, int] = {}
         for name, (image, kind) in below.items():
             path = self._disk(name)
             path.unlink(missing_ok=True)
             sizes[name] = overlay(runner, path, image, kind)
-        self.guest = Guest(machine.memory * MIB, sizes)
         self._taps = {name: _tap(folder, name) for name in machine.networks}
         self._log = folder / "qemu.log"
         (folder / "qmp").unlink(missing_ok=True)
-        with self._log.open("wb") as log:
-            memory = self._memory(machine.memory * MIB, replica)
-            passed = [memory] if isinstance(memory, int) else []
-            try:
-                argv = self._argv(machine, template, memory)
-                # Whoever asks this process to end asks its whole group; the guest is captured once more before that.
-                self.process = subprocess.Popen(
-                    argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0, pass_fds=passed
-                )
-            finally:
-                for each in passed:
-                    os.close(each)
+        state = replica if replica and replica.head else None
         with ExitStack() as undone:
+            memory = undone.enter_context(GuestMemory(machine.memory * MIB))
+            self.guest = Guest(memory, sizes)
+            if state:
+                _fill(memory, state)
+            self.process = self._started(self._argv(machine, template, restored=state is not None))
             undone.callback(self._end)
             self.monitor = undone.enter_context(closing(self._reached()))
             for name, network in machine.networks.items():
                 # QEMU made the device, which is gone when QEMU is.
                 output(runner, ["ip", "link", "set", "dev", self._taps[name], "master", network.bridge, "up"])
-            if replica and replica.head:
-                size = int(replica.head.machine["devices_bytes"])
-                with replica.image("devices").open("rb") as file:
+            if state and state.head:
+                size = int(state.head.machine["devices_bytes"])
+                with state.image("devices").open("rb") as file:
                     restore.load(self.monitor, file.read(size))
-            undone.pop_all()
+            self._undone = undone.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.monitor.close()
-        self._end()
+        self._undone.close()
 
     def go_on(self) -> None:
         """Let the guest run, and tell the network where it is now."""
@@ -111,24 +102,19 @@ class Running:
         """What QEMU said."""
         return self._log.read_text(errors="replace").strip()
 
-    def _memory(self, size: int, replica: Replica | None) -> Path | int | None:
-        """Give the image of the guest's memory, or a descriptor of a copy; None where it begins with nothing."""
-        if not replica or not replica.head:
-            return None
-        had = replica.page_count("ram") * PAGE
-        if had != size:
-            raise OkiagariError(
-                f"the guest has {size // MIB} MiB by its description, and had {had // MIB} when captured"
+    def _started(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        with self._log.open("wb") as log:
+            # Whoever asks this process to end asks its whole group; the guest is captured once more before that.
+            return subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+                pass_fds=[self.guest.memory.file],
             )
-        image = replica.image("ram")
-        return restore.copied(image) if write_protection.of_shared_memory() else image
 
-    def _argv(self, machine: Machine, template: Template | None, image: Path | int | None) -> list[str]:
-        size = machine.memory * MIB
-        if image is None:
-            memory = ["-object", f"memory-backend-ram,id={_MEMORY},size={size}", "-S"]
-        else:
-            memory = restore.arguments(image, size, _MEMORY)
+    def _argv(self, machine: Machine, template: Template | None, *, restored: bool) -> list[str]:
         drives: list[str] = []
         for name in self.guest.disks:
             drives += _drive({"driver": "qcow2", "file": self._file(f"{name}.qcow2")}, name)
@@ -140,8 +126,9 @@ class Running:
             # Whatever becomes of this process, a guest that nobody captures doesn't run on.
             "setpriv", "--pdeathsig", "KILL", "--",
             "qemu-system-x86_64",
-            "-machine", f"{chipset},accel={machine.accelerator},memory-backend={_MEMORY}",
-            "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *memory, "-nodefaults", "-no-user-config",
+            "-machine", f"{chipset},accel={machine.accelerator},memory-backend={NAME}",
+            "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *self.guest.memory.arguments(),
+            *(restore.ARGUMENTS if restored else ("-S",)), "-nodefaults", "-no-user-config",
             "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off",
             *(_boot(template) if template else ()), *drives, *cards, *clock.arguments(self._folder / "agent"),
             # By another number a guest knows that it goes on elsewhere, and makes its random numbers anew.
@@ -172,6 +159,15 @@ class Running:
     def _end(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def _fill(memory: GuestMemory, replica: Replica) -> None:
+    had = replica.page_count("ram") * PAGE
+    if had != memory.size:
+        raise OkiagariError(
+            f"the guest has {memory.size // MIB} MiB by its description, and had {had // MIB} when captured"
+        )
+    memory.fill(replica.image("ram"))
 
 
 def _node(name: str) -> str:

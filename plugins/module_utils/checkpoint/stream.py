@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAGIC = struct.pack(">4sI", b"QEVM", 3)
 _START, _PART, _END, _FULL, _COMMAND, _FOOTER = 0x01, 0x02, 0x03, 0x04, 0x08, 0x7E
+_WITHOUT_MEMORY = b"\x0fx-ignore-shared\x01"
 _RAM = b"\x03ram" + struct.pack(">II", 0, 4)
 _ZERO, _SIZE, _WHOLE, _EOS, _CONTINUE, _FLUSH = 0x02, 0x04, 0x08, 0x10, 0x20, 0x200
 _FLAGS = PAGE - 1
@@ -48,6 +49,11 @@ def split(readinto: Callable[[memoryview], int], name: str, mirror: Mirror) -> b
     `readinto` fills a buffer and says how far, as a file's does. Raises `BadValue` for what isn't such a stream.
     """
     return _Splitter(_Buffer(readinto), name.encode(), mirror).run()
+
+
+def has_no_memory(said: bytes) -> bool:
+    """Say whether a stream was written without memory that has a file, which QEMU has to know before it reads it."""
+    return _WITHOUT_MEMORY in said[: said.find(_RAM)]
 
 
 class _Buffer:
