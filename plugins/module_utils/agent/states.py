@@ -244,7 +244,9 @@ class States:
             yield {"waiting": why}
             await asyncio.sleep(_AGAIN_S)
         took_ms = round(1000 * (time.monotonic() - begun))
-        self._tell("state_collected", {**(self.head or {}), "took_ms": took_ms})
+        # What was done before that is here, whether or not something newer is.
+        captured = {"captured": committed["captured"]} if committed and "captured" in committed else {}
+        self._tell("state_collected", {**(self.head or {}), **captured, "took_ms": took_ms})
         yield {"head": dict(self.head) if self.head else None, "committed": committed, "took_ms": took_ms}
 
     async def close(self) -> None:

@@ -32,9 +32,10 @@ def read_probes(
     traffic: tuple[Traffic, ...],
     writers: tuple[Writer, ...],
     faults: tuple[Fault, ...],
+    watch_s: float,
     problems: list[Problem],
 ) -> tuple[Probe, ...]:
-    """Give the probes of a drill that has these streams, writers and faults."""
+    """Give the probes of a drill that has these streams, writers and faults, and is watched so long after the last."""
     found: list[Probe] = []
     streams = {stream.name: stream for stream in traffic}
     written = {writer.name: writer for writer in writers}
@@ -59,6 +60,7 @@ def read_probes(
         if stop and phase != "on_fault":
             entry.problem("stop", f"is for probes of the phase on_fault, not {phase}")
         _mind_end(entry, phase, at, patience, faults)
+        _mind_watch(entry, within, faults, watch_s)
         if check is not None:
             label = entry.take("name", text, check.describe(phase, within))
             found.append(Probe(f"probe-{index + 1}", label, phase, check, at, within, patience, outage, stop))
@@ -114,6 +116,19 @@ def _mind_end(entry: Reader, phase: Phase, at: float | None, patience: Patience,
     if phase == "on_fault" and at is not None and patience.lasts_s and at + patience.lasts_s > ends:
         key = "tries" if patience.deadline_s is None else "deadline"
         entry.problem(key, f"asks until {at + patience.lasts_s:g} s, and the last fault ends at {ends:g} s")
+
+
+def _mind_watch(entry: Reader, within: float | None, faults: tuple[Fault, ...], watch_s: float) -> None:
+    """What is to hold again has to be looked at for so long."""
+    if within is None or not faults:
+        return
+    latest, ends = min(fault.at for fault in faults) + within, max(fault.ends for fault in faults)
+    if latest > ends + watch_s:
+        entry.problem(
+            "within",
+            f"is at {latest:g} s, and nothing is looked at after {ends + watch_s:g} s: give the drill a watch of "
+            f"{latest - ends:g}s, or choose a shorter time",
+        )
 
 
 def _instant(entry: Reader, at: float | None, faults: tuple[Fault, ...]) -> float | None:

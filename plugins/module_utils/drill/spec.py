@@ -65,17 +65,18 @@ def parse(
     seed = top.take("seed", whole(0, MOST_SEED), 0)
     timeline = read_timeline(top, drill_name, places, seed)
     faults = tuple(timeline.faults)
+    watch_s = top.take("watch", duration, 10.0)
     drill = Drill(
         name=drill_name,
         title=top.take("title", text, drill_name.replace("_", " ").capitalize()),
         hypothesis=top.need("hypothesis", text) or "",
         traffic=traffic,
         faults=faults,
-        probes=read_probes(top, places, traffic, writers, faults, problems),
+        probes=read_probes(top, places, traffic, writers, faults, watch_s, problems),
         writers=writers,
         expects_isolated=top.maybe("expects_isolated", one_or_more(places.site)) or (),
         expects_no_majority=top.take("expects_no_majority", flag, default=False),
-        watch_s=top.take("watch", duration, 10.0),
+        watch_s=watch_s,
         recover_timeout_s=top.take("recover_timeout", duration, 30.0),
         budget=budget.read(top),
         seed=seed,

@@ -56,6 +56,8 @@ _SHAPES: dict[str, Shape] = {
 _PEERS: dict[str, Shape] = {"peers?": {"*": {"state?": str, "pfxRcd?": int}}}
 _BGP: Shape = {**_PEERS, "ipv4Unicast?": _PEERS}
 _BFD: Shape = [{"peer": str, "status": str, "vrf?": str}]
+# A device that libvirt makes for a guest has another number whenever the guest is started.
+_OF_A_GUEST = re.compile(r"vnet\d+")
 # What a shell prints around the documents may have brackets too, but no line that begins like a document.
 _DOCUMENT = re.compile(r"^(?:\{|\[\s*(?:[{\]]|\Z))", re.MULTILINE)
 
@@ -97,9 +99,10 @@ def normalise(answers: Mapping[str, Completed]) -> Snapshot:
     }
     snapshot: Snapshot = {}
     if "links" in tables:
-        snapshot["links"] = {link["ifname"]: _link(link) for link in tables["links"]}
+        lasting = [link for link in tables["links"] if not _OF_A_GUEST.fullmatch(link["ifname"])]
+        snapshot["links"] = {link["ifname"]: _link(link) for link in lasting}
     if "qdiscs" in tables:
-        snapshot["qdiscs"] = _qdiscs(tables["qdiscs"])
+        snapshot["qdiscs"] = _qdiscs([each for each in tables["qdiscs"] if not _OF_A_GUEST.fullmatch(each["dev"])])
     if "routes" in tables:
         snapshot["routes"] = sorted(routes.text(route) for route in tables["routes"] if _lasting(route))
     if "rules" in tables:

@@ -268,9 +268,11 @@ def test_the_successor_collects_what_it_lacks_and_no_less_than_what_is_committed
         await world.ship()
         world.hosts["d"].reachable = True
         world.hosts["a"].reachable = world.hosts["b"].reachable = False
+        world.head["captured"] = 1795341600.25
         said = await world.collect("d")
         assert (said["head"]["epoch"], said["committed"]["epoch"]) == (3, 3)
-        assert world.hosts["d"].told[-1][0] == "state_collected"
+        event, values = world.hosts["d"].told[-1]
+        assert (event, values["epoch"], values["captured"]) == ("state_collected", 3, 1795341600.25)
         world.head = {"term": 1, "epoch": 9, "root": "x"}
         with pytest.raises(OkiagariError, match="the committed state is term 1, epoch 9, here is term 1, epoch 3"):
             await world.collect("d")

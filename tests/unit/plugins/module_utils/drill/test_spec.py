@@ -232,6 +232,10 @@ def test_all_circuits_of_a_site(lab: dict[str, Any], arguments: dict[str, Any]) 
         ({"phase": "continuous", "traffic": {"of": "h-k", "loss": 0, "from": "naist"}}, "not from naist"),
         ({"phase": "recover_within", "traffic": "h-k"}, "within: is missing"),
         (
+            {"phase": "recover_within", "within": "99s", "traffic": "h-k"},
+            "probes[0].within: is at 104 s, and nothing is looked at after",
+        ),
+        (
             {"phase": "after", "within": "1s", "ping": {"from": "osaka", "to": "osaka"}},
             "is for probes of the phase recover",
         ),

@@ -138,7 +138,7 @@ WITH_WRITERS = {
         {"phase": "on_fault", "readback": {"of": "w", "from": "naist-kvm1"}},
         {"phase": "after", "readback": {"of": "w", "from": "naist-kvm1", "path": "/nfs/w"}},
         {"phase": "continuous", "writes": {"of": "w", "rate": "3..", "max_pause": "2s"}},
-        {"phase": "recover_within", "within": "30s", "writes": "w"},
+        {"phase": "recover_within", "within": "20s", "writes": "w"},
     ],
 }
 
@@ -150,7 +150,7 @@ def test_a_drill_with_writers(lab: dict[str, Any]) -> None:
         "what w wrote is read at naist-kvm1",
         "what w wrote is read at naist-kvm1",
         "w writes at least 3 records/s (faults), pauses for at most 2 s",
-        "w writes again within 30 s",
+        "w writes again within 20 s",
     ]
     compiled = programs(drill, "d-1", Places(lab), 0.0, {})
     assert compiled["hiroshima-kvm1"]["writers"] == [

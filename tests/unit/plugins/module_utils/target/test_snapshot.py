@@ -148,6 +148,14 @@ def test_normalised() -> None:
     }
 
 
+def test_the_devices_of_guests_are_left_out_since_they_are_numbered_anew() -> None:
+    devices = [{**LINKS[0], "ifname": name} for name in ("vnet0", "vnet17", "vnet")]
+    qdiscs = [{**QDISCS[0], "dev": name} for name in ("vnet0", "vnet17", "vnet")]
+    said = {"links": Completed(0, json.dumps(devices), ""), "qdiscs": Completed(0, json.dumps(qdiscs), "")}
+    snapshot = normalise(answers(**said))
+    assert (list(snapshot["links"]), list(snapshot["qdiscs"])) == (["vnet"], ["vnet"])
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "% Command not found\n", "bfdd is not running\n{}", "{}\n[]", "Exiting: failed to connect to any daemons."],
