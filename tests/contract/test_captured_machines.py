@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import json
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import STOP_COPY, WAYS
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capturer import Capturer, Whose
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine, machine
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.outlet import keep, outlet
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Pack
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Replica
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.running import Running
@@ -226,8 +228,34 @@ def test_the_network_finds_a_guest_where_it_goes_on(tmp_path: Path, disk: Path, 
             running.go_on()
             wait_for(lambda port=port: f"{mac} dev {port} " in _ip("netns", "exec", switch, "bridge", "fdb"))
             shipped(capturer, replica)
-        assert "okiagari-" not in _ip("-n", host, "-br", "link")
+        assert outlet(folder, "lan").tap not in _ip("-n", host, "-br", "link")
     replica.close()
+
+
+def test_a_guest_finds_its_port_open_where_there_is_a_spanning_tree(
+    tmp_path: Path, disk: Path, segment: tuple[str, str, str]
+) -> None:
+    def state(port: str) -> str:
+        return next(link["state"] for link in json.loads(_ip("netns", "exec", host, *show)) if link["ifname"] == port)
+
+    host, show = segment[1], ("bridge", "-j", "link", "show")
+    _ip("-n", host, "link", "set", "lan", "type", "bridge", "stp_state", "1", "forward_delay", "200")
+    guest = Machine(
+        MIB, {"root": Disk(disk)}, accelerator="tcg", networks={"lan": Network("lan", "lan", "02:00:00:00:00:17")}
+    )
+    run, gone, own = tmp_path / "guest" / "run", tmp_path / "gone" / "run", outlet(tmp_path / "guest" / "run", "lan")
+    run.mkdir(parents=True)
+    with inside(host):
+        for _time in range(2):
+            keep(SubprocessRunner(), tmp_path, {run: guest.networks, gone: guest.networks})
+        wait_for(lambda: state(own.outer) == "forwarding")
+        with Running(guest, SubprocessRunner(), run):
+            assert (state(own.tap), state(own.outer)) == ("forwarding", "forwarding")
+        keep(SubprocessRunner(), tmp_path, {run: guest.networks})
+    there = _ip("-n", host, "-br", "link")
+    assert own.bridge in there
+    assert outlet(gone, "lan").bridge not in there
+    assert outlet(gone, "lan").outer not in there
 
 
 def test_a_guest_whose_bridge_is_not_there_is_not_run(

@@ -15,12 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checkpoint import outlet
 from ..election import Profile, Vote, decide
 from ..election.charter import AVAILABLE
 from ..election.profile import NO_STATE
 from ..errors import BadValue, OkiagariError, shown
 from ..logpool import Query
 from ..logpool.pool import MIB
+from ..target.system import SubprocessRunner
 from ..values import choice, file_path, items, mapping, number, text, whole
 from .available_driver import AvailableDriver
 from .blobs import Blobs, digest
@@ -44,7 +46,7 @@ from .paths import Paths
 from .proxies import Proxies
 from .rules_file import RulesFile
 from .sight import OP_SEEN, Sight
-from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States
+from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States, run_folder
 from .store import NotReached, Store
 from .trace import Tracer
 from .watching import OP as OP_WATCH
@@ -201,6 +203,7 @@ class Agent:
                 self._trace(),
                 self.events.run(),
                 *(states.open() for states in self.states.values()),
+                self._keep_outlets(),
                 *(watching.run() for watching in self.watching.values()),
                 self.proxies.run(),
                 self._ask_for_rules(),
@@ -344,6 +347,21 @@ class Agent:
                 said = mapping((await self.overlay.ask(peer, OP_RULES, {})).get("rules"))
                 for name in said.keys() & self.drivers.keys():
                     self._take_rules(self.drivers[name], said[name])
+
+    async def _keep_outlets(self) -> None:
+        """Have ports for the guests that may come here. Where that can't be done, a guest that comes says why."""
+        machines = self.config.state / "machines"
+        guests = {
+            run_folder(self.config, name): service.machine.networks
+            for name, service in self.config.services.items()
+            if name in self.states and service.machine
+        }
+        if not guests and not machines.exists():
+            return
+        try:
+            await asyncio.to_thread(outlet.keep, SubprocessRunner(), machines, guests)
+        except OkiagariError as error:
+            self.events.tell("agent", {"event": "outlets_missing", "text": str(error)}, important=True)
 
     async def _measure(self) -> None:
         """Probe the links. Where that can't be done all else goes on: it serves the choice between equal candidates."""

@@ -48,12 +48,18 @@ _TAKE_S = 600.0
 _PROGRESS_S = 1.0
 _COLLECT_S = 60.0
 _AGAIN_S = 0.5
+_LOOK_S = 1.0
 _WISH = re.compile(r"(?:^|\s)checkpoint=(\S{1,64})")
 
 
 def folder(config: Config, service: str) -> Path:
     """Where this host has what it keeps of a service's guest."""
     return config.state / "machines" / service
+
+
+def run_folder(config: Config, service: str) -> Path:
+    """Where its guest is run, when it runs here."""
+    return folder(config, service) / "run"
 
 
 def children(config: Config, root: str, among: Iterable[str]) -> dict[str, list[str]]:
@@ -197,8 +203,12 @@ class States:
             raise OkiagariError(f"{self.me} doesn't hold {name} any more")
         since, self._why = self.want(asked_by), ""
         try:
-            async with asyncio.timeout(seconds), self._shipped:
-                await self._shipped.wait_for(lambda: self._committed[0] >= since or self._token() is None)
+            async with asyncio.timeout(seconds):
+                while self._committed[0] < since and self._token() is not None:
+                    # Nothing is shipped any more by a host that loses the service meanwhile.
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_S), self._shipped:
+                            await self._shipped.wait()
         except TimeoutError:
             why = f": {self._why}" if self._why else ""
             raise OkiagariError(
@@ -206,7 +216,8 @@ class States:
                 f"for stands: it may still be captured and committed; okiagari-agent ask states service={name} says it"
             ) from None
         if self._committed[0] < since:
-            raise OkiagariError(f"{self.me} lost {name} before a state was committed: {self._why}")
+            why = f": {self._why}" if self._why else ""
+            raise OkiagariError(f"{self.me} lost {name} before a state was committed{why}")
         return self._committed[1]
 
     def hear(self, said: str) -> None:

@@ -26,7 +26,7 @@ from ..target.system import SubprocessRunner
 from .client import ask
 from .keeping import envelopes_of, key_of
 from .rounds import Captured, Rounds
-from .states import folder
+from .states import folder, run_folder
 from .supervise import boottime
 from .wish_file import WishFile
 
@@ -50,7 +50,7 @@ def run(config: Config, service: Service) -> int:
     signal.signal(signal.SIGTERM, lambda *_said: ended.set())
     _told(config, service, "collect")
     here = folder(config, service.name)
-    work = here / "run"
+    work = run_folder(config, service.name)
     # What the last run left is of no use: states are replicas' alone.
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700, parents=True)

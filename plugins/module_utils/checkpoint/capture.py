@@ -84,6 +84,8 @@ class Memory:
 
     def begin(self, emit: Emit, *, later: bool) -> None:
         self._emit = emit
+        if later:
+            self.memory.make_room(self.images["ram"])
         self.images["ram"].begin(lambda said: emit("ram", said), later=later)
 
     def split(self, readinto: Callable[[memoryview], int]) -> bytes:

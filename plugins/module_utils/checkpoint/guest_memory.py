@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from .pages import PAGE, pages_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .mirror import Mirror
@@ -63,19 +64,32 @@ class GuestMemory:
                 while start < end and (sent := os.sendfile(self.file, file.fileno(), start, end - start)):
                     start += sent
 
+    def make_room(self, mirror: Mirror) -> None:
+        """Have a mirror take room for what this has, so that it isn't waited for while the guest stands still."""
+        for start, end in self._data():
+            first_words = mirror.image[start // PAGE : end // PAGE, :1]
+            first_words |= 0
+
     def compare(self, mirror: Mirror) -> None:
         """Give to `mirror` whatever differs there; the guest is to stand still meanwhile."""
         # Read, not mapped: each page that is mapped costs User-Mode Linux as much as a hundred that are read.
         step = memoryview(bytearray(_STEP))
-        end = 0
-        while (start := _next(self.file, end, os.SEEK_DATA, self.size)) < self.size:
-            mirror.look_for_zeros(end // PAGE, start // PAGE)
-            end = _next(self.file, start, os.SEEK_HOLE, self.size)
+        done = 0
+        for start, end in self._data():
+            mirror.look_for_zeros(done // PAGE, start // PAGE)
             for place in range(start, end, _STEP):
                 some = step[: min(_STEP, end - place)]
                 os.preadv(self.file, [some], place)
                 mirror.look(place // PAGE, pages_of(some))
-        mirror.look_for_zeros(end // PAGE, self.size // PAGE)
+            done = end
+        mirror.look_for_zeros(done // PAGE, self.size // PAGE)
+
+    def _data(self) -> Iterator[tuple[int, int]]:
+        """Give where there is something, from and to which byte."""
+        end = 0
+        while (start := _next(self.file, end, os.SEEK_DATA, self.size)) < self.size:
+            end = _next(self.file, start, os.SEEK_HOLE, self.size)
+            yield start, end
 
 
 def _next(file: int, place: int, whence: int, size: int) -> int:

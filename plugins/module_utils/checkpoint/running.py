@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import time
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import OkiagariError
 from ..guest.template import Template
-from ..runner import output
 from . import clock, restore
 from .capturer import Guest
 from .disks import overlay
 from .guest_memory import NAME, GuestMemory
 from .machine import Disk
 from .monitor import Monitor, Refusal
+from .outlet import have, outlet, plug_in
 from .pages import PAGE
 
 if TYPE_CHECKING:
@@ -60,10 +59,10 @@ class Running:
             path = self._disk(name)
             path.unlink(missing_ok=True)
             sizes[name] = overlay(runner, path, image, kind)
-        self._taps = {name: _tap(folder, name) for name in machine.networks}
         self._log = folder / "qemu.log"
         (folder / "qmp").unlink(missing_ok=True)
         state = replica if replica and replica.head else None
+        have(runner, folder, machine.networks)
         with ExitStack() as undone:
             memory = undone.enter_context(GuestMemory(machine.memory * MIB))
             self.guest = Guest(memory, sizes)
@@ -72,9 +71,7 @@ class Running:
             self.process = self._started(self._argv(machine, template, restored=state is not None))
             undone.callback(self._end)
             self.monitor = undone.enter_context(closing(self._reached()))
-            for name, network in machine.networks.items():
-                # QEMU made the device, which is gone when QEMU is.
-                output(runner, ["ip", "link", "set", "dev", self._taps[name], "master", network.bridge, "up"])
+            plug_in(runner, folder, machine.networks)
             if state and state.head:
                 size = int(state.head.machine["devices_bytes"])
                 with state.image("devices").open("rb") as file:
@@ -140,7 +137,7 @@ class Running:
         return {"driver": "file", "filename": str(self._folder / name)}
 
     def _card(self, name: str, network: Network) -> Sequence[str]:
-        tap = f"tap,id=net-{name},ifname={self._taps[name]},script=no,downscript=no"
+        tap = f"tap,id=net-{name},ifname={outlet(self._folder, name).tap},script=no,downscript=no"
         return "-netdev", tap, "-device", f"virtio-net-pci,netdev=net-{name},mac={network.mac},romfile="
 
     def _disk(self, name: str) -> Path:
@@ -195,8 +192,3 @@ def _boot(template: Template) -> Sequence[str]:
 
 def _drive(node: Mapping[str, Any], name: str) -> Sequence[str]:
     return "-blockdev", json.dumps({"node-name": name, **node}), "-device", f"virtio-blk-pci,drive={name}"
-
-
-def _tap(folder: Path, name: str) -> str:
-    """Give the name of a device of 15 characters at most, which no other guest of this host has."""
-    return f"okiagari-{hashlib.sha256(f'{folder}/{name}'.encode()).hexdigest()[:6]}"

@@ -56,8 +56,9 @@ _SHAPES: dict[str, Shape] = {
 _PEERS: dict[str, Shape] = {"peers?": {"*": {"state?": str, "pfxRcd?": int}}}
 _BGP: Shape = {**_PEERS, "ipv4Unicast?": _PEERS}
 _BFD: Shape = [{"peer": str, "status": str, "vrf?": str}]
-# A device that libvirt makes for a guest has another number whenever the guest is started.
-_OF_A_GUEST = re.compile(r"vnet\d+")
+# A device that libvirt makes for a guest has another number whenever the guest is started, and a guest that agents keep
+# going takes its device along.
+_OF_A_GUEST = re.compile(r"vnet\d+|okg-[0-9a-f]{6}-t")
 # What a shell prints around the documents may have brackets too, but no line that begins like a document.
 _DOCUMENT = re.compile(r"^(?:\{|\[\s*(?:[{\]]|\Z))", re.MULTILINE)
 

@@ -373,6 +373,18 @@ def test_nobody_waits_for_a_holder_that_is_none_any_more(world: World) -> None:
     asyncio.run(run())
 
 
+def test_nobody_waits_for_a_holder_that_ships_nothing_any_more(world: World) -> None:
+    async def run() -> None:
+        host = world.hosts["a"]
+        waiting = asyncio.create_task(host.states.checkpoint("c", BOUND_S))
+        await until(lambda: host.wish.read(boottime()) != NOBODY)
+        world.token = None
+        with pytest.raises(OkiagariError, match=r"a lost db before a state was committed$"):
+            await waiting
+
+    asyncio.run(run())
+
+
 def test_the_service_asks_once_by_each_word(world: World) -> None:
     async def run() -> None:
         host, wishes = world.hosts["a"], []

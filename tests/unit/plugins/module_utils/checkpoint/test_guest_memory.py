@@ -68,6 +68,20 @@ def test_whatever_differs_is_given_to_a_mirror(before: dict[int, int], after: di
         assert bool(found) == any(now.get(number, 0) != before.get(number, 0) for number in range(700))
 
 
+def test_a_mirror_has_room_for_what_there_is_and_is_as_it_was() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+
+    with GuestMemory(20000 * PAGE) as memory:
+        os.pwrite(memory.file, b"something" * PAGE * 1000, 0)
+        mirror = Mirror(room(memory.size))
+        mirror.image[17] = 17
+        before = resident()
+        memory.make_room(mirror)
+        assert 30 * 1024 * 1024 < resident() - before < 50 * 1024 * 1024
+        assert int(mirror.image.sum()) == 17 * 512
+
+
 def test_a_page_that_was_given_back_is_zero() -> None:
     with GuestMemory(8 * PAGE) as memory:
         mirror = Mirror(room(memory.size))
