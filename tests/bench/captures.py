@@ -82,12 +82,6 @@ class Outcome:
 class _Told(Capturer):
     """A capturer that says what it holds."""
 
-    def begin_anew(self) -> None:
-        """Have the next pack be a first one."""
-        disks, self._parent = self._disks, ""
-        self._memory, self._disks = self._begun()
-        disks.drop()
-
     def state_kib(self) -> float:
         """Give what of all images isn't zero."""
         mirrors = [*self._memory.images.values(), *self._disks.mirrors.values()]

@@ -21,6 +21,10 @@ _AGAIN_S = 1.0
 _RUNS = 4
 
 
+class Dropped(OkiagariError):  # noqa: N818 - it is what became of the state
+    """What was captured can't be shipped by anybody; what is captured next can."""
+
+
 @dataclass(frozen=True)
 class Captured:
     """A state of the guest: it has all that was done until `at`, and for `pause_ms` the guest stood still."""
@@ -36,7 +40,7 @@ class Guest(Protocol):
         """Capture it; after the `last` time it stands still."""
 
     def ship(self, captured: Captured) -> None:
-        """Have what was captured last committed."""
+        """Have what was captured last committed; after an error it is tried again, unless it is `Dropped`."""
 
     def failed(self, why: str, *, captured: bool) -> None:
         """Say why it wasn't `captured`, or not shipped."""
@@ -85,6 +89,9 @@ class Rounds:
                 waits = self._waits is not None
                 rest_s = _AGAIN_S if waits else _RUNS * (self._now() - begun)
                 self._guest.failed(str(error), captured=waits)
+                if isinstance(error, Dropped):
+                    self._waits = None
+                    begun -= self._period_s
             if not last:
                 self._rest(self._now() + rest_s, begun + self._period_s)
 

@@ -88,6 +88,10 @@ def _links(config: Config) -> dict[str, set[str]]:
     return links
 
 
+class Lacking(OkiagariError):  # noqa: N818 - it says what is wrong with the host
+    """A pack changes a state that isn't here, and that nobody who can be reached has."""
+
+
 class States:
     """The states of one service's guest at this host. `token` gives the fencing token by which this host holds it."""
 
@@ -134,7 +138,10 @@ class States:
         """Take a pack from who is nearest, and answer when it is on this host's disk."""
         source = text(opened.body.get("source"))
         async with self._turn:
-            await self._take(held(mapping(opened.body.get("pack"))), [source, opened.sender])
+            try:
+                await self._take(held(mapping(opened.body.get("pack"))), [source, opened.sender])
+            except Lacking as error:
+                return {"lacks": str(error)}
         return dict(self.head or {})
 
     async def find(self, opened: Opened) -> Mapping[str, Any]:
@@ -162,7 +169,7 @@ class States:
         """Have a pack at so many failure domains that it is committed, and say so in the store of leases.
 
         It has all that the guest did until the instant `at`, and the guest stood still for `pause_ms`. After an error
-        the same pack can be shipped again.
+        the same pack can be shipped again; but where `begin_anew` was said, only a first pack can be taken.
         """
         try:
             begun = time.monotonic()
@@ -182,6 +189,8 @@ class States:
             self._why = str(error)
             self._tell("state_not_committed", {"text": self._why})
             await self._notify()
+            if isinstance(error, Lacking):
+                yield {"begin_anew": self._why}
             raise
         took_ms = round(1000 * (time.monotonic() - begun))
         figures = {"bytes": size, "pause_ms": pause_ms, "took_ms": took_ms}
@@ -269,7 +278,9 @@ class States:
     async def deliver(self, peer: str, pack: Held, source: str) -> None:
         """Have a peer take a pack from `source`."""
         body = {"service": self._service.name, "pack": pack.to_dict(), "source": source}
-        await self._overlay.ask(peer, OP_TAKE, body, _TAKE_S)
+        answer = await self._overlay.ask(peer, OP_TAKE, body, _TAKE_S)
+        if "lacks" in answer:
+            raise Lacking(text(answer["lacks"]))
 
     def domain(self, peer: str) -> str:
         return self._config.peers[peer].domain
@@ -345,7 +356,7 @@ class States:
                 await self._take_one(whole, peer)
                 if root in self._roots:
                     return
-        raise OkiagariError(f"nobody who can be reached has what leads to {root[:12]}")
+        raise Lacking(f"nobody who can be reached has what leads to {root[:12]}")
 
     async def _try(self, pack: Held, sources: list[str]) -> Mapping[str, Any]:
         """Have the keeper take a pack, and give what it says; a pack that was taken is held from then on."""
@@ -415,7 +426,7 @@ class _Shipping:
         self._states, self._pack = states, pack
         self._tree = states.tree()
         self.hosts = {states.me}
-        self._wrong: dict[str, str] = {}
+        self._wrong: dict[str, OkiagariError] = {}
         self._enough = asyncio.Event()
         self._behind = behind
 
@@ -436,7 +447,9 @@ class _Shipping:
             enough.cancel()
         if not self._enough.is_set():
             said = "; ".join(f"{peer}: {why}" for peer, why in self._wrong.items())
-            raise OkiagariError(f"only {len(self.domains)} of {self._states.needed} sites have it: {said}")
+            lacking = any(isinstance(error, Lacking) for error in self._wrong.values())
+            kind = Lacking if lacking else OkiagariError
+            raise kind(f"only {len(self.domains)} of {self._states.needed} sites have it: {said}")
 
     async def _below(self, name: str, source: str) -> None:
         await asyncio.gather(*(self._deliver(peer, source) for peer in self._tree.get(name, ())))
@@ -445,7 +458,7 @@ class _Shipping:
         try:
             await self._states.deliver(peer, self._pack, source)
         except OkiagariError as error:
-            self._wrong[peer] = str(error)
+            self._wrong[peer] = error
             await self._below(peer, source)
         else:
             self.hosts.add(peer)

@@ -25,12 +25,13 @@ from ..errors import OkiagariError
 from ..target.system import SubprocessRunner
 from .client import ask
 from .keeping import envelopes_of, key_of
-from .rounds import Captured, Rounds
+from .rounds import Captured, Dropped, Rounds
 from .states import folder, run_folder
 from .supervise import boottime
 from .wish_file import WishFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .config import Config, Service
@@ -106,7 +107,16 @@ class _Guest:
 
     def ship(self, captured: Captured) -> None:
         said = {"at": captured.at, "pause_ms": round(captured.pause_ms, 1)}
-        _told(self._config, self._service, "ship", path=str(self._path), **said)
+        anew = False
+        try:
+            for answer in _asked(self._config, self._service, "ship", path=str(self._path), **said):
+                anew = anew or "begin_anew" in answer
+        except OkiagariError as error:
+            if not anew:
+                raise
+            # Replicas lack the state that it changes, and nobody can bring it to them any more.
+            self._capturer.begin_anew()
+            raise Dropped(f"{error}; the next pack is a first one") from error
         self._path.unlink()
 
     def failed(self, why: str, *, captured: bool) -> None:
@@ -126,8 +136,12 @@ class _Guest:
 
 
 def _told(config: Config, service: Service, op: str, **values: Any) -> None:
-    for _said in ask({"op": op, "service": service.name, **values}, config.run, timeout_s=_PATIENCE_S):
+    for _said in _asked(config, service, op, **values):
         pass
+
+
+def _asked(config: Config, service: Service, op: str, **values: Any) -> Iterator[dict[str, Any]]:
+    return ask({"op": op, "service": service.name, **values}, config.run, timeout_s=_PATIENCE_S)
 
 
 def _say(text: str) -> None:

@@ -77,10 +77,8 @@ class Capturer:
             raise
         except BaseException:
             # What is here isn't what the replicas have any more, whatever QEMU says to the rest.
-            disks, self._parent = self._disks, ""
             self.way = self._best if self.way == STOP_COPY else STOP_COPY
-            self._memory, self._disks = self._begun()
-            disks.drop()
+            self.begin_anew()
             raise
         mirrors = {**self._memory.images, **self._disks.mirrors}
         self._epoch += 1
@@ -93,6 +91,12 @@ class Capturer:
         writer.finish(label, self._whose.sign)
         self._parent = label.root
         return label, took
+
+    def begin_anew(self) -> None:
+        """Have the next pack be a first one, of everything."""
+        disks, self._parent = self._disks, ""
+        self._memory, self._disks = self._begun()
+        disks.drop()
 
     def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
         self._disks.prepare()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.rounds import Captured, Rounds
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.rounds import Captured, Dropped, Rounds
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import StandsStill
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 
@@ -128,3 +128,16 @@ def test_a_guest_that_has_ended_is_noticed_at_once() -> None:
     world = World(5000.0, dies=3.0)
     assert [what for what, _at in world.run(period_s=1000.0)] == ["capture", "ship 0.0"]
     assert world.time < 103.5
+
+
+def test_what_nobody_can_take_is_not_shipped_again_but_captured_anew_at_once() -> None:
+    done = World(15.0, ships=[OkiagariError("away"), Dropped("too far behind")]).run()
+    before = [("capture", 0.0), ("ship 0.0", 0.0), ("ship: away", 0.0), ("ship 0.0", 10.0)]
+    after = [
+        ("ship: too far behind", 10.0),
+        ("capture", 10.1),
+        ("ship 10.1", 10.1),
+        ("last", 15.0),
+        ("ship 15.0", 15.0),
+    ]
+    assert done == [*before, *after]

@@ -248,6 +248,30 @@ def test_who_is_too_far_behind_takes_the_whole(world: World) -> None:
     asyncio.run(run())
 
 
+def test_a_holder_whom_nobody_can_follow_begins_anew(world: World) -> None:
+    """The others were away for so long that no host but the holder has what its pack changes."""
+
+    async def run() -> None:
+        await world.ship()
+        for name in "bcd":
+            world.hosts[name].reachable = False
+        for _epoch in range(KEPT + 1):
+            with pytest.raises(OkiagariError, match="only 1 of 3 sites have it"):
+                await world.ship()
+        for name in "bcd":
+            world.hosts[name].reachable = True
+        shipping = world.hosts["a"].states.ship(world.pack())
+        said = await anext(shipping)
+        assert "nobody who can be reached has what leads to" in said["begin_anew"]
+        with pytest.raises(OkiagariError, match="only 1 of 3 sites have it"):
+            await anext(shipping)
+        world.holder.parent, world.holder.images = "", {}
+        await world.ship()
+        assert world.hosts["c"].newest == Committed(1, KEPT + 4)
+
+    asyncio.run(run())
+
+
 def test_a_holder_that_lost_the_service_commits_nothing(world: World) -> None:
     async def run() -> None:
         await world.ship()

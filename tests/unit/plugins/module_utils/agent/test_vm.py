@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent import vm as module
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config import Checkpointing
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.rounds import Dropped
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervise import boottime
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.wish_file import NOBODY, WishFile
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Machine
@@ -32,6 +33,8 @@ class Rig:
         self.work.mkdir()
         self.asked: list[dict[str, Any]] = []
         self.refuses = self.wrong = ""
+        self.says: dict[str, Any] = {}
+        self.anew = 0
         self.process = SimpleNamespace(poll=lambda: None)
         monkeypatch.setattr(module, "ask", self.ask)
         config = SimpleNamespace(run=folder)
@@ -40,11 +43,14 @@ class Rig:
     def ask(self, request: Mapping[str, Any], _run: Path, timeout_s: float) -> Iterator[dict[str, Any]]:
         assert timeout_s
         self.asked.append(dict(request))
+        yield self.says
         if self.refuses:
             raise OkiagariError(self.refuses)
-        yield {}
 
     # as what captures
+    def begin_anew(self) -> None:
+        self.anew += 1
+
     def capture(self, file: Any, *, last: bool) -> Any:
         file.write(b"pack")
         if self.wrong:
@@ -71,6 +77,14 @@ def test_what_is_captured_is_shipped_and_not_kept(rig: Rig) -> None:
     shipped = {"op": "ship", "service": "db", "path": str(rig.work / "pack"), "at": captured.at, "pause_ms": 1.3}
     assert rig.asked == [shipped, shipped]
     assert list(rig.work.iterdir()) == []
+
+
+def test_a_pack_that_nobody_can_take_is_followed_by_a_first_one(rig: Rig) -> None:
+    captured = rig.guest.capture(last=False)
+    rig.refuses, rig.says = "only 1 of 2 sites have it", {"begin_anew": "b lacks it"}
+    with pytest.raises(Dropped, match="only 1 of 2 sites have it; the next pack is a first one"):
+        rig.guest.ship(captured)
+    assert rig.anew == 1
 
 
 def test_what_could_not_be_captured_is_in_the_log_and_no_pack(rig: Rig) -> None:
