@@ -84,8 +84,7 @@ committed:
   type: dict
 have:
   description:
-    - The hosts whose replica has the committed state or a later one. The holder has it as the guest that runs
-      there.
+    - The hosts whose replica has the committed state or a later one.
   returned: always
   type: list
   elements: str
@@ -97,7 +96,7 @@ domains:
 replicas:
   description:
     - The newest state of each candidate's replica, by the host's name, with C(term), C(epoch) and C(root);
-      nothing where there is none. That of the holder is what its guest went on from.
+      nothing where there is none.
   returned: always
   type: dict
 silent:

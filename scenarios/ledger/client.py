@@ -5,10 +5,11 @@
 
     client.py ask HOST PORT               exits with 0 if the tally answers
     client.py count HOST PORT RECORD      has it count, again and again, until SIGTERM, and notes each answer
-    client.py judge RECORD CAPTURED       says what the record proves: JSON, and exits with 1 if something is wrong
+    client.py judge RECORD MOVES          says what the record proves: JSON, and exits with 1 if something is wrong
 
-A note is a line `ASKED ANSWERED COUNT`, in seconds since the epoch. CAPTURED is the instant in which the state was
-captured that was committed when the guest was lost, by the same clock. The client is the only one that counts.
+A note is a line `ASKED ANSWERED COUNT`, in seconds since the epoch. MOVES is a list of JSON: for each time that a host
+collected the guest's state, [the instant, the instant in which the committed state was captured]. The client is the
+only one that counts.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import socket
 import sys
 import time
+from itertools import pairwise
 
 PATIENCE_S = 60.0
 ANSWER_S = 2.0
@@ -47,34 +49,37 @@ def count(host: str, port: int, path: str) -> None:
             time.sleep(REST_S)
 
 
-def judge(notes: list[tuple[float, float, int]], captured: float) -> dict[str, object]:
-    """Say where the counts fell, how long nothing was answered, and what of it is wrong.
+def judge(notes: list[tuple[float, float, int]], moves: list[tuple[float, float]]) -> dict[str, object]:
+    """Say where the count fell, how long nobody answered, and what of it is wrong.
 
-    A guest that goes on from a captured state counts on from what it had counted then: once, where nobody answered for
-    longest, the count falls. What was answered before the state was captured is there.
+    A guest that goes on from a captured state counts on from what it had counted then. So the count falls where the
+    guest has moved, by no more than what was answered since the capture of the committed state, and nowhere else.
     """
     if len(notes) < 2:
         return {"answers": len(notes), "wrong": ["next to nothing was answered"]}
-    outage_s, silent = max((notes[each][1] - notes[each - 1][1], each) for each in range(1, len(notes)))
-    falls = [each for each in range(1, len(notes)) if notes[each][2] <= notes[each - 1][2] and each != silent]
-    before, after = notes[:silent], notes[silent]
-    # The guest went on from this count; what it had counted without an answer is in there, too.
-    lost = [note for note in before if note[2] >= after[2]]
-    gone = [note for note in lost if note[1] < captured - CLOCKS_S]
-    wrong = []
-    if falls:
-        times = ", ".join(f"{notes[each][1]:.3f}" for each in falls)
-        wrong.append(
-            f"the count fell at {times} while answers came: more than one guest counted, or one went back again"
-        )
-    if gone:
-        wrong.append(
-            f"{len(gone)} counts are lost that were answered before {captured:.3f}, when the committed state was "
-            f"captured: the last of them {gone[-1][2]}, at {gone[-1][1]:.3f}"
-        )
-    lost_s = before[-1][1] - lost[0][1] if lost else 0.0
-    said = {"answers": len(notes), "outage_s": round(outage_s, 2), "lost": len(lost), "lost_s": round(lost_s, 2)}
-    return {**said, "wrong": wrong}
+    wrong: list[str] = []
+    lost_in_all: list[tuple[float, float, int]] = []
+    lost_s = 0.0
+    for before, after in pairwise(notes):
+        if after[2] > before[2]:
+            continue
+        # What it had counted without an answer is in the first count, too.
+        lost = [note for note in notes if note[1] <= before[1] and note[2] >= after[2]]
+        moved = [captured for at, captured in moves if before[1] - CLOCKS_S <= at <= after[1] + CLOCKS_S]
+        if not moved:
+            wrong.append(
+                f"the count fell at {after[1]:.3f}, and the guest had not moved: two of them count, or one twice"
+            )
+        elif gone := [note for note in lost if note[1] < max(moved) - CLOCKS_S]:
+            wrong.append(
+                f"{len(gone)} counts are lost that were answered before {max(moved):.3f}, when the committed state was "
+                f"captured: the last of them {gone[-1][2]}, at {gone[-1][1]:.3f}"
+            )
+        lost_in_all += lost
+        lost_s += before[1] - lost[0][1]
+    outage_s = max(after[1] - before[1] for before, after in pairwise(notes))
+    said = {"answers": len(notes), "outage_s": round(outage_s, 2)}
+    return {**said, "lost": len(lost_in_all), "lost_s": round(lost_s, 2), "wrong": wrong}
 
 
 def main(verb: str, *words: str) -> int:
@@ -89,7 +94,7 @@ def main(verb: str, *words: str) -> int:
     with open(words[0], encoding="ascii") as record:  # noqa: PTH123
         lines = (line.split() for line in record)
         notes = [(float(asked), float(answered), int(number)) for asked, answered, number in lines]
-    said = judge(notes, float(words[1]))
+    said = judge(notes, [(float(at), float(captured)) for at, captured in json.loads(words[1])])
     print(json.dumps(said))
     return 1 if said["wrong"] else 0
 

@@ -107,6 +107,9 @@ class Node:
         sh(
             f"if ! ip -n {self.wires} link show {bridge} > /dev/null 2>&1; then\n"
             f"ip -n {self.wires} link add {bridge} mtu 1600 type bridge; ip -n {self.wires} link set {bridge} up\nfi\n"
+            # A namespace that was ended takes its links along a moment later only.
+            f"while ip -n {self.wires} link show {end} > /dev/null 2>&1; do\n"
+            f"ip -n {self.wires} link del {end} 2> /dev/null || sleep 0.05\ndone\n"
             f"ip -n {self.wires} link add {end} mtu 1600 type veth peer name {name} netns {self.namespace}\n"
             f"ip -n {self.wires} link set {end} master {bridge} up\n"
             f"ip -n {self.namespace} link set {name} mtu {interface['mtu']} addrgenmode none up\n"

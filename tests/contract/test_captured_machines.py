@@ -132,6 +132,25 @@ def test_each_holder_goes_on_from_the_one_before(tmp_path: Path, disk: Path) -> 
         replica.close()
 
 
+def test_the_replica_takes_the_packs_of_the_guest_that_runs_from_it(tmp_path: Path, disk: Path) -> None:
+    """The guest's own layer has all that its packs change in the images below."""
+    first, second = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk)
+    replica = second.replica()
+    with first.running() as capturer:
+        shipped(capturer, replica)
+    with second.running(replica, term=2) as capturer:
+        for _epoch in range(EPOCHS):
+            shipped(capturer, replica)
+            number = on_disk(replica)
+            second.said.wait_for(3)
+        said = second.said.numbers()
+        assert said == list(range(said[0], said[-1] + 1))
+    third = Host(tmp_path / "c", disk)
+    with third.running(replica, term=3):
+        assert third.said.numbers()[0] in (number + 1, number + 2)
+    replica.close()
+
+
 def test_a_guest_is_told_that_it_goes_on_elsewhere(tmp_path: Path, disk: Path) -> None:
     """By another generation, for its random numbers, and by a port at which an agent may have its clock set."""
     replica, generations = Host(tmp_path / "c", disk).replica(), set()

@@ -115,6 +115,9 @@ def test_a_guest_gets_up_again_elsewhere_and_comes_back(farm: Guests) -> None:
     assert reached < begun <= numbers(first)[-1] + 1
     covered(second)
     assert max((state["term"], state["epoch"], state["domains"]) for state in committed(second))[2] == 2
+    # The holder has in its own replica what it ships.
+    assert second.name in second.ask("states", service="tally")[-1]["have"]
+    wait_for(lambda: second.ask("states", service="tally")[-1]["replicas"][second.name]["term"] > 1, 30)
 
     # Who was lost is a candidate again: it takes what it missed, and then the guest.
     here = len(numbers(first))
@@ -145,7 +148,7 @@ def test_what_a_guest_did_before_a_checkpoint_that_was_asked_for_is_not_lost(tmp
 
         def states() -> dict[str, Any]:
             there = other.ask("states", service="tally")[0]
-            return there if len(there["have"]) == 2 else {}
+            return there if len(there["have"]) == 3 else {}
 
         there = wait_for(states)
         assert {key: there["committed"][key] for key in ("epoch", "root", "captured")} == {

@@ -55,12 +55,17 @@ class Guest(Protocol):
 class Rounds:
     """Captures one epoch after the other: each is shipped before the next one, so that a slow link makes them fewer.
 
-    `now` is the clock of instants. A guest runs four times as long as it stood still, or as it took where it couldn't
-    be captured: so it runs most of the time, however slow its host is.
+    `now` is the clock of instants. A guest that goes on from a state that is `committed` runs a period before it is
+    captured first; another one is captured at once. It runs four times as long as it stood still, or as it took where
+    it couldn't be captured: so it runs most of the time, however slow its host is.
     """
 
-    def __init__(self, guest: Guest, period_s: float, ending: threading.Event, now: Callable[[], float]) -> None:
+    def __init__(
+        self, guest: Guest, period_s: float, ending: threading.Event, now: Callable[[], float], *,
+        committed: bool = False,
+    ) -> None:  # fmt: skip
         self._guest, self._period_s, self._ending, self._now = guest, period_s, ending, now
+        self._committed = committed
         self._shipped = 0.0
         self._waits: Captured | None = None
 
@@ -71,6 +76,8 @@ class Rounds:
         to end gives it some seconds only; without a last one, the guest goes on from the one before.
         """
         last = False
+        if self._committed:
+            self._rest(self._now(), self._now() + self._period_s)
         while not last and not self._guest.ended():
             last = self._ending.is_set()
             begun = self._now()

@@ -30,7 +30,7 @@ from .supervise import boottime
 from .wish_file import WishFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
     from .blobs import Blobs
@@ -275,6 +275,15 @@ class States:
             task.cancel()
         await asyncio.gather(*self._behind, return_exceptions=True)
 
+    async def take_own(self, pack: Held) -> None:
+        """Have this host's own replica take a pack of the guest that runs here.
+
+        The guest's disks lie over the replica's images. What a pack changes there, the guest has written itself: it is
+        in its own layer, and it never reads those places of the images again.
+        """
+        async with self._turn:
+            await self._take(pack, [self.me])
+
     async def deliver(self, peer: str, pack: Held, source: str) -> None:
         """Have a peer take a pack from `source`."""
         body = {"service": self._service.name, "pack": pack.to_dict(), "source": source}
@@ -326,19 +335,29 @@ class States:
                         await self._reach(root, [peer, *self._others])
 
     async def _take(self, pack: Held, sources: list[str]) -> None:
-        if self.head == {"term": pack.term, "epoch": pack.epoch, "root": pack.root}:
+        if self._has(pack):
             # The holder ships again what too few have taken, and counts who has it.
             return
         said = await self._try(pack, sources)
         if "missing" in said:
-            await self._reach(str(said["missing"]), [*sources, *self._others])
+            try:
+                await self._reach(str(said["missing"]), [*sources, *self._others])
+            except Lacking:
+                if not self._has(pack):
+                    raise
+                # Somebody gave the whole of what the pack itself leads to.
+                return
             said = await self._try(pack, sources)
         why = said.get("refused") or said.get("busy") or ("missing" in said and "the packs before it can't be had")
         if why:
-            with suppress(OkiagariError):
-                self._bulk.drop(pack.digest)
+            if sources != [self.me]:
+                with suppress(OkiagariError):
+                    self._bulk.drop(pack.digest)
             self._tell("pack_refused", {"term": pack.term, "epoch": pack.epoch, "text": str(why)})
             raise OkiagariError(f"the pack of term {pack.term}, epoch {pack.epoch} is refused: it {why}")
+
+    def _has(self, pack: Held) -> bool:
+        return self.head == {"term": pack.term, "epoch": pack.epoch, "root": pack.root}
 
     async def _reach(self, root: str, peers: list[str]) -> None:
         """Take the packs that lead to this state, or failing that a whole one; raise `OkiagariError` if nobody can."""
@@ -425,7 +444,7 @@ class _Shipping:
     def __init__(self, states: States, pack: Held, behind: set[asyncio.Task[None]]) -> None:
         self._states, self._pack = states, pack
         self._tree = states.tree()
-        self.hosts = {states.me}
+        self.hosts: set[str] = set()
         self._wrong: dict[str, OkiagariError] = {}
         self._enough = asyncio.Event()
         self._behind = behind
@@ -436,10 +455,9 @@ class _Shipping:
 
     async def run(self) -> None:
         """Wait until it is in enough domains; the others go on to take it. Raises `OkiagariError` if it can't be."""
-        all_of_them = asyncio.create_task(self._below(self._states.me, self._states.me))
+        all_of_them = asyncio.create_task(self._everywhere())
         self._behind.add(all_of_them)
         all_of_them.add_done_callback(self._behind.discard)
-        self._look()
         enough = asyncio.ensure_future(self._enough.wait())
         try:
             await asyncio.wait([all_of_them, enough], return_when=asyncio.FIRST_COMPLETED)
@@ -451,20 +469,25 @@ class _Shipping:
             kind = Lacking if lacking else OkiagariError
             raise kind(f"only {len(self.domains)} of {self._states.needed} sites have it: {said}")
 
+    async def _everywhere(self) -> None:
+        me = self._states.me
+        await asyncio.gather(self._note(me, self._states.take_own(self._pack)), self._below(me, me))
+
     async def _below(self, name: str, source: str) -> None:
         await asyncio.gather(*(self._deliver(peer, source) for peer in self._tree.get(name, ())))
 
     async def _deliver(self, peer: str, source: str) -> None:
-        try:
-            await self._states.deliver(peer, self._pack, source)
-        except OkiagariError as error:
-            self._wrong[peer] = error
-            await self._below(peer, source)
-        else:
-            self.hosts.add(peer)
-            self._look()
-            await self._below(peer, peer)
+        there = await self._note(peer, self._states.deliver(peer, self._pack, source))
+        await self._below(peer, peer if there else source)
 
-    def _look(self) -> None:
+    async def _note(self, host: str, taking: Awaitable[None]) -> bool:
+        """Wait until a host has taken the pack, and say whether it has."""
+        try:
+            await taking
+        except OkiagariError as error:
+            self._wrong[host] = error
+            return False
+        self.hosts.add(host)
         if len(self.domains) >= self._states.needed:
             self._enough.set()
+        return True

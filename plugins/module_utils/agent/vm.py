@@ -58,24 +58,27 @@ def run(config: Config, service: Service) -> int:
     key = key_of(service.checkpoint.key)
     replica = Replica(here / "replica", service.name, key)
     from_state = replica if replica.head else None
-    whose = Whose(service.name, config.name, int(os.environ["OKIAGARI_TERM"]), key, envelopes_of(config).sign)
+    term = int(os.environ["OKIAGARI_TERM"])
+    whose = Whose(service.name, config.name, term, key, envelopes_of(config).sign)
     runner = SubprocessRunner()
     with Running(service.machine, runner, work, from_state) as running:
         capturer = Capturer(running.monitor, runner, work, running.guest, whose, from_state)
         if os.environ.get("OKIAGARI_WAITS") == "1" and not sys.stdin.readline():
             return 0
+        # From now on this host's replica takes the guest's own packs, and no late ones of the holder before.
+        replica.raise_fence(term)
+        replica.close()
         running.go_on()
         if from_state:
             threading.Thread(target=_set_clock, args=[running], daemon=True).start()
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
         guest = _Guest(config, service, running, capturer, work)
         try:
-            Rounds(guest, service.checkpoint.period_s, ended, boottime).run()
+            Rounds(guest, service.checkpoint.period_s, ended, boottime, committed=from_state is not None).run()
         except StandsStill as error:
             raise OkiagariError(f"{error}; QEMU says {running.words or 'nothing'}") from error
         if guest.ended() and not ended.is_set():
             raise OkiagariError(f"QEMU has ended with {running.process.returncode}: {running.words}")
-    replica.close()
     return 0
 
 

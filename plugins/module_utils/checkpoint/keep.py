@@ -7,7 +7,7 @@
     {"do": "take", "service": "db", "path": "..."}      the same; or {"refused": why}, {"missing": root}
     {"do": "whole", "service": "db", "path": "..."}     the same, after a pack of all of it was written to that file
 
-A replica that the guest runs on is not touched: {"busy": why}.
+A replica from which a guest is being restored is not touched: {"busy": why}.
 """
 
 from __future__ import annotations

@@ -32,35 +32,35 @@ def record(*runs: tuple[float, int, int]) -> list[tuple[float, float, int]]:
 
 
 def test_what_was_done_since_the_capture_may_be_lost() -> None:
-    said = client.judge(record((0, 1, 100), (18, 81, 50)), captured=7.9)
+    said = client.judge(record((0, 1, 100), (18, 81, 50)), [(15.0, 7.9)])
     assert said == {"answers": 150, "outage_s": 8.1, "lost": 20, "lost_s": 1.9, "wrong": []}
 
 
-def test_nothing_is_lost_by_a_planned_move() -> None:
-    assert client.judge(record((0, 1, 100), (11, 101, 50)), captured=9.95)["wrong"] == []
+def test_a_guest_may_move_again_and_nothing_is_lost_by_a_planned_move() -> None:
+    notes = record((0, 1, 100), (18, 81, 50), (25, 131, 20), (31, 140, 20))
+    said = client.judge(notes, [(15.0, 7.9), (24.0, 22.95), (30.0, 25.9)])
+    assert (said["lost"], said["wrong"]) == (31, [])
 
 
 @pytest.mark.parametrize(
-    ("notes", "captured", "wrong"),
+    ("notes", "wrong"),
     [
-        (record((0, 1, 100), (18, 61, 50)), 7.9, "18 counts are lost that were answered before 7.900"),
-        (record((0, 1, 100), (18, 81, 50), (23, 100, 20)), 7.9, "the count fell at 23.050 while answers came"),
-        (record((0, 1, 50), (5, 50, 50), (18, 81, 50)), 7.9, "the count fell at 5.050 while answers came"),
-        (record((0, 1, 1)), 7.9, "next to nothing was answered"),
+        (record((0, 1, 100), (18, 61, 50)), "18 counts are lost that were answered before 7.900"),
+        (record((0, 1, 100), (18, 81, 50), (23, 100, 20)), "the count fell at 23.050, and the guest had not moved"),
+        (record((0, 1, 50), (5, 50, 50), (18, 81, 50)), "the count fell at 5.050, and the guest had not moved"),
+        (record((0, 1, 1)), "next to nothing was answered"),
     ],
     ids=["committed counts are lost", "two guests count", "a count comes twice", "no answers"],
 )
-def test_what_must_not_be_is_found(notes: list[Any], captured: float, wrong: str) -> None:
-    assert wrong in " ".join(client.judge(notes, captured)["wrong"])
+def test_what_must_not_be_is_found(notes: list[Any], wrong: str) -> None:
+    assert wrong in " ".join(client.judge(notes, [(15.0, 7.9)])["wrong"])
 
 
 def test_it_leaves_with_1_if_something_is_wrong(tmp_path: Path) -> None:
     for first, status in ((81, 0), (61, 1)):
-        lines = [
-            f"{asked:.3f} {answered:.3f} {number}\n" for asked, answered, number in record((0, 1, 100), (18, first, 9))
-        ]
-        (tmp_path / "record").write_text("".join(lines))
-        argv = [sys.executable, str(CLIENT), "judge", str(tmp_path / "record"), "7.9"]
+        notes = record((0, 1, 100), (18, first, 9))
+        (tmp_path / "record").write_text("".join(f"{asked:.3f} {done:.3f} {number}\n" for asked, done, number in notes))
+        argv = [sys.executable, str(CLIENT), "judge", str(tmp_path / "record"), "[[15.0, 7.9]]"]
         done = subprocess.run(argv, check=False, capture_output=True, text=True)
         assert done.returncode == status
         assert bool(json.loads(done.stdout)["wrong"]) == bool(status)

@@ -29,8 +29,8 @@ class World:
         self.pause_ms = others.get("pause_ms", 1.0)
         self.done: list[tuple[str, float]] = []
 
-    def run(self, period_s: float = 10.0) -> list[tuple[str, float]]:
-        Rounds(self, period_s, self, lambda: self.time).run()  # type: ignore[arg-type]
+    def run(self, period_s: float = 10.0, *, committed: bool = False) -> list[tuple[str, float]]:
+        Rounds(self, period_s, self, lambda: self.time, committed=committed).run()  # type: ignore[arg-type]
         return self.done
 
     def note(self, what: str) -> None:
@@ -73,6 +73,13 @@ def test_each_period_and_once_more_in_the_end() -> None:
     done = [("capture", 0.0), ("ship 0.0", 0.0), ("capture", 10.0), ("ship 10.0", 10.0), ("last", 15.0)]
     assert World(15.0).run() == [*done, ("ship 15.0", 15.0)]
     assert World(0.0).run() == [("last", 0.0), ("ship 0.0", 0.0)]
+
+
+def test_a_guest_that_goes_on_from_a_committed_state_runs_a_period_first() -> None:
+    done = [("capture", 10.0), ("ship 10.0", 10.0), ("last", 15.0), ("ship 15.0", 15.0)]
+    assert World(15.0).run(committed=True) == done
+    assert World(4.0).run(committed=True) == [("last", 4.0), ("ship 4.0", 4.0)]
+    assert World(4.0, wanted_at=2.0).run(committed=True)[0][1] < 3.0
 
 
 def test_a_slow_link_makes_a_period_longer() -> None:

@@ -248,8 +248,28 @@ def test_who_is_too_far_behind_takes_the_whole(world: World) -> None:
     asyncio.run(run())
 
 
+def test_the_holder_has_what_it_ships_in_its_own_replica(world: World) -> None:
+    """It counts among those who have a state: when its service stops, that is still so."""
+
+    async def run() -> None:
+        for _epoch in range(KEPT + 2):
+            await world.ship()
+        assert world.hosts["a"].newest == Committed(1, KEPT + 2)
+        # Whoever was away meanwhile can have the whole from it.
+        world.hosts["d"].reachable = False
+        for _epoch in range(KEPT + 2):
+            await world.ship()
+        world.hosts["b"].reachable = world.hosts["c"].reachable = False
+        world.hosts["d"].reachable = True
+        with pytest.raises(OkiagariError, match="only 2 of 3 sites have it"):
+            await world.ship()
+        assert world.hosts["d"].newest == world.hosts["a"].newest == Committed(1, 2 * KEPT + 5)
+
+    asyncio.run(run())
+
+
 def test_a_holder_whom_nobody_can_follow_begins_anew(world: World) -> None:
-    """The others were away for so long that no host but the holder has what its pack changes."""
+    """The others were away for so long that no host has what its pack changes: its own replica is lost, too."""
 
     async def run() -> None:
         await world.ship()
@@ -260,10 +280,12 @@ def test_a_holder_whom_nobody_can_follow_begins_anew(world: World) -> None:
                 await world.ship()
         for name in "bcd":
             world.hosts[name].reachable = True
+        shutil.rmtree(folder(world.hosts["a"].config, "db"))
+        world.hosts["a"] = Host(world, "a")
         shipping = world.hosts["a"].states.ship(world.pack())
         said = await anext(shipping)
         assert "nobody who can be reached has what leads to" in said["begin_anew"]
-        with pytest.raises(OkiagariError, match="only 1 of 3 sites have it"):
+        with pytest.raises(OkiagariError, match="only 0 of 3 sites have it"):
             await anext(shipping)
         world.holder.parent, world.holder.images = "", {}
         await world.ship()

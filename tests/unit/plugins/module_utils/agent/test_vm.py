@@ -125,7 +125,7 @@ class Pretended:
         self.head, self.monitor, self.guest, self.words = None, None, None, ""
         self.process = SimpleNamespace(poll=lambda: None)
 
-    def __call__(self, *_arguments: object) -> Pretended:
+    def __call__(self, *_arguments: object, **_options: object) -> Pretended:
         return self
 
     def __enter__(self) -> Self:
@@ -133,6 +133,9 @@ class Pretended:
 
     def __exit__(self, *_error: object) -> None:
         self.done.append("ended")
+
+    def raise_fence(self, term: int) -> None:
+        self.done.append(f"from term {term} on")
 
     def go_on(self) -> None:
         self.done.append("goes on")
@@ -148,8 +151,8 @@ class Pretended:
     ("waits", "told", "done"),
     [
         ("1", "", ["ended"]),
-        ("1", "go on\n", ["goes on", "captured", "ended"]),
-        ("0", "", ["goes on", "captured", "ended"]),
+        ("1", "go on\n", ["from term 3 on", "goes on", "captured", "ended"]),
+        ("0", "", ["from term 3 on", "goes on", "captured", "ended"]),
     ],
 )
 def test_a_guest_that_is_prepared_stands_still_until_it_is_told(
