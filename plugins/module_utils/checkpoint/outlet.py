@@ -48,7 +48,7 @@ def outlet(folder: Path, network: str) -> Outlet:
 
 def have(runner: Runner, folder: Path, networks: Mapping[str, Network]) -> None:
     """Have what isn't there of a guest's outlets, all but the taps. Raises `CommandFailed` if a bridge is missing."""
-    there = _there(runner)
+    there = _there(runner) if networks else {}
     lines = [
         line for name, network in networks.items() for line in _missing(outlet(folder, name), folder, network, there)
     ]
