@@ -38,6 +38,8 @@ _PERIOD_S = number(0.1, 86_400)
 _COPIES = whole(1, 16)
 _CHECKPOINT: dict[str, Shape] = {"key": str, "period_s?": (int, float), "copies?": int, "on_request?": bool}
 _Kind = TypeVar("_Kind", Timing, Watch)
+_BOOTS: Mapping[str, Any] = {"grace_s": 120.0}
+"""How long a guest may take to boot; one that goes on from a state has answered before."""
 _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [str], "voters": {"*": str}, "candidates": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
@@ -247,7 +249,8 @@ def read_service(
     if "proxy" in said:
         problems += [Problem("", None, f"proxy.{key}", why, near) for key, why, near in proxy_flaws(said["proxy"])]
     timing = _settings(Timing, "timing", said.get("timing", {}), problems)
-    watch = _settings(Watch, "watch", said.get("watch", {}), problems)
+    patience = _BOOTS if "machine" in said else {}
+    watch = _settings(Watch, "watch", {**patience, **said.get("watch", {})}, problems)
     if timing and watch and consistency == AVAILABLE:
         problems += unheard(timing, watch)
     if problems or timing is None or watch is None:

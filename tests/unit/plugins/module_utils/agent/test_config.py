@@ -12,6 +12,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.config impo
 from ansible_collections.okiagari.testbed.plugins.module_utils.agent.merge_hooks import MergeHooks
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadInput
 from ansible_collections.okiagari.testbed.plugins.module_utils.haproxy import Proxy
+from ansible_collections.okiagari.testbed.plugins.module_utils.watch import Watch
 
 from .agents import write
 
@@ -66,6 +67,10 @@ def test_a_guest(tmp_path: Path) -> None:
     assert (str(checkpoint.key), checkpoint.period_s, checkpoint.copies) == ("/key", 5, None)
     assert not checkpoint.on_request
     asks = {"key": "/key", "on_request": True}
+    # It boots, which takes longer than a program's start.
+    assert config.services["db"].watch.grace_s > Watch().grace_s
+    asks_soon = {"machine": machine, "checkpoint": {"key": "/key"}, "watch": {"grace_s": 7}}
+    assert read_config(described(tmp_path, db=asks_soon)).services["db"].watch.grace_s == 7
     again = read_config(described(tmp_path, db={"machine": machine, "checkpoint": asks, "request": ["/bin/ask"]}))
     assert again.services["db"].checkpoint
     assert again.services["db"].checkpoint.on_request
