@@ -8,21 +8,19 @@ Its pages can be protected where the kernel can, which those of a file on a disk
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import TYPE_CHECKING, Self
 
-from .pages import PAGE, pages_of
+from .pages import PAGE
+from .sparse import extents, filled, have_room
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from .mirror import Mirror
 
 NAME = "pc.ram"
 """What QEMU calls the memory of a PC."""
-_STEP = 1024 * 1024
 
 
 class GuestMemory:
@@ -57,46 +55,22 @@ class GuestMemory:
     def fill(self, image: Path) -> None:
         """Copy what an image of this size has."""
         with image.open("rb") as file:
-            end = 0
-            while (start := _next(file.fileno(), end, os.SEEK_DATA, self.size)) < self.size:
-                end = _next(file.fileno(), start, os.SEEK_HOLE, self.size)
+            for begin, end in extents(file.fileno(), self.size):
+                start = begin
                 os.lseek(self.file, start, os.SEEK_SET)
                 while start < end and (sent := os.sendfile(self.file, file.fileno(), start, end - start)):
                     start += sent
 
     def make_room(self, mirror: Mirror) -> None:
         """Have a mirror take room for what this has, so that it isn't waited for while the guest stands still."""
-        for start, end in self._data():
-            first_words = mirror.image[start // PAGE : end // PAGE, :1]
-            first_words |= 0
+        for start, end in extents(self.file, self.size):
+            have_room(mirror.image, start // PAGE, end // PAGE)
 
     def compare(self, mirror: Mirror) -> None:
         """Give to `mirror` whatever differs there; the guest is to stand still meanwhile."""
-        # Read, not mapped: each page that is mapped costs User-Mode Linux as much as a hundred that are read.
-        step = memoryview(bytearray(_STEP))
         done = 0
-        for start, end in self._data():
-            mirror.look_for_zeros(done // PAGE, start // PAGE)
-            for place in range(start, end, _STEP):
-                some = step[: min(_STEP, end - place)]
-                os.preadv(self.file, [some], place)
-                mirror.look(place // PAGE, pages_of(some))
-            done = end
-        mirror.look_for_zeros(done // PAGE, self.size // PAGE)
-
-    def _data(self) -> Iterator[tuple[int, int]]:
-        """Give where there is something, from and to which byte."""
-        end = 0
-        while (start := _next(self.file, end, os.SEEK_DATA, self.size)) < self.size:
-            end = _next(self.file, start, os.SEEK_HOLE, self.size)
-            yield start, end
-
-
-def _next(file: int, place: int, whence: int, size: int) -> int:
-    """Give where the next data, or the next hole, of a file begins; its size if there is none."""
-    try:
-        return os.lseek(file, place, whence)
-    except OSError as error:
-        if error.errno != errno.ENXIO:
-            raise
-        return size
+        for first, content in filled(self.file, self.size):
+            mirror.look_for_zeros(done, first)
+            mirror.look(first, content)
+            done = first + len(content)
+        mirror.look_for_zeros(done, self.size // PAGE)

@@ -34,6 +34,7 @@ from .engines import np
 from .mirror import Mirror
 from .pack import Image, Label, Writer
 from .pages import PAGE
+from .sparse import filled, have_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -118,11 +119,10 @@ class Replica:
         path, present = self.image(name), self._present()
         if len(room) != present.images[name]:
             raise BadValue(f"{name} has {present.images[name]} pages here, and not {len(room)}")
-        image = pages.pages_of(np.memmap(path, np.uint8, "r"))
-        for start in range(0, len(image), _STEP):
-            step = image[start : start + _STEP]
-            filled = np.flatnonzero(step.any(axis=1))
-            room[start + filled] = step[filled]
+        with path.open("rb") as file:
+            for first, content in filled(file.fileno(), len(room) * PAGE):
+                have_room(room, first, first + len(content))
+                room[first : first + len(content)] = content
         return Mirror(room, np.array(self._table(present, name)))
 
     def whole(self, file: BinaryIO, holder: str, sign: Callable[[bytes], bytes]) -> Label:
