@@ -240,6 +240,7 @@ class SimulatedKernel:
             self.marked_guests.discard(name)
         else:
             self._check(name in self.marked_guests, "error: metadata not found")
+            return "<stopping/>\n"
         return ""
 
     def _vtysh(self, said: Sequence[str]) -> str:
