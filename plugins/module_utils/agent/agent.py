@@ -46,7 +46,7 @@ from .paths import Paths
 from .proxies import Proxies
 from .rules_file import RulesFile
 from .sight import OP_SEEN, Sight
-from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States, run_folder
+from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States, machines, run_folder
 from .store import NotReached, Store
 from .trace import Tracer
 from .watching import OP as OP_WATCH
@@ -350,16 +350,15 @@ class Agent:
 
     async def _keep_outlets(self) -> None:
         """Have ports for the guests that may come here. Where that can't be done, a guest that comes says why."""
-        machines = self.config.state / "machines"
         guests = {
             run_folder(self.config, name): service.machine.networks
             for name, service in self.config.services.items()
             if name in self.states and service.machine
         }
-        if not guests and not machines.exists():
+        if not guests and not machines(self.config).exists():
             return
         try:
-            await asyncio.to_thread(outlet.keep, SubprocessRunner(), machines, guests)
+            await asyncio.to_thread(outlet.keep, SubprocessRunner(), machines(self.config), guests)
         except OkiagariError as error:
             self.events.tell("agent", {"event": "outlets_missing", "text": str(error)}, important=True)
 

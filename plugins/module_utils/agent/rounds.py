@@ -55,28 +55,25 @@ class Guest(Protocol):
 class Rounds:
     """Captures one epoch after the other: each is shipped before the next one, so that a slow link makes them fewer.
 
-    `now` is the clock of instants. A guest that goes on from a state that is `committed` runs a period before it is
-    captured first; another one is captured at once. It runs four times as long as it stood still, or as it took where
-    it couldn't be captured: so it runs most of the time, however slow its host is.
+    `now` is the clock of instants. A guest runs four times as long as it stood still, or as it took where it couldn't
+    be captured: so it runs most of the time, however slow its host is.
     """
 
-    def __init__(
-        self, guest: Guest, period_s: float, ending: threading.Event, now: Callable[[], float], *,
-        committed: bool = False,
-    ) -> None:  # fmt: skip
+    def __init__(self, guest: Guest, period_s: float, ending: threading.Event, now: Callable[[], float]) -> None:
         self._guest, self._period_s, self._ending, self._now = guest, period_s, ending, now
-        self._committed = committed
         self._shipped = 0.0
         self._waits: Captured | None = None
 
-    def run(self) -> None:
+    def run(self, *, committed: bool = False) -> None:
         """Go on until the service is to end, which `ending` says, or the guest runs no more; `StandsStill` is raised.
 
-        Then a last one is captured, after which the guest stands still: a planned move loses nothing. Whoever tells it
-        to end gives it some seconds only; without a last one, the guest goes on from the one before.
+        A guest that goes on from a state that is `committed` runs a period before it is captured first; another one is
+        captured at once. In the end a last one is captured, after which the guest stands still: a planned move loses
+        nothing. Whoever tells it to end gives it some seconds only; without a last one, the guest goes on from the one
+        before.
         """
         last = False
-        if self._committed:
+        if committed:
             self._rest(self._now(), self._now() + self._period_s)
         while not last and not self._guest.ended():
             last = self._ending.is_set()
@@ -97,6 +94,7 @@ class Rounds:
                 rest_s = _AGAIN_S if waits else _RUNS * (self._now() - begun)
                 self._guest.failed(str(error), captured=waits)
                 if isinstance(error, Dropped):
+                    # The next one is due at once: nothing has been committed for a while.
                     self._waits = None
                     begun -= self._period_s
             if not last:

@@ -52,9 +52,14 @@ _LOOK_S = 1.0
 _WISH = re.compile(r"(?:^|\s)checkpoint=(\S{1,64})")
 
 
+def machines(config: Config) -> Path:
+    """Where this host has what it keeps of all guests."""
+    return config.state / "machines"
+
+
 def folder(config: Config, service: str) -> Path:
     """Where this host has what it keeps of a service's guest."""
-    return config.state / "machines" / service
+    return machines(config) / service
 
 
 def run_folder(config: Config, service: str) -> Path:
@@ -350,6 +355,7 @@ class States:
             said = await self._try(pack, sources)
         why = said.get("refused") or said.get("busy") or ("missing" in said and "the packs before it can't be had")
         if why:
+            # The others still take the holder's own pack from here.
             if sources != [self.me]:
                 with suppress(OkiagariError):
                     self._bulk.drop(pack.digest)

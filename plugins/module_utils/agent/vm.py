@@ -74,7 +74,7 @@ def run(config: Config, service: Service) -> int:
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
         guest = _Guest(config, service, running, capturer, work)
         try:
-            Rounds(guest, service.checkpoint.period_s, ended, boottime, committed=from_state is not None).run()
+            Rounds(guest, service.checkpoint.period_s, ended, boottime).run(committed=from_state is not None)
         except StandsStill as error:
             raise OkiagariError(f"{error}; QEMU says {running.words or 'nothing'}") from error
         if guest.ended() and not ended.is_set():

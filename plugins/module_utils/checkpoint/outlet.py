@@ -48,11 +48,8 @@ def outlet(folder: Path, network: str) -> Outlet:
 
 def have(runner: Runner, folder: Path, networks: Mapping[str, Network]) -> None:
     """Have what isn't there of a guest's outlets, all but the taps. Raises `CommandFailed` if a bridge is missing."""
-    there = _there(runner) if networks else {}
-    lines = [
-        line for name, network in networks.items() for line in _missing(outlet(folder, name), folder, network, there)
-    ]
-    _run(runner, lines)
+    if networks:
+        _run(runner, _all_missing({folder: networks}, _there(runner)))
 
 
 def plug_in(runner: Runner, folder: Path, networks: Collection[str]) -> None:
@@ -64,13 +61,21 @@ def plug_in(runner: Runner, folder: Path, networks: Collection[str]) -> None:
 
 def keep(runner: Runner, above: Path, guests: Mapping[Path, Mapping[str, Network]]) -> None:
     """Have the outlets of these guests, by their folders, and of no others whose folders are or were in `above`."""
-    kept = {str(folder) for folder in guests}
-    aliases = {name: str(link.get("ifalias", "")) for name, link in _there(runner).items()}
-    _run(runner, [
-        f"link del dev {name}" for name, alias in aliases.items() if alias.startswith(f"{above}/") and alias not in kept
-    ])  # fmt: skip
-    for folder, networks in guests.items():
-        have(runner, folder, networks)
+    kept, there = {str(folder) for folder in guests}, _there(runner)
+    aliases = {name: str(link.get("ifalias", "")) for name, link in there.items()}
+    gone = [name for name, alias in aliases.items() if alias.startswith(f"{above}/") and alias not in kept]
+    _run(runner, [*(f"link del dev {name}" for name in gone), *_all_missing(guests, there)])
+
+
+def _all_missing(
+    guests: Mapping[Path, Mapping[str, Network]], there: Mapping[str, Mapping[str, Any]]
+) -> list[str]:  # fmt: skip
+    return [
+        line
+        for folder, networks in guests.items()
+        for name, network in networks.items()
+        for line in _missing(outlet(folder, name), folder, network, there)
+    ]
 
 
 def _missing(own: Outlet, folder: Path, network: Network, there: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

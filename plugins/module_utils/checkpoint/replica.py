@@ -51,7 +51,6 @@ _EPOCH: dict[str, Shape] = {
 }  # fmt: skip
 _HEAD: Shape = {**_EPOCH, "back": [_EPOCH], "restore?": bool}
 _FENCE: Shape = {"term": int}
-_STEP = 1024
 _RECORD = struct.Struct(">HQ")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 

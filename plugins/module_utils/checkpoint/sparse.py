@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _STEP = 1024 * 1024
 _POPULATE_WRITE = 23
 """MADV_POPULATE_WRITE, since Linux 5.14."""
+_madvise = ctypes.CDLL(None).madvise
+_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 def extents(file: int, size: int) -> Iterator[tuple[int, int]]:
@@ -48,9 +50,7 @@ def filled(file: int, size: int) -> Iterator[tuple[int, Pages]]:
 def have_room(image: Pages, first: int, end: int) -> None:
     """Take memory for the pages from `first` up to `end` of an image in memory; what they are stays."""
     part = image[first:end]
-    madvise = ctypes.CDLL(None).madvise
-    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    if madvise(part.ctypes.data, part.nbytes, _POPULATE_WRITE):
+    if _madvise(part.ctypes.data, part.nbytes, _POPULATE_WRITE):
         first_words = part[:, :1]
         first_words |= 0
 

@@ -30,7 +30,7 @@ class World:
         self.done: list[tuple[str, float]] = []
 
     def run(self, period_s: float = 10.0, *, committed: bool = False) -> list[tuple[str, float]]:
-        Rounds(self, period_s, self, lambda: self.time, committed=committed).run()  # type: ignore[arg-type]
+        Rounds(self, period_s, self, lambda: self.time).run(committed=committed)  # type: ignore[arg-type]
         return self.done
 
     def note(self, what: str) -> None:

@@ -125,7 +125,7 @@ class Pretended:
         self.head, self.monitor, self.guest, self.words = None, None, None, ""
         self.process = SimpleNamespace(poll=lambda: None)
 
-    def __call__(self, *_arguments: object, **_options: object) -> Pretended:
+    def __call__(self, *_arguments: object) -> Pretended:
         return self
 
     def __enter__(self) -> Self:
@@ -140,7 +140,8 @@ class Pretended:
     def go_on(self) -> None:
         self.done.append("goes on")
 
-    def run(self) -> None:
+    def run(self, *, committed: bool) -> None:
+        assert not committed
         self.done.append("captured")
 
     def close(self) -> None:
