@@ -58,28 +58,34 @@ def judge(notes: list[tuple[float, float, int]], moves: list[tuple[float, float]
     if len(notes) < 2:
         return {"answers": len(notes), "wrong": ["next to nothing was answered"]}
     wrong: list[str] = []
-    lost_in_all: list[tuple[float, float, int]] = []
-    lost_s = 0.0
-    for before, after in pairwise(notes):
-        if after[2] > before[2]:
+    if not any(notes[0][0] <= at <= notes[-1][1] for at, _captured in moves):
+        wrong.append("the guest has not moved while the client counted: nothing is proved")
+    there: list[tuple[float, float, int]] = []
+    counted_in_vain, vain_s = 0, 0.0
+    for note in notes:
+        lost: list[tuple[float, float, int]] = []
+        before = there[-1] if there else note
+        while there and there[-1][2] >= note[2]:
+            lost.insert(0, there.pop())
+        there.append(note)
+        if not lost:
             continue
         # What it had counted without an answer is in the first count, too.
-        lost = [note for note in notes if note[1] <= before[1] and note[2] >= after[2]]
-        moved = [captured for at, captured in moves if before[1] - CLOCKS_S <= at <= after[1] + CLOCKS_S]
+        moved = [captured for at, captured in moves if before[1] - CLOCKS_S <= at <= note[1] + CLOCKS_S]
         if not moved:
             wrong.append(
-                f"the count fell at {after[1]:.3f}, and the guest had not moved: two of them count, or one twice"
+                f"the count fell at {note[1]:.3f}, and the guest had not moved: two of them count, or one twice"
             )
-        elif gone := [note for note in lost if note[1] < max(moved) - CLOCKS_S]:
+        elif gone := [each for each in lost if each[1] < max(moved) - CLOCKS_S]:
             wrong.append(
                 f"{len(gone)} counts are lost that were answered before {max(moved):.3f}, when the committed state was "
                 f"captured: the last of them {gone[-1][2]}, at {gone[-1][1]:.3f}"
             )
-        lost_in_all += lost
-        lost_s += before[1] - lost[0][1]
+        counted_in_vain += len(lost)
+        vain_s += before[1] - lost[0][1]
     outage_s = max(after[1] - before[1] for before, after in pairwise(notes))
     said = {"answers": len(notes), "outage_s": round(outage_s, 2)}
-    return {**said, "lost": len(lost_in_all), "lost_s": round(lost_s, 2), "wrong": wrong}
+    return {**said, "lost": counted_in_vain, "lost_s": round(vain_s, 2), "wrong": wrong}
 
 
 def main(verb: str, *words: str) -> int:

@@ -42,6 +42,17 @@ def test_a_guest_may_move_again_and_nothing_is_lost_by_a_planned_move() -> None:
     assert (said["lost"], said["wrong"]) == (31, [])
 
 
+def test_what_was_lost_once_is_not_lost_again() -> None:
+    """The guest moves twice at short notice, and the second time goes on from what it had counted again."""
+    said = client.judge(record((0, 1, 100), (18, 81, 5), (22, 84, 20)), [(15.0, 7.9), (20.0, 18.1)])
+    assert (said["lost"], said["wrong"]) == (22, [])
+
+
+def test_a_guest_that_never_moved_proves_nothing() -> None:
+    for moves in ([], [(-15.0, -20.0)]):
+        assert "has not moved" in " ".join(client.judge(record((0, 1, 100)), moves)["wrong"])
+
+
 @pytest.mark.parametrize(
     ("notes", "wrong"),
     [
