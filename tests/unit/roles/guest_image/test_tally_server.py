@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import socket
-import threading
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,31 +24,12 @@ from ansible_collections.okiagari.testbed.roles.guest_image.files.guest.tally.pr
     Tally,
 )
 from ansible_collections.okiagari.testbed.roles.guest_image.files.guest.tally.server import Server
+from ansible_collections.okiagari.testbed.tests.unit.roles.guest_image.serving_tally import serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[list[int]]:
-    """Run a tally in a thread and give its ports."""
-    server = Server(str(folder), "127.0.0.1", 0, 0)
-    stop = threading.Event()
-
-    def loop() -> None:
-        while not stop.is_set():
-            server.step(0.05)
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
-        yield server.ports
-    finally:
-        stop.set()
-        thread.join()
-        server.close()
 
 
 @contextmanager
