@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Image, Label, Pack, Writer
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pages import blocks
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = bytes(range(32))
 
@@ -44,10 +47,16 @@ def root_of(images: dict[str, Any]) -> str:
 class Holder:
     """Makes packs of the states that it is given."""
 
-    def __init__(self, service: str = "tally", term: int = 1) -> None:
-        self.service, self.term, self.epoch = service, term, 0
+    def __init__(self, service: str = "tally", term: int = 1, sign: Callable[[bytes], bytes] = sign) -> None:
+        self.service, self.term, self.epoch, self._sign = service, term, 0, sign
         self.images: dict[str, Any] = {}
         self.parent = ""
+
+    def successor(self, sign: Callable[[bytes], bytes] = sign) -> Holder:
+        """Give the holder of the next term, who goes on from this one's last state."""
+        found = Holder(self.service, self.term + 1, sign)
+        found.images, found.parent, found.epoch = dict(self.images), self.parent, self.epoch
+        return found
 
     def pack(self, images: dict[str, Any], **others: Any) -> bytes:
         """Give the pack that leads from the last state to this one."""
@@ -66,7 +75,7 @@ class Holder:
             "service": self.service, "holder": "a", "term": self.term, "epoch": self.epoch, "parent": self.parent,
             "root": root, "images": tuple(parts), "machine": {"memory": "ram"},
         }  # fmt: skip
-        writer.finish(Label(**said | others), sign)
+        writer.finish(Label(**said | others), self._sign)
         self.images, self.parent = {name: image.copy() for name, image in images.items()}, root
         return file.getvalue()
 

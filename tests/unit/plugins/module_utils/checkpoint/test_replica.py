@@ -102,8 +102,7 @@ def test_the_next_holder_goes_on_from_what_was_committed(tmp_path: Path, holder:
     replica = Replica(tmp_path, "tally", KEY)
     one, two, three, four = states(4)
     replica.take(opened(holder.pack(one)))
-    successor = Holder(term=2)
-    successor.images, successor.parent, successor.epoch = dict(holder.images), holder.parent, holder.epoch
+    successor = holder.successor()
     lost = [holder.pack(two), holder.pack(three)]
     replica.take(opened(lost[0]))
     replica.take(opened(successor.pack(four)))
@@ -128,8 +127,7 @@ def test_going_back_lets_no_older_holder_in_again(tmp_path: Path, holder: Holder
     replica = Replica(tmp_path, "tally", KEY)
     one, two, three = states(3)
     replica.take(opened(holder.pack(one)))
-    successor = Holder(term=2)
-    successor.images, successor.parent, successor.epoch = dict(holder.images), holder.parent, holder.epoch
+    successor = holder.successor()
     replica.take(opened(successor.pack(two)))
     replica.go_back(holder.parent)
     with pytest.raises(Refused, match="of term 1, older than 2"):
