@@ -179,3 +179,13 @@ def test_a_service_that_hangs(lab: DefaultLab) -> None:
     assert number(lab, frozen) == 1
     ended(lab, fault)
     assert number(lab, frozen) == 0
+
+
+def test_a_service_that_dies_while_it_hangs_runs_again(lab: DefaultLab) -> None:
+    """Its supervisor notices that it hangs, for example, and kills it."""
+    lab.say(NODE, "systemctl start virtlogd.service")
+    fault = inject(lab, "service_freeze", service="virtlogd")
+    lab.say(NODE, "echo 1 >/sys/fs/cgroup/system.slice/virtlogd.service/cgroup.kill")
+    ended(lab, fault)
+    lab.say(NODE, "systemctl start virtlogd.service")
+    assert lab.ssh(NODE, "systemctl is-active virtlogd.service").stdout.split() == [b"active"]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Stopping a service stops those that can't be without it. What would start it again at the first request has to go too.
 _RELATED = ("TriggeredBy", "RequiredBy", "BoundBy", "ConsistsOf")
+# A unit that systemd itself has frozen has no watchdog, and can neither be thawed nor stopped nor started if its
+# processes die meanwhile. A service that hangs is one of which systemd doesn't know it.
+_FREEZE = "/sys/fs/cgroup{group}/cgroup.freeze"
 _UP = ("active", "reloading", "activating", "refreshing")
 
 
@@ -25,15 +28,18 @@ class Service(Resource):
     """`service:UNIT`: which of it and of the units that stop with it are active, and whether it is frozen."""
 
     def gather(self, name: str) -> Entry:
-        properties = ("Id", "LoadState", "ActiveState", "FreezerState", *_RELATED)
+        properties = ("Id", "LoadState", "ActiveState", "ControlGroup", *_RELATED)
         [found] = self._show(properties, name)
         if found["LoadState"] != "loaded":
             return {"missing": self._services()}
         related = {unit for relation in _RELATED for unit in found.get(relation, "").split()} - {name, found["Id"]}
         others = self._show(("Id", "ActiveState"), *sorted(related)) if related else []
+        group = found.get("ControlGroup", "")
+        said = self._runner.run(("cat", _FREEZE.format(group=group))).out if group else ""
         return {
             "active": [each["Id"] for each in ({**found, "Id": name}, *others) if each["ActiveState"] in _UP],
-            "frozen": found.get("FreezerState", "running") not in ("running", "thawing"),
+            "frozen": said.strip() == "1",
+            "group": group,
         }
 
     def ops(self, name: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
@@ -41,7 +47,8 @@ class Service(Resource):
         if "missing" in have:
             return ops
         if want.get("frozen", have["frozen"]) is not have["frozen"]:
-            ops.append(("systemctl", "thaw" if have["frozen"] else "freeze", name))
+            word = "0" if have["frozen"] else "1"
+            ops.append(("sh", "-c", f"echo {word} >$0", _FREEZE.format(group=have["group"])))
         wanted = want.get("active", have["active"])
         for verb, units in (
             ("stop", [unit for unit in have["active"] if unit not in wanted]),

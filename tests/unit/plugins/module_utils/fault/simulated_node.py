@@ -71,8 +71,13 @@ class SimulatedNode:
             case ["systemctl", "is-active", *names]:
                 active = [self.units.get(f"{name}.service", {}).get("active", False) for name in names]
                 return "".join("active\n" if each else "inactive\n" for each in active)
-            case ["systemctl", ("stop" | "start" | "freeze" | "thaw") as verb, *units]:
+            case ["systemctl", ("stop" | "start") as verb, *units]:
                 return self._control(verb, units)
+            case ["cat", path] if path.endswith("/cgroup.freeze"):
+                return f"{int(self.units[path.split('/')[-2]]['frozen'])}\n"
+            case ["sh", "-c", ("echo 0 >$0" | "echo 1 >$0") as line, path]:
+                self.units[path.split("/")[-2]]["frozen"] = "1" in line
+                return ""
             case ["systemd-run", *words]:
                 return self._start(words)
             case ["nproc"]:
@@ -126,7 +131,7 @@ class SimulatedNode:
                 "Id": unit,
                 "LoadState": "loaded" if known else "not-found",
                 "ActiveState": "active" if state["active"] else "inactive",
-                "FreezerState": "frozen" if state["frozen"] else "running",
+                "ControlGroup": f"/system.slice/{unit}" if state["active"] else "",
                 **{relation: state.get(relation, "") for relation in _RELATIONS},
             }
         return "\n".join(f"{key}={said[key]}" for key in names if key in said)
@@ -135,10 +140,8 @@ class SimulatedNode:
         for unit in units:
             if unit.removesuffix(".service") in self.loads:
                 del self.loads[unit.removesuffix(".service")]
-            elif verb in ("stop", "start"):
-                self.units[unit]["active"] = verb == "start"
             else:
-                self.units[unit]["frozen"] = verb == "freeze"
+                self.units[unit]["active"] = verb == "start"
         return ""
 
     def _start(self, words: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ RUN = (
     "--property=Type=notify --property=TimeoutStartSec=8s --property=TimeoutStopSec=2s --property=OOMScoreAdjust=1000 "
     "--property=MemorySwapMax=0 --property=RuntimeMaxSec=86400s -- python3 okiagari.pyz load"
 )
-CHANGING = {"systemd-run", "stop", "start", "freeze", "thaw", "resume", "remove"}
+CHANGING = {"systemd-run", "stop", "start", "resume", "remove"}
 CPU = '{"kind": "cpu", "percent": 100.0, "workers": 4}'
 MEMORY = '{"kind": "memory", "mib": 900}'
 
@@ -50,7 +50,11 @@ def target(tmp_path: Path) -> SimulatedTarget:
          ["systemctl stop okiagari-load-memory.service"]),
         (fault("service_stop", service="web"), ["systemctl stop web.service shop.service web.socket"],
          ["systemctl start web.service shop.service web.socket"]),
-        (fault("service_freeze", service="shop"), ["systemctl freeze shop.service"], ["systemctl thaw shop.service"]),
+        (
+            fault("service_freeze", service="shop"),
+            ["sh -c echo 1 >$0 /sys/fs/cgroup/system.slice/shop.service/cgroup.freeze"],
+            ["sh -c echo 0 >$0 /sys/fs/cgroup/system.slice/shop.service/cgroup.freeze"],
+        ),
         (fault("disk_slow", path="/srv", delay="50ms"),
          ["dmsetup create okiagari-vg-srv of vg-srv",
           "dmsetup load vg-srv: 0 2000 delay BELOW 0 50", "dmsetup resume --nolockfs --noudevsync vg-srv"],
@@ -80,7 +84,7 @@ def written(target: SimulatedTarget) -> list[str]:
                 mapper._UNCOVER: f"dmsetup uncover {of} by {words[0]}",
             }
             found.append(said[script])
-        elif CHANGING & {*argv[:2]}:
+        elif CHANGING & {*argv[:2]} or (argv[-1].endswith("/cgroup.freeze") and argv[0] != "cat"):
             found.append(" ".join(argv))
     target.kernel.ran.clear()
     return found
