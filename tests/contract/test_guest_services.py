@@ -19,16 +19,16 @@ from real_agents import TIMING, WATCH, Farm, Node, wait_for
 from real_etcd import RealEtcd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 RING = {"a": ["b", "c"], "b": ["a", "c"], "c": ["a", "b"]}
 COMMITTED = "where values.event = state_committed"
 
 
 class Guests(Farm):
-    """A farm whose service `tally` is a guest that counts; it is captured every `period_s`."""
+    """A farm whose service `tally` is a guest that counts; how it is captured, `checkpoint` says."""
 
-    period_s = 0.5
+    checkpoint: Mapping[str, float]
 
     def guest(self, node: Node) -> dict[str, Any]:
         """Describe the service, as one host has it."""
@@ -47,18 +47,18 @@ class Guests(Farm):
                         "-chardev", f"file,id=said,path={node.folder / 'serial'},append=on", "-serial", "chardev:said"
                     ],
                 },
-                "checkpoint": {"key": str(key), "period_s": self.period_s},
+                "checkpoint": {"key": str(key), **self.checkpoint},
             }
         }  # fmt: skip
 
 
 @contextmanager
-def at_work(folder: Path, period_s: float = 0.5) -> Iterator[Guests]:
+def at_work(folder: Path, period_s: float = 0.5, **checkpoint: float) -> Iterator[Guests]:
     boot_disk(folder / "disk")
     etcd = RealEtcd(folder / "etcd", folder / "authority")
     etcd.start()
     farm = Guests(folder, RING, list(etcd.endpoints.values()))
-    farm.period_s = period_s
+    farm.checkpoint = {"period_s": period_s, **checkpoint}
     try:
         etcd.wait()
         farm.configure(farm.guest)
@@ -160,3 +160,20 @@ def test_what_a_guest_did_before_a_checkpoint_that_was_asked_for_is_not_lost(tmp
         # Nobody is lost any further, and the one that was asked for is the newest until the next one.
         state = second.ask("states", service="tally")[0]["committed"]
         assert (state["term"], state["epoch"]) >= (said["term"], said["epoch"])
+
+
+def test_states_are_kept_at_as_many_hosts_as_are_asked_for_and_one_of_them_goes_on(tmp_path: Path) -> None:
+    with at_work(tmp_path, replicas=1) as farm:
+        first = holder(farm)
+        wait_for(lambda: numbers(first), 60)
+        reached = covered(first)
+        said = first.ask("states", service="tally")[-1]
+        [keeping] = set(said["have"]) - {first.name}
+        [other] = farm.nodes.keys() - {first.name, keeping}
+        assert said["replicas"][other] is None
+        first.die()
+        second = holder(farm, first)
+        assert second.name == keeping
+        assert reached < has_gone_on(second, 0)
+        # Now the first is away, and whoever had nothing takes the whole.
+        wait_for(lambda: second.ask("states", service="tally")[-1]["replicas"][other], 60)

@@ -43,6 +43,7 @@ from .links import Links
 from .local import serve
 from .overlay import NoAnswer, Overlay
 from .paths import Paths
+from .placement import Placement
 from .proxies import Proxies
 from .rules_file import RulesFile
 from .sight import OP_SEEN, Sight
@@ -113,7 +114,7 @@ class Agent:
         self.states = {
             name: States(
                 config, service, envelopes, self.overlay, self.store, self.bulk, blobs, self.keeper,
-                driver.token, self._teller(name),
+                driver.token, self._teller(name), self._place(service),
             )
             for name, service in config.services.items()
             if service.has_replica(config.name) and isinstance(driver := self.drivers[name], Driver)
@@ -249,6 +250,18 @@ class Agent:
             priority=service.priorities.get(self.config.name, 0),
             hindrance=self._hindrance(service) or (watching.hindrance if watching else ""),
         )
+
+    def _place(self, service: Service) -> Placement | None:
+        """Give who chooses where a guest's states are kept; None where all candidates keep them."""
+        count = service.checkpoint.replicas if service.checkpoint else None
+        hosts = {name: self.config.peers[name].domain for name in service.candidates if name != self.config.name}
+        if count is None or count >= len(hosts):
+            return None
+        tell = self._teller(service.name)
+        return Placement(
+            hosts, self.config.me.domain, count, lambda: self.overlay.alive, lambda: self.paths.found,
+            lambda new, before: tell("states_placed", {"hosts": list(new), "before": list(before)}),
+        )  # fmt: skip
 
     def _holding(self) -> set[str]:
         """Give the failure domains that hold services by a lease, as is known here; none if this host holds none."""

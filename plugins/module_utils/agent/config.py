@@ -36,7 +36,9 @@ POOL_MIB = 64
 _POOL_MIB = whole(4, 65_536)
 _PERIOD_S = number(0.1, 86_400)
 _COPIES = whole(1, 16)
-_CHECKPOINT: dict[str, Shape] = {"key": str, "period_s?": (int, float), "copies?": int, "on_request?": bool}
+_CHECKPOINT: dict[str, Shape] = {
+    "key": str, "period_s?": (int, float), "copies?": int, "replicas?": int, "on_request?": bool,
+}  # fmt: skip
 _Kind = TypeVar("_Kind", Timing, Watch)
 _BOOTS: Mapping[str, Any] = {"grace_s": 120.0}
 """How long a guest may take to boot; one that goes on from a state has answered before."""
@@ -83,13 +85,15 @@ class Checkpointing:
     """How a service's states are kept: captured every `period_s`, and committed when `copies` failure domains have it.
 
     `key` is the file of the service's key, by which its packs are sealed; the holder's own domain counts as one.
-    Without `copies` it is a majority of the candidates' domains: states are committed also while one of them is lost.
-    With `on_request` the service may ask for it in between, when it is asked whether it is well.
+    Without `copies` it is a majority of the domains in which it is kept: states are committed also while one of them is
+    lost. They are kept by `replicas` candidates besides the holder, or by all of them. With `on_request` the service
+    may ask for it in between, when it is asked whether it is well.
     """
 
     key: Path
     period_s: float = 2.0
     copies: int | None = None
+    replicas: int | None = None
     on_request: bool = False
 
 
@@ -329,17 +333,19 @@ def _flaws(service: Mapping[str, Any], agents: Collection[str]) -> Iterator[tupl
 
 def _checkpoint_flaws(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     said = service.get("checkpoint", {})
-    for key, check in (("period_s", _PERIOD_S), ("copies", _COPIES)):
+    for key, check in (("period_s", _PERIOD_S), ("copies", _COPIES), ("replicas", _COPIES)):
         try:
             check(said.get(key, 1))
         except BadValue as error:
             yield key, error.message
+    if said.get("copies", 1) > said.get("replicas", said.get("copies", 1)) + 1:
+        yield "copies", f"is {said['copies']}: the holder and {said['replicas']} replicas are in fewer failure domains"
     if said.get("on_request") and not service.get("request"):
         yield "on_request", "needs a request, in whose answer the service asks for it"
 
 
 def _checkpointing(said: Mapping[str, Any]) -> Checkpointing:
-    rest = {key: said[key] for key in ("period_s", "copies", "on_request") if key in said}
+    rest = {key: said[key] for key in ("period_s", "copies", "replicas", "on_request") if key in said}
     return Checkpointing(Path(said["key"]), **rest)
 
 

@@ -33,7 +33,7 @@ _SERVICE: dict[str, Shape] = {
     "command?": [str], "request?": [(str, int)], "voters?": [str], "candidates?": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
     "watch?": {"*": (int, float)}, "machine?": MACHINE,
-    "checkpoint?": {"period_s?": (int, float), "copies?": int, "on_request?": bool},
+    "checkpoint?": {"period_s?": (int, float), "copies?": int, "replicas?": int, "on_request?": bool},
     "merge?": (dict, str), "proxy?": PROXY,
 }  # fmt: skip
 

@@ -30,7 +30,7 @@ from .supervise import boottime
 from .wish_file import WishFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from .blobs import Blobs
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .envelope import Envelopes, Opened
     from .keeper import Keeper
     from .overlay import Overlay
+    from .placement import Placement
     from .store import Store
 
 OP_TAKE, OP_FIND, OP_WHOLE, OP_HEAD = "state.take", "state.find", "state.whole", "state.head"
@@ -103,10 +104,12 @@ class States:
     def __init__(
         self, config: Config, service: Service, envelopes: Envelopes, overlay: Overlay, store: Store, bulk: Bulk,
         blobs: Blobs, keeper: Keeper, token: Callable[[], int | None], tell: Callable[[str, Mapping[str, Any]], object],
+        placement: Placement | None = None,
     ) -> None:  # fmt: skip
+        """Without a `placement` all candidates keep the states."""
         self._config, self._service, self._envelopes = config, service, envelopes
         self._overlay, self._store, self._bulk, self._blobs, self._keeper = overlay, store, bulk, blobs, keeper
-        self._token, self._tell = token, tell
+        self._token, self._tell, self._placement = token, tell, placement
         self._shelf = Shelf(folder(config, service.name) / "shelf.json")
         self._turn = asyncio.Lock()
         self._behind: set[asyncio.Task[None]] = set()
@@ -129,6 +132,11 @@ class States:
     @property
     def _others(self) -> list[str]:
         return [name for name in self._service.candidates if name != self._config.name]
+
+    @property
+    def _keeping(self) -> Sequence[str]:
+        """Who is to keep the states of the guest that runs here."""
+        return self._placement.hosts(time.monotonic()) if self._placement else self._others
 
     async def open(self) -> None:
         """Look what is here from before."""
@@ -302,12 +310,12 @@ class States:
     @property
     def needed(self) -> int:
         """In how many failure domains a committed state is, this host's among them."""
-        there_are = len({self.domain(name) for name in (*self._service.candidates, self._config.name)})
+        there_are = len({self.domain(name) for name in (*self._keeping, self.me)})
         wanted = self._service.checkpoint.copies if self._service.checkpoint else None
         return min(wanted, there_are) if wanted else there_are // 2 + 1
 
     def tree(self) -> dict[str, list[str]]:
-        return children(self._config, self._config.name, self._others)
+        return children(self._config, self.me, self._keeping)
 
     @property
     def me(self) -> str:
@@ -333,6 +341,8 @@ class States:
             for peer, answer in said.items()
             if not isinstance(answer, OkiagariError) and (head := answer.get("head"))
         ]
+        if self._placement:
+            self._placement.begin({peer for _newest, peer, _root in there})
         async with self._turn:
             for newest, peer, root in sorted(there, reverse=True):
                 if newest > self.newest:

@@ -42,7 +42,7 @@ class Service(Resource):
             "group": group,
         }
 
-    def ops(self, name: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:
+    def ops(self, name: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> list[Op]:  # noqa: ARG002
         ops: list[Op] = []
         if "missing" in have:
             return ops

@@ -9,11 +9,11 @@ A trace asks with one TTL after the other, in a few flows, each of which takes o
     walk.heard(number, sender, last=...)                # a router's or the host's answer; `walk.over(ttl)` ends the way
     path = Path.of(walks, time.time())
 
-Who is to be placed far apart is chosen by what the paths from here to the candidates share:
+Who is to keep copies is chosen by failure domains, and by what the paths from here to the candidates share:
 
     unavoidable = on_all(paths.values())                # mostly the way out of this site
     pairs(paths, unavoidable)[("b", "c")].verdict       # shared, disjoint or unknown
-    apart(paths, 3)                                     # three whose paths meet as seldom as can be
+    placed(domains, 3, paths=paths)                     # three in different ones, whose paths meet as seldom as can be
 
 What can't be told: that two addresses are the same router's, which may answer with another address to a packet that
 came in elsewhere; what lies between two routers, such as a switch or a cable; and the way back, which may be another.
@@ -23,7 +23,8 @@ So `disjoint` says that no address was seen twice and that nobody was silent, an
 from __future__ import annotations
 
 from .path import Path, changed
-from .sharing import Sharing, Verdict, apart, on_all, pairs, shared
+from .placement import placed
+from .sharing import Sharing, Verdict, on_all, pairs, shared
 from .walk import MOST_HOPS, Walk
 
-__all__ = ["MOST_HOPS", "Path", "Sharing", "Verdict", "Walk", "apart", "changed", "on_all", "pairs", "shared"]
+__all__ = ["MOST_HOPS", "Path", "Sharing", "Verdict", "Walk", "changed", "on_all", "pairs", "placed", "shared"]

@@ -1,22 +1,19 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What two paths from here have in common, and which candidates stand the farthest apart by that."""
+"""What two paths from here have in common."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations, islice
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from .path import Path
-
-_TRIED = 20_000
-"""More choices than five of twenty."""
 
 
 class Verdict(StrEnum):
@@ -61,18 +58,3 @@ def on_all(paths: Iterable[Path]) -> frozenset[str]:
 def pairs(paths: Mapping[str, Path], besides: Collection[str] = ()) -> dict[tuple[str, str], Sharing]:
     """Give what each two of the paths share, by their names in the mapping's order."""
     return {(a, b): shared(paths[a], paths[b], besides) for a, b in combinations(paths, 2)}
-
-
-def apart(paths: Mapping[str, Path], count: int) -> tuple[str, ...]:
-    """Choose `count` hosts, or all there are, so that as few pairs of their paths as can be meet.
-
-    What is on all paths doesn't count. Then as few as can be are `unknown`; of what is equal so far, the hosts that
-    come first are chosen. Of a great many choices not all are tried: those with the first hosts are.
-    """
-    verdicts = {names: sharing.verdict for names, sharing in pairs(paths, on_all(paths.values())).items()}
-
-    def cost(names: tuple[str, ...]) -> tuple[int, int]:
-        found = [verdicts[pair] for pair in combinations(names, 2)]
-        return found.count(Verdict.SHARED), found.count(Verdict.UNKNOWN)
-
-    return min(islice(combinations(paths, min(count, len(paths))), _TRIED), key=cost)

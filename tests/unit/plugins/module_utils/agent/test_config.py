@@ -123,9 +123,15 @@ def test_names_of_a_guest_that_nobody_could_use_are_told(tmp_path: Path, machine
     assert why in problem
 
 
+def test_more_copies_than_hosts_that_keep_them_are_refused(tmp_path: Path) -> None:
+    asks = {"machine": {"memory": 1, "template": "/t"}, "checkpoint": {"key": "/key", "copies": 4, "replicas": 2}}
+    (problem,) = refused(described(tmp_path, db=asks))
+    assert problem.endswith("copies: is 4: the holder and 2 replicas are in fewer failure domains")
+
+
 def test_all_that_is_wrong_with_a_guest_is_told(tmp_path: Path) -> None:
     machine = {"memory": 0, "disks": {}, "cpu": 2}
-    checkpoint = {"key": "/key", "period_s": 0, "copies": 0, "keys": 1, "on_request": True}
+    checkpoint = {"key": "/key", "period_s": 0, "copies": 0, "replicas": 0, "keys": 1, "on_request": True}
     assert refused(
         described(tmp_path, db={"machine": machine, "checkpoint": checkpoint}, web={"machine": machine})
     ) == [
@@ -135,6 +141,7 @@ def test_all_that_is_wrong_with_a_guest_is_told(tmp_path: Path) -> None:
             ("db", "checkpoint.keys: is not known; did you mean key?"),
             ("db", "checkpoint.period_s: 0 is not a number from 0.1 to 86400"),
             ("db", "checkpoint.copies: 0 is not a whole number from 1 to 16"),
+            ("db", "checkpoint.replicas: 0 is not a whole number from 1 to 16"),
             ("db", "checkpoint.on_request: needs a request, in whose answer the service asks for it"),
             ("db", "machine.memory: is less than 1 MiB"),
             ("db", "machine.disks: is empty: give the image of a disk, or a template"),

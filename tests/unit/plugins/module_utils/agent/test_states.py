@@ -201,6 +201,27 @@ def test_a_majority_of_sites_is_enough_and_less_is_not(world: World) -> None:
     asyncio.run(run())
 
 
+def test_packs_go_only_where_states_are_kept_and_to_another_host_when_one_is_away_for_long(world: World) -> None:
+    async def run() -> None:
+        keeping = ["b", "d"]
+        begun: list[set[str]] = []
+        placement = SimpleNamespace(hosts=lambda _now: keeping, begin=begun.append)
+        world.hosts["a"].states._placement = cast("Any", placement)
+        await world.collect("a")
+        assert begun == [set()]
+        # By way of c, who has no part in it; two of their three sites are a majority.
+        assert (await world.ship())["committed"]["epoch"] == 1
+        world.hosts["b"].reachable = False
+        assert (await world.ship())["committed"]["epoch"] == 2
+        assert [world.hosts[name].newest for name in "bcd"] == [Committed(1, 1), Committed(), Committed(1, 2)]
+        # Whoever begins to keep them takes what there is before, and then follows.
+        keeping[0] = "c"
+        assert (await world.ship())["committed"]["epoch"] == 3
+        assert [world.hosts[name].newest for name in "bcd"] == [Committed(1, 1), Committed(1, 3), Committed(1, 3)]
+
+    asyncio.run(run())
+
+
 def test_who_has_a_pack_already_counts_when_it_is_shipped_again(world: World) -> None:
     async def run() -> None:
         await world.ship()

@@ -5,26 +5,18 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-from typing import TYPE_CHECKING
-
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.paths import (
     Path,
     Verdict,
-    apart,
     on_all,
     pairs,
     shared,
-    sharing,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
 from .ways import ADDRESSES, path, paths
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CANDIDATES = st.dictionaries(st.sampled_from("uvwxyz"), paths(), min_size=1)
 
@@ -84,39 +76,3 @@ def test_what_is_on_all_paths_is_no_difference_between_them() -> None:
     assert {pair: each.verdict.value for pair, each in pairs(found, on_all(found.values())).items()} == {
         ("x", "y"): "shared", ("x", "z"): "disjoint", ("y", "z"): "disjoint",
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("candidates", "count", "chosen"),
-    [
-        ({"x": "gw a", "y": "gw a b", "z": "gw c"}, 2, "xz"),
-        ({"x": "gw a", "y": "gw a b", "z": "gw c"}, 9, "xyz"),
-        ({"x": "gw a", "y": "gw b", "z": "gw c"}, 2, "xy"),
-        ({"x": "gw a", "y": "gw *", "z": "gw a"}, 2, "xy"),  # better unknown than surely shared
-        ({"x": "gw *", "y": "gw a", "z": "gw b"}, 2, "yz"),  # and better disjoint than unknown
-        # To begin with the first costs more than to leave it out.
-        ({"x": "a b c", "u": "a", "v": "b", "w": "c"}, 3, "uvw"),
-        ({"x": "a", "y": "b"}, 0, ""),
-        ({}, 3, ""),
-    ],
-)
-def test_hosts_that_stand_apart_are_chosen(candidates: Mapping[str, str], count: int, chosen: str) -> None:
-    assert apart({name: path(way) for name, way in candidates.items()}, count) == tuple(chosen)
-
-
-@given(CANDIDATES, st.integers(0, 6))
-def test_no_other_choice_meets_less(candidates: dict[str, Path], count: int) -> None:
-    verdicts = {frozenset(pair): each.verdict for pair, each in pairs(candidates, on_all(candidates.values())).items()}
-
-    def meet(names: tuple[str, ...]) -> int:
-        return sum(verdicts[frozenset(pair)] is Verdict.SHARED for pair in combinations(names, 2))
-
-    chosen = apart(candidates, count)
-    assert len(set(chosen)) == min(count, len(candidates))
-    assert meet(chosen) == min(map(meet, combinations(candidates, len(chosen))))
-
-
-def test_of_a_great_many_choices_those_with_the_first_hosts_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "_TRIED", 2)
-    found = {"x": path("a b"), "y": path("a"), "z": path("b"), "u": path("c"), "v": path("d")}
-    assert apart(found, 2) == ("x", "y")
