@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PLACES = 3
 """How many candidates a result names: whoever is behind them is reached by another election sooner than by waiting."""
 
+_SCATTER = 4
+"""Over how many times that an answer takes the agents' calls are scattered."""
+
 
 @dataclass
 class _Call:
@@ -64,6 +67,7 @@ class Elector:
         self._loss = chance.getrandbits(62)
         self._recovery = None if record else Recovery(self._others)
         self._ask_at = float("-inf")
+        self._suspect: str | None = None
 
     @property
     def wake_at(self) -> float:
@@ -76,11 +80,15 @@ class Elector:
     def wanted(self) -> bool:
         return self._call_at is not None or self._open is not None
 
-    def want(self, now: float, term: int) -> None:
-        """There is to be a successor to the holder of this term: this agent calls an election if nobody else does."""
-        self._newest = max(self._newest, term)
+    def want(self, now: float, term: int, suspect: str | None = None) -> None:
+        """There is to be a successor to the holder of this term: this agent calls an election if nobody else does.
+
+        A holder that is a `suspect` isn't waited for, if the others' votes are enough.
+        """
+        self._newest, self._suspect = max(self._newest, term), suspect
         if not self.wanted:
-            self._put_off(now)
+            # The more of them want it, the sooner the first one calls, and the farther apart they have to be.
+            self._call_at = now + self._scatter(min(len(self._others), _SCATTER))
 
     def settle(self, term: int) -> None:
         """There need be no election: the service has a holder, of this term, and nobody suspects it."""
@@ -124,7 +132,10 @@ class Elector:
         if not self._open or ballot.term != self._open.term or ballot.sender not in self._others:
             return [], None
         self._open.votes[ballot.sender] = ballot.vote
-        return self._conclude(now, self._open) if len(self._open.votes) > len(self._others) else ([], None)
+        missing = [agent for agent in self._others if agent not in self._open.votes]
+        if missing and (missing != [self._suspect] or self._decide(self._open).elected is None):
+            return [], None
+        return self._conclude(now, self._open)
 
     def announced(self, now: float, result: Result) -> bool:
         """Take somebody's result; say whether it is one to act on, which those of older elections aren't."""
@@ -164,8 +175,7 @@ class Elector:
 
     def _conclude(self, now: float, call: _Call) -> tuple[list[Action], Result | None]:
         self._open = None
-        decision = decide(self._charter, call.term, call.votes.values(), self.rules, len(self._others) + 1)
-        self.decision = decision
+        decision = self.decision = self._decide(call)
         if decision.elected is None:
             self._put_off(now)
             return [Tell("election_void", f"term {call.term}: {decision.why}")], None
@@ -174,10 +184,15 @@ class Elector:
         told = Tell("election_decided", f"term {call.term}: {decision.elected} {decision.why}")
         return [told, *(self._send(agent, result) for agent in self._others)], result
 
+    def _decide(self, call: _Call) -> Decision:
+        return decide(self._charter, call.term, call.votes.values(), self.rules, len(self._others) + 1)
+
     def _put_off(self, now: float, places: int = 0) -> None:
         """Call the next election only after those that were elected, or this call, had their time."""
-        answer_s = self._timing.answer_s
-        self._call_at = now + 2 * answer_s * places + self._chance.uniform(0.0, 4 * answer_s)
+        self._call_at = now + 2 * self._timing.answer_s * places + self._scatter(_SCATTER)
+
+    def _scatter(self, answers: int) -> float:
+        return self._chance.uniform(0.0, answers * self._timing.answer_s)
 
     def _send(self, agent: str, message: Call | Ballot | Result | Ask | Answer) -> Send:
         self.messages += 1

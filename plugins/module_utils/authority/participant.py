@@ -160,7 +160,7 @@ class Participant:
         elif not (self.successor.vacant or self._suspected == view.token) or now > self.successor.fresh_until:
             self.elector.settle(view.term)
         else:
-            self.elector.want(now, view.term)
+            self.elector.want(now, view.term, view.holder if self._suspected == view.token else None)
 
     def _loyal(self, now: float) -> bool:
         view = self.successor.view

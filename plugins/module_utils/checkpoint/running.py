@@ -67,9 +67,12 @@ class Running:
             memory = undone.enter_context(GuestMemory(machine.memory * MIB))
             self.guest = Guest(memory, sizes)
             if state:
-                _fill(memory, state)
+                _look_whether_it_fits(memory, state)
             self.process = self._started(self._argv(machine, template, restored=state is not None))
             undone.callback(self._end)
+            if state:
+                # QEMU starts meanwhile, and looks at it when its devices are loaded only.
+                memory.fill(state.image("ram"))
             self.monitor = undone.enter_context(closing(self._reached()))
             plug_in(runner, folder, machine.networks)
             if state and state.head:
@@ -158,13 +161,12 @@ class Running:
         self.process.wait()
 
 
-def _fill(memory: GuestMemory, replica: Replica) -> None:
+def _look_whether_it_fits(memory: GuestMemory, replica: Replica) -> None:
     had = replica.page_count("ram") * PAGE
     if had != memory.size:
         raise OkiagariError(
             f"the guest has {memory.size // MIB} MiB by its description, and had {had // MIB} when captured"
         )
-    memory.fill(replica.image("ram"))
 
 
 def _node(name: str) -> str:

@@ -75,6 +75,19 @@ def test_an_election_is_called_once_the_service_is_vacant_and_costs_three_messag
     assert len(calls) + len(ballots) + len(of(Send, answers[2])) == one.elector.decision.messages == 9
 
 
+def test_a_holder_that_is_suspected_is_not_waited_for_where_the_others_votes_are_enough() -> None:
+    one = agent()
+    one.saw(100.0, HELD_BY_D)
+    one.suspect(101.0)
+    one.tick(101.0)
+    one.tick(one.elector.wake_at)
+    granted, refused = (Ballot("b", 4, Vote(Profile("b", "x"), granted=each), 4) for each in (True, False))
+    assert one.heard(102.0, refused) == []
+    # The only one that is missing may be the one that gives the majority.
+    assert one.heard(102.1, Ballot("c", 4, Vote(Profile("c", "y"), granted=False), 4)) == []
+    assert one.heard(102.2, granted)[-1] == Send("d", Result("a", 4, ("a", "b", "c")))
+
+
 def test_a_call_without_a_majority_comes_to_nothing_and_says_so() -> None:
     one = agent()
     one.saw(110.0, VACANT)
