@@ -43,7 +43,7 @@ _NEW = ".new-"
 _FORMAT = 1
 _WHOLE: dict[str, Shape] = {
     "format": int, "epoch": int, "captured": (int, float), "boot": str, "name": str, "inner": int, "job": bool,
-    "tcp": bool, "network": bool, "unit": str, "pause_ms": (int, float), "bytes": int,
+    "tcp": bool, "network": bool, "unit": str, "pause_ms": (int, float), "bytes": int, "count": int,
     "processes": [{"pid": int, "started": int}], "outlets": [{"key": str, "write": bool}],
     "program": {"*": {"digest": str}}, "files": [{"path": str, "copy": str, "kind": str}], "paths": [str],
     "parts": {"*": str},
@@ -145,6 +145,10 @@ class Epochs:
         """Note what goes on from here."""
         noted = {"epoch": epoch, "boot": boot, "pid": pid, "started": started}
         write_safely(self.folder / _RUNNING, json.dumps(noted).encode())
+
+    def forget_running(self) -> None:
+        """Note that nothing goes on from here."""
+        (self.folder / _RUNNING).unlink(missing_ok=True)
 
     def _content(self) -> list[Path]:
         try:

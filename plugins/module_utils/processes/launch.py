@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import OkiagariError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _SAYS = "restored"
 _LONG_S = 600.0
@@ -69,20 +69,28 @@ def opened(output: Path, writes: Sequence[bool]) -> Iterator[list[int]]:
         yield descriptors
 
 
-def launch(argv: Sequence[str], descriptors: Sequence[int], timeout: float = _LONG_S) -> int | None:
-    """Start a command that becomes `first_process`, and give its PID when it has; None if it ended before.
+def launch(
+    argv: Sequence[str], descriptors: Sequence[int], started: Callable[[int], None], timeout: float = _LONG_S
+) -> bool:
+    """Start a command that becomes `first_process`, and say whether it has; if not, it has ended.
 
-    It has a session of its own, and nothing of whoever started it but `descriptors`.
+    It has a session of its own, and nothing of whoever started it but `descriptors`. Its PID is told to `started` as
+    soon as there is one.
     """
     process = subprocess.Popen(
         list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
-        start_new_session=True, pass_fds=tuple(descriptors), env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        start_new_session=True, pass_fds=tuple(descriptors), env=_environment(),
     )  # fmt: skip
     said = process.stdout
     with said or contextlib.nullcontext():
+        started(process.pid)
         if said and select.select([said], [], [], timeout)[0] and said.readline().strip() == _SAYS.encode():
             process.returncode = 0  # it goes on by itself: nobody waits for it
-            return process.pid
+            return True
     process.kill()
     process.wait()
-    return None
+    return False
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": f"{os.environ.get('PATH', '/usr/bin')}:/usr/sbin:/sbin", "LC_ALL": "C"}

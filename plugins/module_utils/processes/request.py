@@ -77,6 +77,8 @@ def _problems(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             states = [each for each, keys in _OF_STATE.items() if key in keys]
             if state not in states:
                 yield key, f"is for state {' and '.join(states)}, not for {state}"
+    if not params["criu"] or ("/" in params["criu"] and not params["criu"].startswith("/")):
+        yield "criu", f"{shown(params['criu'])} is neither a program's name nor its absolute path"
     if state == "probed":
         return
     yield from _not_absolute("directory", params["directory"])

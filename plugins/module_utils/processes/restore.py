@@ -91,22 +91,22 @@ class Restore:
                     list(zip(descriptors, outlets, strict=True)), launch.first_process(),
                 )  # fmt: skip
                 name = f"okiagari-processes-{self._boot[:8]}-{work.name.strip('.')}"
-                pid = launch.launch([*launch.apart(self._asked.network, name), *argv], descriptors)
-            if pid is None:
-                raise OkiagariError(f"epoch {number} can't be restored: {_said(work)}")
-            self._epochs.note_running(number, self._boot, pid, self._started(pid))
-            return {"epoch": number, "pid": self._root_of(pid), "took_ms": _took(work)}
+                if not launch.launch([*launch.apart(self._asked.network, name), *argv], descriptors, self._started):
+                    self._epochs.forget_running()
+                    raise OkiagariError(f"epoch {number} can't be restored: {_said(work)}")
+            return {"epoch": number, "pid": self._root_pid(), "took_ms": _took(work)}
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _started(self, pid: int) -> int:
+    def _started(self, pid: int) -> None:
+        """Note what is about to go on: from here on there are two if somebody else restores it."""
         there = self._processes.process(pid)
-        return there.started if there else 0
+        self._epochs.note_running(self._manifest["epoch"], self._boot, pid, there.started if there else 0)
 
-    def _root_of(self, pid: int) -> int:
+    def _root_pid(self) -> int:
         """Give the PID that the tree's first process has here."""
-        inner = self._manifest["inner"]
-        found = [each.pid for each in self._processes.tree(pid)[2:] if self._processes.inner_pid(each.pid) == inner]
+        inner, tree = self._manifest["inner"], self._processes.tree(self._epochs.running()["pid"])
+        found = [each.pid for each in tree[2:] if self._processes.inner_pid(each.pid) == inner]
         if not found:
             raise OkiagariError(f"epoch {self._manifest['epoch']} went on, and ended at once")
         return found[0]

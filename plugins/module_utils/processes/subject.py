@@ -76,7 +76,7 @@ def _enter(processes: Processes, pid: int, name: str) -> tuple[str, ...]:
     for key, what in _MUST_BE_SHARED.items():
         if key in different:
             raise OkiagariError(f"{name} has a namespace of its own for {what}: its container's engine can capture it")
-    if "mnt" in different and processes.view(pid) != processes.view("self"):
+    if "mnt" in different and not processes.view(pid) <= processes.view("self"):
         raise OkiagariError(
             f"{name} sees other file systems than this host: its container's engine can capture it; "
             f"a systemd unit mustn't have PrivateTmp=, ProtectSystem= and the like"
