@@ -95,7 +95,8 @@ class Criu:
         return [*words, "--exec-cmd", "--", *first]
 
     def _run(self, subject: Subject, words: Sequence[str]) -> Completed:
-        return self._runner.run([*entering(subject), self.program, *words], timeout=_LONG_S)
+        # A dump that is broken off may leave the tree standing still: Ctrl-C isn't for CRIU.
+        return self._runner.run([*entering(subject), "setsid", "--wait", self.program, *words], timeout=_LONG_S)
 
 
 def entering(subject: Subject) -> list[str]:

@@ -80,6 +80,8 @@ class SimulatedCriu:
         words = list(argv)
         if words[0] == "nsenter":
             words = words[words.index("--") + 1 :]
+        if words[0] == "setsid":
+            words = words[words.index("--wait") + 1 :]
         if words[0] == "systemctl":
             return self._systemctl(words)
         if not self.version:

@@ -27,14 +27,24 @@ def test_a_dump(tmp_path: Path) -> None:
     places = ["--images-dir", str(images), "--work-dir", str(work), "--log-file", "log", "--verbosity=2"]
     criu.dump(restored, images, work, tmp_path / "before", stopped=True, tcp=True, script="")
     assert runner.commands == [[
-        "nsenter", "--target", "100", "--mount", "--net", "--pid", "--", "criu", "dump", *places, *KINDS, "--shell-job",
+        "nsenter", "--target", "100", "--mount", "--net", "--pid", "--", "setsid", "--wait", "criu", "dump", *places, *KINDS, "--shell-job",
         "--tree", "7", "--leave-stopped", "--external", "unix[2]", "--track-mem", "--prev-images-dir", "../before",
         "--tcp-established", "--network-lock", "nftables",
     ]]  # fmt: skip
     criu.dump(Subject((ROOT,), 100, (), False, ()), images, work, None, stopped=False, tcp=False, script="")
-    assert runner.commands[1] == ["criu", "dump", *places, *KINDS, "--tree", "100", "--leave-running"]
+    assert runner.commands[1] == [
+        "setsid",
+        "--wait",
+        "criu",
+        "dump",
+        *places,
+        *KINDS,
+        "--tree",
+        "100",
+        "--leave-running",
+    ]
     criu.pre_dump(Subject((ROOT,), 100, (), False, ()), images, work)
-    assert runner.commands[2] == ["criu", "pre-dump", *places, "--tree", "100", "--track-mem"]
+    assert runner.commands[2] == ["setsid", "--wait", "criu", "pre-dump", *places, "--tree", "100", "--track-mem"]
 
 
 def test_a_restore() -> None:
