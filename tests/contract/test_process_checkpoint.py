@@ -52,17 +52,23 @@ while True:
     time.sleep(0.002)
 """
 
-# One connection; each byte that comes is answered by how many have come.
+# One connection; each byte that comes is answered by how many have come. When it is closed, that is noted.
 SERVER = """
-import socket, sys
+import socket, sys, time
 server = socket.socket()
 server.bind(("10.99.0.1", 7000))
 server.listen()
 open(sys.argv[1] + "/listens", "w").close()
 peer, number = server.accept()[0], 0
-while peer.recv(1):
-    number += 1
-    peer.send(b"%d\\n" % number)
+try:
+    while peer.recv(1):
+        number += 1
+        peer.send(b"%d\\n" % number)
+except OSError:
+    pass
+open(sys.argv[1] + "/closed", "w").close()
+while True:
+    time.sleep(1)
 """
 
 Say = "Callable[..., dict[str, Any]]"
@@ -127,8 +133,8 @@ def trees(tmp_path: Path) -> Iterator[Trees]:
         made.kill_restored()
         made.kill()
         made.reap()
-    command_lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not [line for line in command_lines if str(made.counted).encode() in line], "processes are left"
+    assert not [line for line in command_lines() if str(tmp_path).encode() in line], "processes are left"
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text(), "mounts are left"
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +166,12 @@ def criu(say: Callable[..., Any], trees: Trees) -> Path | None:
     refused = say("captured", program, pid=os.getpid(), directory=str(trees.epochs))
     assert refused["msg"] == here["why"]
     return None
+
+
+def command_lines() -> Iterator[bytes]:
+    for process in Processes().all():
+        with contextlib.suppress(OSError):
+            yield Path(f"/proc/{process.pid}/cmdline").read_bytes()
 
 
 def until(look: Callable[[], object]) -> bool:
@@ -301,7 +313,9 @@ def test_whoever_captures_may_be_killed(criu: Path | None, say: Callable[..., An
             time.sleep(killed_after_s)
             module.kill()
         assert trees.go_on(), f"a tree stands still when its capture is killed after {killed_after_s} s"
+    assert until(lambda: not any(str(trees.epochs).encode() in line for line in command_lines()))
     said = say("captured", criu, pid=pid, directory=str(trees.epochs), files=[str(trees.counted)], leave="ended")
+    assert said["changed"], said
     assert not [path for path in trees.epochs.iterdir() if path.name.startswith(".new")]
     for epoch in said["epochs"]:
         assert say("restored", criu, directory=str(trees.epochs), epoch=epoch, overwrite=True)["changed"]
@@ -371,6 +385,11 @@ def test_an_established_connection_goes_on(criu: Path | None, say: Callable[...,
             assert said["changed"], said
             assert answer(peer) == 5
             assert asked(peer) == 6
+            assert not (trees.counted / "closed").exists()
+            trees.kill_restored()
+            # What a tree has told its peers since its capture can't be taken back: it finds the connection closed.
+            assert say("restored", program, directory=where, epoch=1, network=network)["changed"]
+            assert until((trees.counted / "closed").exists)
     finally:
         trees.kill_restored()
         trees.kill()

@@ -84,10 +84,13 @@ class Epochs:
             os.close(descriptor)
 
     def begin(self) -> Path:
-        """Give a folder for an epoch to come. What captures that were broken off have left is removed."""
+        """Give a folder for an epoch to come. What captures that were broken off have left is removed.
+
+        The CRIU of one may be at it still, and then notices that there is nothing to write to.
+        """
         for path in self._content():
             if path.name.startswith(_NEW):
-                shutil.rmtree(path)
+                shutil.rmtree(path, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder))
 
     def finish(self, folder: Path, manifest: dict[str, Any], keep: int) -> int:

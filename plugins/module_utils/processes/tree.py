@@ -55,7 +55,7 @@ class Processes:
             text = (self._root / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
-        head, _, rest = text.rpartition(")")
+        head, _bracket, rest = text.rpartition(")")
         words = rest.split()
         return Process(
             pid, int(words[19]), int(words[1]), int(words[2]), int(words[3]), head.partition("(")[2], words[0]

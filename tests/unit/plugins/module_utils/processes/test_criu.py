@@ -27,7 +27,8 @@ def test_a_dump(tmp_path: Path) -> None:
     places = ["--images-dir", str(images), "--work-dir", str(work), "--log-file", "log", "--verbosity=2"]
     criu.dump(restored, images, work, tmp_path / "before", stopped=True, tcp=True, script="")
     assert runner.commands == [[
-        "nsenter", "--target", "100", "--mount", "--net", "--pid", "--", "setsid", "--wait", "criu", "dump", *places, *KINDS, "--shell-job",
+        "nsenter", "--target", "100", "--mount", "--net", "--pid", "--", "setsid", "--wait", "criu", "dump", *places,
+        *KINDS, "--shell-job",
         "--tree", "7", "--leave-stopped", "--external", "unix[2]", "--track-mem", "--prev-images-dir", "../before",
         "--tcp-established", "--network-lock", "nftables",
     ]]  # fmt: skip
