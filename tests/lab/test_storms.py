@@ -63,10 +63,10 @@ class LabPlace:
         self._begun = time.time()
 
     def runs(self) -> list[Run]:
-        """Give what ran since this was made. Of a host that doesn't answer, what it said before."""
+        """Give what has run since this was made. Of a host that doesn't answer, what it said before."""
         for host, said in zip(self.hosts, self._pool.map(self._noted, self.hosts), strict=True):
             if said is not None:
-                self._known[host] = [run for run in said if run.first > self._begun]
+                self._known[host] = [run for run in said if run.last > self._begun]
         return [run for found in self._known.values() for run in found]
 
     def serving(self) -> str | None:
