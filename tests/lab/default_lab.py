@@ -74,7 +74,11 @@ class DefaultLab:
             if laid.returncode:
                 raise AssertionError(f"{node}: {laid.stderr.decode()}")
             done = self.ssh(node, ask, asked)
-        answer: dict[str, Any] = json.loads(done.stdout)
+        try:
+            answer: dict[str, Any] = json.loads(done.stdout)
+        except json.JSONDecodeError as error:
+            error.add_note(f"{node} ended with {done.returncode}: {done.stderr.decode()}")
+            raise
         return answer
 
     def everywhere(self, command: str, request: Any = None) -> dict[str, dict[str, Any]]:

@@ -109,11 +109,13 @@ class LabPlace:
         for host, boots in self._off.items():
             (boots or self._pool.submit(self._lab.boot, host)).result()
         self._off.clear()
-        for node, healed in self._lab.everywhere("heal", {"check": False}).items():
-            assert healed["left"] == [], f"{node}: {healed}"
+        wait_for("all nodes answer and have no fault", self._healed, BOUND_S)
         units = " ".join(unit for found in UNITS.values() for unit in found)
         start = f"systemctl kill --signal=CONT okiagari-agent.service; systemctl start {units}"
         list(self._pool.map(lambda host: self._lab.say(host, start), self.hosts))
+
+    def _healed(self) -> bool:
+        return not any(each["left"] for each in self._lab.everywhere("heal", {"check": False}).values())
 
     def _noted(self, host: str) -> list[Run] | None:
         with suppress(subprocess.TimeoutExpired, json.JSONDecodeError):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .config import Tls
 
 _KEYS = ("holder", "last", "released")
+"""Those whose changes are told. How a service is held says `renewed`, too, which its holder puts with each renewal."""
+_READ = (*_KEYS, "renewed")
 _HELD: Shape = {"host": str, "term": int}
 _STATE: Shape = {"term": int, "epoch": int, "root": str, "captured?": (int, float)}
 # int64 and uint64 are texts in JSON, and a field that is 0, false or empty isn't there.
@@ -82,11 +84,11 @@ class Store:
 
     async def read(self, service: str) -> View:
         """Read a service's keys, linearizable."""
-        ranges = [{"request_range": {"key": self._key(service, name)}} for name in _KEYS]
+        ranges = [{"request_range": {"key": self._key(service, name)}} for name in _READ]
         said = await self._ask("/v3/kv/txn", {"success": ranges})
-        if (wrong := mismatch(said, _RANGES, "the store's answer")) or len(said["responses"]) != len(_KEYS):
+        if (wrong := mismatch(said, _RANGES, "the store's answer")) or len(said["responses"]) != len(_READ):
             raise NotReached(wrong or "the store answered another question")
-        holder, last, released = (_found(each) for each in said["responses"])
+        holder, last, released, renewed = (_found(each) for each in said["responses"])
         held = _held(holder)
         before = _held(last)
         token = int(last["mod_revision"]) if last else 0
@@ -96,6 +98,7 @@ class Store:
             term=before["term"] if before else 0,
             token=token,
             released=bool(token) and _value(released) == str(token),
+            renewed=int(renewed["mod_revision"]) if renewed else 0,
         )
 
     async def acquire(self, service: str, host: str, *, lease: int, term: int, after: int, ttl_s: float) -> int | None:
@@ -118,12 +121,14 @@ class Store:
         return int(said["header"]["revision"]) if said.get("succeeded") else None
 
     async def keep_alive(self, service: str, *, lease: int, token: int) -> bool:
-        """Renew the lease, then see that the key is still this holder's; False if one of them isn't so."""
+        """Renew the lease, then say so where the key is still this holder's; False if one of them isn't so."""
         said = await self._ask("/v3/lease/keepalive", {"ID": str(lease)}, within="result")
         if int(said.get("TTL", 0)) <= 0:
             return False
-        key = self._key(service, "holder")
-        return bool((await self._ask("/v3/kv/txn", {"compare": [_created(key, token)]})).get("succeeded"))
+        held = _created(self._key(service, "holder"), token)
+        renewed = {"key": self._key(service, "renewed"), "value": _encoded(str(token))}
+        said = await self._ask("/v3/kv/txn", {"compare": [held], "success": [{"request_put": renewed}]})
+        return bool(said.get("succeeded"))
 
     async def release(self, service: str, *, lease: int, token: int, clean: bool) -> None:
         """Give the service back, and with `clean` say that no instance of it runs."""

@@ -57,11 +57,11 @@ class Acquire:
 
 @dataclass(frozen=True)
 class KeepAlive:
-    """Renew the lease, and then see by a transaction that `create_revision(holder) == token`.
+    """Renew the lease, and then, where `create_revision(holder) == token`, put `renewed`, by one transaction.
 
     If both succeed, `Participant.kept` with this `sent_at`; if the store says that one of them isn't so,
     `Participant.lost`. With no answer nothing is told. The second step is why the answer of a store's member that
-    leads no more counts for nothing.
+    leads no more counts for nothing, and how others know which renewal was the last one.
     """
 
     lease: int

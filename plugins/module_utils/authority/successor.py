@@ -29,6 +29,7 @@ class Successor:
         self.fresh_until = float("-inf")
         self._timing, self._chance = timing, chance
         self._vacant_since: float | None = None
+        self._renewed_at = 0.0
         self._term = 0
         self._stand_at = self._stand_until = float("inf")
         self._attempt: Acquire | None = None
@@ -49,6 +50,8 @@ class Successor:
         if view.revision < self.view.revision:
             return False
         self.fresh_until = now + 2 * self._timing.poll_s + self._timing.answer_s
+        if view.renewed != self.view.renewed:
+            self._renewed_at = now
         if view.holder is not None:
             self._vacant_since = None
         elif self._vacant_since is None or view.token != self.view.token:
@@ -72,7 +75,7 @@ class Successor:
         self._stand_at = float("inf")
         if now > self._stand_until:
             return []
-        self._start_at = self._vacant_since + (0.0 if self.view.released else self._timing.wait_s)
+        self._start_at = self._vacant_since if self.view.released else self._alive_at + self._timing.wait_s
         lease = self._chance.getrandbits(62) + 1
         self._attempt = Acquire(lease, self._term, self.view.token, self._timing.ttl_s, now)
         return [self._attempt]
@@ -82,7 +85,8 @@ class Successor:
 
         The transaction compared that nobody held the service since this agent saw it vacant, so what it saw then holds:
         given back, or gone. A key that is gone need not have expired (people and bugs revoke leases), so the
-        predecessor's own lease is waited for, counted from when this agent saw that it is gone.
+        predecessor's own lease is waited for. It counts on nothing but renewals that the store has, none of which came
+        after the newest of which this agent knows: so its lease is counted from when this agent first saw that one.
         """
         attempt = self._attempt
         if attempt is None or attempt.lease != lease:
@@ -99,6 +103,12 @@ class Successor:
         """Somebody else has the service, or had it meanwhile."""
         if self._attempt and self._attempt.lease == lease:
             self._attempt = None
+
+    @property
+    def _alive_at(self) -> float:
+        """By when the holder before has renewed its lease for the last time."""
+        renewed = self.view.renewed > self.view.token
+        return self._renewed_at if renewed or self._vacant_since is None else self._vacant_since
 
     @property
     def _may_stand(self) -> bool:

@@ -15,7 +15,8 @@ class View:
     `revision` is that of the answer's header; of two views the one with the higher revision is the later. `term` and
     `token` are the value and the `mod_revision` of `last`, which is put with each `holder` and stays: those of the
     holder or, where `holder` is None, of the one before; 0 where there never was any. `released` says that the key of
-    that name holds this token: the service was given back, by a holder that had stopped it.
+    that name holds this token: the service was given back, by a holder that had stopped it. `renewed` is the
+    `mod_revision` of the key that each renewal puts, as long as it has the service; 0 where there never was one.
     """
 
     revision: int = 0
@@ -23,3 +24,4 @@ class View:
     term: int = 0
     token: int = 0
     released: bool = False
+    renewed: int = 0

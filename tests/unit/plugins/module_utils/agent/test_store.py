@@ -88,12 +88,13 @@ HELD = json.dumps({"host": "b", "term": 4})
 @pytest.mark.parametrize(
     ("found", "view"),
     [
-        ((None, None, None), View(17)),
-        ((kv(HELD, 9), kv(HELD, 9), None), View(17, "b", 4, 9)),
-        ((None, kv(HELD, 9), None), View(17, None, 4, 9)),
-        ((None, kv(HELD, 9), kv("9", 12)), View(17, None, 4, 9, released=True)),
-        ((None, kv(HELD, 9), kv("8", 12)), View(17, None, 4, 9)),
-        ((None, None, kv("0", 12)), View(17)),
+        ((None, None, None, None), View(17)),
+        ((kv(HELD, 9), kv(HELD, 9), None, None), View(17, "b", 4, 9)),
+        ((kv(HELD, 9), kv(HELD, 9), None, kv("9", 15)), View(17, "b", 4, 9, renewed=15)),
+        ((None, kv(HELD, 9), None, kv("8", 7)), View(17, None, 4, 9, renewed=7)),
+        ((None, kv(HELD, 9), kv("9", 12), None), View(17, None, 4, 9, released=True)),
+        ((None, kv(HELD, 9), kv("8", 12), None), View(17, None, 4, 9)),
+        ((None, None, kv("0", 12), None), View(17)),
     ],
 )
 def test_a_view(found: tuple[dict[str, Any] | None, ...], view: View) -> None:
@@ -101,21 +102,22 @@ def test_a_view(found: tuple[dict[str, Any] | None, ...], view: View) -> None:
     assert use(gateway, lambda store: store.read("db")) == view
     (_host, path, body), *_others = gateway.asked
     keys = [b64decode(each["request_range"]["key"]).decode() for each in body["success"]]
-    assert (path, keys) == ("/v3/kv/txn", [f"okiagari/t/service/db/{key}" for key in ("holder", "last", "released")])
+    names = ("holder", "last", "released", "renewed")
+    assert (path, keys) == ("/v3/kv/txn", [f"okiagari/t/service/db/{key}" for key in names])
     assert not any(each["request_range"].get("serializable") for each in body["success"])
 
 
 @pytest.mark.parametrize("value", ["", "{", "[]", '{"host": 3, "term": 1}', '{"host": "b"}'])
 def test_what_somebody_else_has_written_is_no_view(value: str) -> None:
     with pytest.raises(BadValue):
-        use(Gateway(ranges(kv(value, 9), None, None)), lambda store: store.read("db"))
+        use(Gateway(ranges(kv(value, 9), None, None, None)), lambda store: store.read("db"))
 
 
 def test_a_value_that_is_not_in_base_64() -> None:
     found = kv("", 9)
     found["kvs"][0]["value"] = "x"
     with pytest.raises(BadValue, match="base 64"):
-        use(Gateway(ranges(found, None, None)), lambda store: store.read("db"))
+        use(Gateway(ranges(found, None, None, None)), lambda store: store.read("db"))
 
 
 def test_the_service_is_taken_by_one_transaction_under_a_lease() -> None:
@@ -176,7 +178,9 @@ def test_a_lease_is_kept_only_if_the_key_is_still_ours(answers: list[Any], kept:
     assert gateway.answers == []
     assert gateway.asked[0][1:] == ("/v3/lease/keepalive", {"ID": "5"})
     if len(gateway.asked) > 1:
-        assert gateway.asked[1][2]["compare"][0]["create_revision"] == "17"
+        txn = gateway.asked[1][2]
+        assert txn["compare"][0]["create_revision"] == "17"
+        assert b64decode(txn["success"][0]["request_put"]["key"]) == b"okiagari/t/service/db/renewed"
 
 
 @pytest.mark.parametrize("clean", [True, False])
@@ -222,7 +226,7 @@ def test_after_any_other_answer_nothing_is_known(answer: Any) -> None:
 
 @pytest.mark.parametrize("answer", [httpx.ConnectError("refused"), NO_LEADER, "<html>", '{"result": null}'])
 def test_after_a_failure_the_next_member_is_asked(answer: Any) -> None:
-    gateway = Gateway(answer, ranges(None, None, None), ranges(None, None, None))
+    gateway = Gateway(answer, ranges(*4 * [None]), ranges(*4 * [None]))
 
     async def three(store: Store) -> None:
         with pytest.raises(NotReached, match=re.escape("http://a.example")):
@@ -235,7 +239,7 @@ def test_after_a_failure_the_next_member_is_asked(answer: Any) -> None:
 
 
 def test_requests_that_fail_together_pass_over_nobody() -> None:
-    gateway = Gateway(*[httpx.ConnectError("refused")] * 2, ranges(None, None, None))
+    gateway = Gateway(*[httpx.ConnectError("refused")] * 2, ranges(*4 * [None]))
 
     async def together(store: Store) -> None:
         said = await asyncio.gather(store.read("db"), store.read("web"), return_exceptions=True)

@@ -38,7 +38,7 @@ class Store:
         self.revision = 1
         self.key: Key | None = None
         self.last = (0, 0)
-        self.released = 0
+        self.released = self.renewed = 0
         self.leases: dict[int, float] = {}
         self.leader: int | None = None
         self.electing = False
@@ -50,7 +50,7 @@ class Store:
     def view(self) -> View:
         term, token = self.last
         host = self.key.host if self.key else None
-        return View(self.revision, host, term, token, released=self.released == token > 0)
+        return View(self.revision, host, term, token, released=self.released == token > 0, renewed=self.renewed)
 
     def serves(self, member: int) -> bool:
         return self.leader is not None and self.on(member) and self.network.both_ways(member, self.leader)
@@ -79,7 +79,11 @@ class Store:
     def keep_alive(self, lease: int, token: int) -> bool:
         if lease in self.leases:
             self.leases[lease] = self._expiry()
-        return lease in self.leases and self.key is not None and self.key.token == token
+        if lease not in self.leases or self.key is None or self.key.token != token:
+            return False
+        self.revision += 1
+        self.renewed = self.revision
+        return True
 
     def release(self, lease: int, token: int, *, clean: bool) -> None:
         if self.key and self.key.token == token:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority import Held, Participant, Record, Timing, View
@@ -141,6 +142,34 @@ def test_who_follows_in_the_order_stands_later() -> None:
     assert of(Acquire, one.heard(110.0, Result("b", 4, ("c", "a")))) == []
     assert of(Acquire, one.tick(111.9)) == []
     assert of(Acquire, one.tick(112.0))
+
+
+@pytest.mark.parametrize(
+    ("seen", "last", "wait_from"),
+    [
+        # From when it first saw the last renewal, however late it sees that the key is gone.
+        ([(100.0, 30), (104.0, 31), (108.0, 31)], 31, 104.0),
+        ([(100.0, 31)], 31, 100.0),
+        # One that it sees only now may just have come, and so may one of a holder of which it saw none.
+        ([(100.0, 30)], 31, 110.0),
+        ([(100.0, 12)], 12, 110.0),
+        ([], 31, 110.0),
+    ],
+)
+def test_a_successor_waits_for_the_lease_from_the_last_renewal(
+    seen: list[tuple[float, int]], last: int, wait_from: float
+) -> None:
+    one = agent()
+    for now, renewed in seen:
+        one.saw(now, replace(HELD_BY_D, revision=32, renewed=renewed))
+    one.saw(110.0, replace(VACANT, revision=40, renewed=last))
+    (acquire,) = of(Acquire, one.heard(110.0, Result("b", 4, ("a", "c"))))
+    started = of(StartService, one.acquired(110.1, acquire.lease, 41))
+    assert bool(started) == (wait_from + TIMING.wait_s <= 110.1)
+    if not started:
+        one.kept(acquire.lease, 115.0)
+        assert of(StartService, one.tick(wait_from + TIMING.wait_s - 0.01)) == []
+        assert len(of(StartService, one.tick(wait_from + TIMING.wait_s))) == 1
 
 
 def test_a_successor_waits_for_the_lease_and_drift_from_when_it_saw_the_key_gone() -> None:
