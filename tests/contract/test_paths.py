@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils import paths
-from ansible_collections.okiagari.testbed.plugins.module_utils.paths import apart, changed, pairs
+from ansible_collections.okiagari.testbed.plugins.module_utils.paths import changed, pairs, placed
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -81,7 +81,7 @@ def test_two_paths_share_a_router_and_the_third_is_apart(network: Routed) -> Non
     assert shared(found) == {
         "bc": ("shared", ["r1"], (0, 0)), "bd": ("disjoint", [], (0, 0)), "cd": ("disjoint", [], (0, 0)),
     }  # fmt: skip
-    assert apart(found, 2) == ("b", "d")
+    assert placed({name: name for name in found}, 2, paths=found) == ("c", "d")
     assert not any(changed(path, found[name]) for name, path in traced(network).items())
 
 
@@ -90,7 +90,7 @@ def test_silent_routers_are_counted_and_leave_it_open_what_paths_share(network: 
     found = traced(network)
     assert shown(found) == {"b": "r1 r2", "c": "r1", "d": "*"}
     assert shared(found)["bd"] == ("unknown", [], (0, 1))
-    assert apart(found, 2) == ("b", "d")
+    assert placed({name: name for name in found}, 2, paths=found) == ("c", "d")
     network.silence("r2", "a")
     network.silence("r1", "a")
     found = traced(network)
