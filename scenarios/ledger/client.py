@@ -21,7 +21,8 @@ import time
 from itertools import pairwise
 
 PATIENCE_S = 60.0
-ANSWER_S = 2.0
+ANSWER_S = 5.0
+"""A guest that is captured answers when it goes on; the first time after it has gone on elsewhere takes longest."""
 REST_S = 0.05
 CLOCKS_S = 0.1
 """How far the clocks of two hosts may be apart."""
