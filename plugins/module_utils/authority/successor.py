@@ -75,7 +75,9 @@ class Successor:
         self._stand_at = float("inf")
         if now > self._stand_until:
             return []
-        self._start_at = self._vacant_since if self.view.released else self._alive_at + self._timing.wait_s
+        # One that never renewed its lease may have done so until it lost it.
+        renewed_at = self._renewed_at if self.view.renewed > self.view.token else self._vacant_since
+        self._start_at = self._vacant_since if self.view.released else renewed_at + self._timing.wait_s
         lease = self._chance.getrandbits(62) + 1
         self._attempt = Acquire(lease, self._term, self.view.token, self._timing.ttl_s, now)
         return [self._attempt]
@@ -103,12 +105,6 @@ class Successor:
         """Somebody else has the service, or had it meanwhile."""
         if self._attempt and self._attempt.lease == lease:
             self._attempt = None
-
-    @property
-    def _alive_at(self) -> float:
-        """By when the holder before has renewed its lease for the last time."""
-        renewed = self.view.renewed > self.view.token
-        return self._renewed_at if renewed or self._vacant_since is None else self._vacant_since
 
     @property
     def _may_stand(self) -> bool:

@@ -24,7 +24,7 @@ Entry = dict[str, Any]
 def differences(entries: Sequence[Entry], paths: Iterable[str], folder: Path) -> dict[str, str]:
     """Say what would become of which path if the files of an epoch's `folder` were brought back.
 
-    It is C(made) if it is missing, C(replaced) if it is something else now, and C(removed) if it wasn't there then.
+    It is `made` if it is missing, `replaced` if it is something else now, and `removed` if it wasn't there then.
     """
     found = {}
     for entry in entries:

@@ -218,9 +218,7 @@ def _trial(runner: Runner, program: str, folder: Path, process: subprocess.Popen
         restore.look()
         restore.run()
         try:
-            went_on = _until(
-                lambda: all(len(a) > len(b) + _STEPS for a, b in zip(_counts(folder), before, strict=True))
-            )
+            went_on = _until(lambda: _further(_counts(folder), before))
         finally:
             end(processes, restore.running().get("pid", 0))
     right = all(count == list(range(len(count))) for count in _counts(folder))
