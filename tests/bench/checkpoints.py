@@ -108,7 +108,7 @@ def aims(mib: int, kind: str, outcome: captures.Outcome) -> list[Row]:
     of = f"{mib} MiB, {kind}"
     return [
         *rows,
-        row(f"{of}: a successor's mirrors, of that", "ms", outcome.mirrored_ms, None),
+        row(f"{of}: a successor's mirrors, after that", "ms", outcome.mirrored_ms, None),
         row(f"{of}: first pack, took", "ms", [outcome.first.took_ms], None),
         row(f"{of}: first pack", "KiB", [outcome.first.shipped_kib], None),
         judged(

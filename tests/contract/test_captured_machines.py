@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import STOP_COPY, WAYS
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capturer import Capturer, Whose
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machine import Disk, Machine, machine
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monitor import Monitor
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.outlet import keep, outlet
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Pack
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Replica
@@ -39,6 +40,8 @@ EPOCHS = int(os.environ.get("EPOCHS", "3"))
 KEY = bytes(range(32))
 MIB = 64
 PORTS = ("to-a", "to-b")
+SLOW_S, SLOW_BYTES = 3, 8 * 1024 * 1024
+TICKS_PER_S = 18
 
 
 class Host:
@@ -58,9 +61,11 @@ class Host:
         folder.mkdir()
         with Running(self._machine, SubprocessRunner(), folder, replica) as running:
             whose = Whose("tally", self.folder.name, term, KEY, lambda _said: b"signed")
-            capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose, replica)
+            capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose)
             assert self.said.numbers() == []
             running.monitor.execute("cont")
+            if replica:
+                capturer.resumed(replica)
             self.said.wait_for(3)
             yield capturer
 
@@ -108,6 +113,36 @@ def test_a_guest_goes_on_with_its_disk(tmp_path: Path, disk: Path, way: str, mon
     here = first.said.numbers()
     assert here == list(range(1, len(here) + 1))
     assert disk.read_bytes() == before
+    replica.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_guest_runs_while_all_of_a_slow_disk_is_copied(
+    tmp_path: Path, disk: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first pack has all of the disk; QEMU gives nothing away while a job of its own copies that."""
+    monkeypatch.setattr(f"{Capturer.__module__}.way_of", lambda _monitor: way)
+    disk.write_bytes(disk.read_bytes() + os.urandom(SLOW_S * SLOW_BYTES - disk.stat().st_size))
+    execute = Monitor.execute
+
+    def slowly(monitor: Monitor, command: str, **arguments: Any) -> Any:
+        for action in arguments.get("actions", ()):
+            if action["type"] == "blockdev-backup":
+                action["data"]["speed"] = SLOW_BYTES
+        return execute(monitor, command, **arguments)
+
+    first, replica = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk).replica()
+    with first.running() as capturer:
+        monkeypatch.setattr(Monitor, "execute", slowly)
+        file = io.BytesIO()
+        before = len(first.said.numbers())
+        _label, took = capturer.capture(file)
+        assert len(first.said.numbers()) > before + TICKS_PER_S * SLOW_S / 2
+        assert took.pause_ms < 1000 * SLOW_S / 2
+        replica.take(Pack(file, lambda *_said: None))
+        shipped(capturer, replica)
+    with Host(tmp_path / "c", disk).running(replica):
+        pass
     replica.close()
 
 
@@ -161,9 +196,11 @@ def test_a_guest_is_told_that_it_goes_on_elsewhere(tmp_path: Path, disk: Path) -
         state = replica if replica.head else None
         with Running(guest, SubprocessRunner(), folder, state) as running:
             whose = Whose("tally", name, len(generations) + 1, KEY, lambda _said: b"signed")
-            capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose, state)
+            capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose)
             generations.add(running.monitor.execute("query-vm-generation-id")["guid"])
             running.go_on()
+            if state:
+                capturer.resumed(state)
             with socket.socket(socket.AF_UNIX) as agent:
                 agent.connect(str(folder / "agent"))
             shipped(capturer, replica)
@@ -243,8 +280,10 @@ def test_the_network_finds_a_guest_where_it_goes_on(tmp_path: Path, disk: Path, 
         state = replica if replica.head else None
         with inside(host), Running(guest, SubprocessRunner(), folder, state) as running:
             whose = Whose("tally", port, term, KEY, lambda _said: b"signed")
-            capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose, state)
+            capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose)
             running.go_on()
+            if state:
+                capturer.resumed(state)
             wait_for(lambda port=port: f"{mac} dev {port} " in _ip("netns", "exec", switch, "bridge", "fdb"))
             shipped(capturer, replica)
         assert outlet(folder, "lan").tap not in _ip("-n", host, "-br", "link")

@@ -62,15 +62,16 @@ def run(config: Config, service: Service) -> int:
     whose = Whose(service.name, config.name, term, key, envelopes_of(config).sign)
     runner = SubprocessRunner()
     with Running(service.machine, runner, work, from_state) as running:
-        capturer = Capturer(running.monitor, runner, work, running.guest, whose, from_state)
+        capturer = Capturer(running.monitor, runner, work, running.guest, whose)
         if os.environ.get("OKIAGARI_WAITS") == "1" and not sys.stdin.readline():
             return 0
         # From now on this host's replica takes the guest's own packs, and no late ones of the holder before.
         replica.raise_fence(term)
-        replica.close()
         running.go_on()
         if from_state:
             threading.Thread(target=_set_clock, args=[running], daemon=True).start()
+            capturer.resumed(from_state)
+        replica.close()
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
         guest = _Guest(config, service, running, capturer, work)
         try:

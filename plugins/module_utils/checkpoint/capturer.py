@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from ..errors import OkiagariError
 from . import digests, pages
-from .capture import BACKGROUND, STOP_COPY, Memory, StandsStill, capture, have_all_of_memory, room, way_of
+from .capture import BACKGROUND, STALL_S, STOP_COPY, Memory, StandsStill, capture, have_all_of_memory, room, way_of
 from .disks import Disks
 from .engines import np
 from .mirror import Mirror
@@ -46,22 +47,36 @@ class Whose:
 
 
 class Capturer:
-    """Captures one guest. `folder` holds the disks' mirrors, which only this process uses.
+    """Captures one guest, which doesn't run yet. `folder` holds the disks' mirrors, which only this process uses.
 
-    With `replica`, the guest goes on from its present state, and the first pack changes that; else it is a first pack.
-    `way` is how the next epoch is captured.
+    The first epoch is a first pack, or changes the state from which the guest was `resumed`. `way` is how the next one
+    is captured.
     """
 
-    def __init__(
-        self, monitor: Monitor, runner: Runner, folder: Path, guest: Guest, whose: Whose, replica: Replica | None = None
-    ) -> None:  # fmt: skip
+    def __init__(self, monitor: Monitor, runner: Runner, folder: Path, guest: Guest, whose: Whose) -> None:
         self._monitor, self._runner, self._folder, self._guest, self._whose = monitor, runner, folder, guest, whose
         self._epoch, self._parent = 0, ""
         self.way = self._best = way_of(monitor)
         if self.way == BACKGROUND:
             have_all_of_memory(monitor)
-        self._memory, self._disks = self._begun() if replica is None else self._resumed(replica)
+        self._memory, self._disks = self._begun()
         self._disks.watch()
+
+    def resumed(self, replica: Replica) -> None:
+        """Have the first pack change the present state of this replica, from which the guest goes on.
+
+        The guest may run already. It may take a second for each GiB.
+        """
+        if replica.head is None:
+            raise OkiagariError("a guest can't go on from a replica that has no state")
+        inner = ("ram", "devices")
+        self._memory = Memory(
+            self._guest.memory,
+            {name: replica.mirror(name, room(replica.page_count(name) * pages.PAGE)) for name in inner},
+        )
+        disks = {name: replica.mirror(name, self._room(name, size)) for name, size in self._guest.disks.items()}
+        self._disks = self._copier(disks)
+        self._parent = replica.head.root
 
     def capture(self, file: BinaryIO, *, last: bool = False, timeout_s: float = 60.0) -> tuple[Label, Took]:
         """Write the pack of one more epoch, and give its label, and how long it took.
@@ -99,29 +114,27 @@ class Capturer:
         disks.drop()
 
     def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
+        way, first = STOP_COPY if last else self.way, not self._parent
+
+        def between() -> None:
+            self._disks.begin()
+            if way == STOP_COPY:
+                # QEMU gives its disks up for a moment when it has written all, and fails if anybody copies them then.
+                self._disks.wait(STALL_S)
+
+        if first:
+            self._disks.copy_all(timeout_s)
         self._disks.prepare()
         took = capture(
-            self._monitor, self._memory, STOP_COPY if last else self.way, lambda _image, block: writer.add(block),
-            between=lambda: self._disks.begin(whole=not self._parent), goes_on=not last, timeout_s=timeout_s,
+            self._monitor, self._memory, way, lambda _image, block: writer.add(block),
+            between=between, goes_on=not last, timeout_s=timeout_s,
         )  # fmt: skip
-        self._disks.collect(writer.add, timeout_s)
+        self._disks.collect(writer.add, timeout_s, whole=first)
         return took
 
     def _begun(self) -> tuple[Memory, Disks]:
         mirrors = {name: Mirror(self._room(name, size)) for name, size in self._guest.disks.items()}
         return Memory(self._guest.memory), self._copier(mirrors)
-
-    def _resumed(self, replica: Replica) -> tuple[Memory, Disks]:
-        if replica.head is None:
-            return self._begun()
-        self._parent = replica.head.root
-        inner = ("ram", "devices")
-        memory = Memory(
-            self._guest.memory,
-            {name: replica.mirror(name, room(replica.page_count(name) * pages.PAGE)) for name in inner},
-        )
-        disks = {name: replica.mirror(name, self._room(name, size)) for name, size in self._guest.disks.items()}
-        return memory, self._copier(disks)
 
     def _copier(self, mirrors: Mapping[str, Mirror]) -> Disks:
         return Disks(self._monitor, self._runner, self._folder, mirrors)

@@ -6,6 +6,8 @@
 QEMU notes in a dirty bitmap where the guest writes. A backup job begins at the instant and copies what the bitmap has:
 where the guest writes meanwhile, the job copies what was there first. What it copied is an image of its own, which says
 which clusters it has; those that have not changed after all are found by whoever compares pages.
+
+All of a disk is copied while the guest runs, for a first pack; what it writes meanwhile is copied at the instant.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from . import pages
 from .monitor import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ..runner import Runner
@@ -37,8 +39,9 @@ _ENDS_S = 10.0
 class Disks:
     """The disks of a guest: `mirrors` has what the replicas have of each, by the name of its node in QEMU.
 
-    `folder` is for what was copied, until it is read. The order is: `watch` before the guest runs; then each time
-    `prepare`, `begin` while the guest stands still, and `collect`; or `drop`, if anything fails.
+    `folder` is for what was copied, until it is read. The order is: `watch` before the guest runs; `copy_all` before a
+    first pack; then each time `prepare`, `begin` while the guest stands still, `wait` there if it is to have copied all
+    before QEMU does anything else, and `collect`; or `drop`, if anything fails.
     """
 
     def __init__(self, monitor: Monitor, runner: Runner, folder: Path, mirrors: Mapping[str, Mirror]) -> None:
@@ -61,36 +64,54 @@ class Disks:
                 "blockdev-add", driver="qcow2", node_name=_target(node), file={"driver": "file", "filename": str(path)}
             )
 
-    def begin(self, whole: bool) -> None:
-        """Begin to copy, of all disks at one instant: what was written since the last time, or with `whole` all."""
-        actions: list[dict[str, Any]] = []
-        for node in self.mirrors:
-            job = {"job-id": _target(node), "device": node, "target": _target(node), "auto-dismiss": False}
-            if whole:
-                actions += [
-                    {"type": "block-dirty-bitmap-clear", "data": {"node": node, "name": _BITMAP}},
-                    {"type": "blockdev-backup", "data": {**job, "sync": "full"}},
-                ]
-            else:
-                bitmap = {"sync": "incremental", "bitmap": _BITMAP}
-                actions.append({"type": "blockdev-backup", "data": {**job, **bitmap}})
-        if actions:
-            self._monitor.execute("transaction", actions=actions)
+    def copy_all(self, stall_s: float) -> None:
+        """Take all that the disks have, while the guest runs: what it writes from now on is left to `begin`.
 
-    def collect(self, emit: Callable[[bytes], object], timeout_s: float) -> None:
-        """Wait until all is copied, and give what has changed as blocks, disk after disk.
+        Raises `OkiagariError` if nothing more is copied for `stall_s`, or a disk can't be read.
+        """
+        self.prepare()
+        clear = [{"type": "block-dirty-bitmap-clear", "data": {"node": node, "name": _BITMAP}} for node in self.mirrors]
+        self._begin(clear, {"sync": "full"})
+        self.wait(stall_s)
+        self._take(lambda _block: None)
+
+    def begin(self) -> None:
+        """Begin to copy, of all disks at one instant, what was written since the last time."""
+        self._begin([], {"sync": "incremental", "bitmap": _BITMAP})
+
+    def wait(self, stall_s: float) -> None:
+        """Wait until no job copies any more; raise `OkiagariError` with what any of them failed by.
+
+        It may take as long as it likes, but goes on: nothing for `stall_s` is an error.
+        """
+        ours = {_target(node) for node in self.mirrors}
+        copied, end = -1, 0.0
+        while True:
+            jobs = [job for job in self._monitor.execute("query-jobs") if job["id"] in ours]
+            if all(job["status"] == "concluded" for job in jobs):
+                break
+            before, copied = copied, sum(job["current-progress"] for job in jobs)
+            if copied != before:
+                end = time.monotonic() + stall_s
+            if time.monotonic() > end:
+                raise OkiagariError(f"nothing of the disk {_node(jobs[0]['id'])} is copied for {stall_s:g} s")
+            time.sleep(_POLL_S)
+        wrong = [f"the disk {_node(job['id'])} can't be copied: {job['error']}" for job in jobs if "error" in job]
+        for job in jobs:
+            self._monitor.execute("job-dismiss", id=job["id"])
+        if wrong:
+            raise OkiagariError("; ".join(wrong))
+
+    def collect(self, emit: Callable[[bytes], object], stall_s: float, *, whole: bool) -> None:
+        """Wait until all is copied, and give what has changed as blocks, or with `whole` everything; disk after disk.
 
         Raises `OkiagariError` if a disk can't be read.
         """
-        self._wait(time.monotonic() + timeout_s)
-        self._release()
-        for node, mirror in self.mirrors.items():
-            path = self._path(node)
-            mirror.begin(emit)
-            for start, length, offset in _extents(self._runner, path):
-                _offer(mirror, path, start, length, offset)
-            mirror.end()
-            path.unlink()
+        self.wait(stall_s)
+        self._take((lambda _block: None) if whole else emit)
+        if whole:
+            for mirror in self.mirrors.values():
+                mirror.give_all(emit)
 
     def drop(self) -> None:
         """End whatever there is of a copy."""
@@ -99,26 +120,31 @@ class Disks:
                 self._monitor.execute("job-cancel", id=_target(node))
         if self.mirrors:
             with suppress(OkiagariError):
-                self._wait(time.monotonic() + _ENDS_S)
+                self.wait(_ENDS_S)
         self._release()
         for node in self.mirrors:
             self._path(node).unlink(missing_ok=True)
 
-    def _wait(self, end: float) -> None:
-        """Wait until no job copies any more; raise `OkiagariError` with what any of them failed by."""
-        ours = {_target(node) for node in self.mirrors}
-        while True:
-            jobs = [job for job in self._monitor.execute("query-jobs") if job["id"] in ours]
-            if all(job["status"] == "concluded" for job in jobs):
-                break
-            if time.monotonic() > end:
-                raise OkiagariError(f"the disk {_node(jobs[0]['id'])} isn't copied in time")
-            time.sleep(_POLL_S)
-        wrong = [f"the disk {_node(job['id'])} can't be copied: {job['error']}" for job in jobs if "error" in job]
-        for job in jobs:
-            self._monitor.execute("job-dismiss", id=job["id"])
-        if wrong:
-            raise OkiagariError("; ".join(wrong))
+    def _begin(self, actions: Sequence[Mapping[str, Any]], what: Mapping[str, str]) -> None:
+        """Do this to bitmaps, and begin to copy, at one instant."""
+        jobs = [
+            {"job-id": _target(node), "device": node, "target": _target(node), "auto-dismiss": False, **what}
+            for node in self.mirrors
+        ]
+        if jobs:
+            copies = [{"type": "blockdev-backup", "data": job} for job in jobs]
+            self._monitor.execute("transaction", actions=[*actions, *copies])
+
+    def _take(self, emit: Callable[[bytes], object]) -> None:
+        """Take in what was copied."""
+        self._release()
+        for node, mirror in self.mirrors.items():
+            path = self._path(node)
+            mirror.begin(emit)
+            for start, length, offset in _extents(self._runner, path):
+                _offer(mirror, path, start, length, offset)
+            mirror.end()
+            path.unlink()
 
     def _release(self) -> None:
         for node in self.mirrors:

@@ -129,11 +129,9 @@ class Replica:
         self._mend()
         present, writer, images = self._present(), Writer(file, self._key), []
         for name, count in present.images.items():
-            image, begun = self._pages(present, name), writer.sections
-            for start in range(0, count, pages.BLOCK):
-                filled = start + np.flatnonzero(image[start : start + pages.BLOCK].any(axis=1))
-                if len(filled):
-                    writer.add(pages.kept(image, filled))
+            begun = writer.sections
+            for block in pages.whole(self._pages(present, name)):
+                writer.add(block)
             images.append(Image(name, count, writer.sections - begun))
         label = Label(
             self._service, holder, present.term, present.epoch, "", present.root, tuple(images), present.machine
