@@ -129,6 +129,11 @@ class Service:
         return self.machine is not None and host in self.candidates
 
     @property
+    def obeys(self) -> bool:
+        """Say whether its program is told what to do by its supervisor, and stands by until then."""
+        return self.machine is not None
+
+    @property
     def agents(self) -> tuple[str, ...]:
         """Who takes part in its elections: whoever may run it, and whoever votes without that."""
         return tuple(dict.fromkeys((*self.candidates, *self.charter.voters)))

@@ -32,12 +32,12 @@ _PR_SET_PDEATHSIG = 1
 class Instance:
     """One run of a service's command, in the control group `cgroup` if there is one.
 
-    One that `waits` gets a line on its standard input when it is to `go_on`.
+    One that `obeys` is told what to do by lines on its standard input.
     """
 
     def __init__(
         self, argv: Sequence[str], environment: Mapping[str, str], user: str = "", cgroup: Path | None = None, *,
-        waits: bool = False,
+        obeys: bool = False,
     ) -> None:  # fmt: skip
         self._cgroup = cgroup
         libc = ctypes.CDLL(None, use_errno=True)
@@ -58,7 +58,7 @@ class Instance:
 
         self._process = subprocess.Popen(
             list(argv), env={**os.environ, **environment}, start_new_session=True,
-            stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if obeys else subprocess.DEVNULL,
             preexec_fn=prepare,  # noqa: PLW1509 - the supervisor has one thread
         )  # fmt: skip
 
@@ -66,11 +66,12 @@ class Instance:
     def pid(self) -> int:
         return self._process.pid
 
-    def go_on(self) -> None:
-        """Tell one that waits to go on; one that is dead is found to be by whoever looks."""
+    def tell(self, line: str) -> None:
+        """Tell one that obeys; one that is dead is found to be by whoever looks."""
         if self._process.stdin:
-            with suppress(BrokenPipeError), self._process.stdin as told:
-                told.write(b"go on\n")
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(f"{line}\n".encode())
+                self._process.stdin.flush()
 
     def terminate(self) -> None:
         """Ask the service to end."""

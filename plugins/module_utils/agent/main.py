@@ -97,10 +97,13 @@ def _supervise(asked: argparse.Namespace) -> int:
 
 
 def _vm(asked: argparse.Namespace) -> int:
-    from .vm import run
+    from .vm import ordered, run
 
+    order = ordered(sys.stdin)
+    if order is None:
+        return 0
     config = read_config(asked.config)
-    return run(config, config.services[choice(config.services, "service")(asked.service)])
+    return run(config, config.services[choice(config.services, "service")(asked.service)], order)
 
 
 def _keep(asked: argparse.Namespace) -> int:

@@ -31,8 +31,10 @@ from ..authority import Do, Supervisor
 from ..errors import BadValue
 from ..values import Shape, from_json, mismatch
 from .instance import Instance, own_cgroup
+from .standby import Standby
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .config import Service
@@ -45,10 +47,13 @@ _REQUESTS: dict[str, dict[str, Shape]] = {
     "stop": {},
     "held": {},
 }
+GO_ON = "go on"
+"""A line by which a program that was prepared serves from now on."""
 # A machine that was suspended wakes all timers late; the service's deadline goes by the clock that went on.
 _LOOK_S = 0.1
 _WATCHDOG_S = 0.5
 _SHORTEST_S = 0.01
+_CANNOT_START = (OSError, KeyError, ValueError, subprocess.SubprocessError)
 _LATEST_S = 1e10
 _LONGEST = 65_536
 
@@ -70,6 +75,7 @@ class Supervision:
         self._cgroup = own_cgroup("service") if cgroup else None
         self._supervisor = Supervisor()
         self._instance: Instance | None = None
+        self._standby = Standby(service.command[0], lambda: self._begun({})) if service.obeys else None
         self._selector = selectors.DefaultSelector()
         self._connected: dict[socket.socket, bytes] = {}
         self._token = 0
@@ -88,7 +94,7 @@ class Supervision:
             listener.setblocking(False)
             self._selector.register(listener, selectors.EVENT_READ)
             _notify("READY=1")
-            while not self._ending or self._instance:
+            while not self._ending or self._instance or not (self._standby is None or self._standby.end()):
                 self._step(listener)
 
     def _step(self, listener: socket.socket) -> None:
@@ -105,6 +111,9 @@ class Supervision:
             self._instance = None
             if self._supervisor.exited():
                 self._tell({"event": "stopped", "token": self._token})
+        if self._standby and not (self._instance or self._ending):
+            with suppress(*_CANNOT_START):
+                self._standby.look(boottime())
         if boottime() >= self._notify_at:
             self._notify_at = boottime() + _WATCHDOG_S
             _notify("WATCHDOG=1")
@@ -165,7 +174,7 @@ class Supervision:
         if do in (Do.LAUNCH, Do.PREPARE) and said:
             self._launch(said, waits=do is Do.PREPARE)
         elif self._instance and do is Do.GO_ON:
-            self._instance.go_on()
+            self._instance.tell(GO_ON)
             self._tell_started()
         elif self._instance and do is Do.TERMINATE:
             self._instance.terminate()
@@ -174,21 +183,26 @@ class Supervision:
 
     def _launch(self, said: dict[str, Any], *, waits: bool) -> None:
         self._token = said["token"]
-        environment = {
-            "OKIAGARI_SERVICE": self._service.name,
-            "OKIAGARI_TOKEN": str(said["token"]),
-            "OKIAGARI_TERM": str(said["term"]),
-            "OKIAGARI_WAITS": str(int(waits)),
-        }
         try:
-            self._instance = Instance(self._service.command, environment, self._service.user, self._cgroup, waits=waits)
-        except (OSError, KeyError, ValueError, subprocess.SubprocessError) as error:
+            if self._standby:
+                self._instance = self._standby.take()
+                self._instance.tell(json.dumps({"term": said["term"]}))
+                if not waits:
+                    self._instance.tell(GO_ON)
+            else:
+                self._instance = self._begun({"TOKEN": str(said["token"]), "TERM": str(said["term"])})
+        except _CANNOT_START as error:
             if self._supervisor.exited():
                 why = f"{self._service.command[0]} can't be started: {error}"
                 self._tell({"event": "stopped", "token": self._token, "why": why})
         else:
             if not waits:
                 self._tell_started()
+
+    def _begun(self, environment: Mapping[str, str]) -> Instance:
+        service = self._service
+        told = {f"OKIAGARI_{key}": value for key, value in {"SERVICE": service.name, **environment}.items()}
+        return Instance(service.command, told, service.user, self._cgroup, obeys=service.obeys)
 
     def _tell_started(self) -> None:
         if self._instance:

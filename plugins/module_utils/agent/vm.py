@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The program that runs a guest for its service: from its newest state, captured again and again while it runs.
 
-A supervisor starts and kills it as any service; QEMU is its child, and ends with it.
+A supervisor starts and kills it as any service; QEMU is its child, and ends with it. It stands by until a line on its
+standard input orders that the guest is prepared, `{"term": 2}`, and lets it go on by another one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..checkpoint.allocator import keep_memory
 from ..checkpoint.capture import StandsStill
@@ -23,6 +24,7 @@ from ..checkpoint.replica import Replica
 from ..checkpoint.running import Running
 from ..errors import OkiagariError
 from ..target.system import SubprocessRunner
+from ..values import from_json
 from .client import ask
 from .keeping import envelopes_of, key_of
 from .rounds import Captured, Dropped, Rounds
@@ -31,7 +33,7 @@ from .supervise import boottime
 from .wish_file import WishFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from .config import Config, Service
@@ -39,17 +41,34 @@ if TYPE_CHECKING:
 _PATIENCE_S = 600.0
 
 
-def run(config: Config, service: Service) -> int:
-    """Run the guest until it ends, which is an error, or until SIGTERM.
+class Order:
+    """What a supervisor has ordered: to prepare the guest for its holder's `term`, and when that goes on."""
 
-    Where the supervisor prepares it, all is done but the guest stands still, until a line on standard input.
-    """
+    def __init__(self, term: int, lines: TextIO) -> None:
+        self.term = term
+        self._lines = lines
+
+    def goes_on(self) -> bool:
+        """Wait until the guest is to go on; False if it never is."""
+        return bool(self._lines.readline())
+
+
+def ordered(lines: TextIO) -> Order | None:
+    """Stand by, with all that takes long to load, until there is an order; None if none will come."""
+    said = lines.readline()
+    return Order(int(from_json(said)["term"]), lines) if said else None
+
+
+def run(config: Config, service: Service, order: Order) -> int:
+    """Run the guest until it ends, which is an error, or until SIGTERM."""
     if service.machine is None or service.checkpoint is None:
         raise OkiagariError(f"{service.name} is no guest: its description has no machine")
     keep_memory()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_said: ended.set())
+    begun = boottime()
     _told(config, service, "collect")
+    collected = boottime()
     here = folder(config, service.name)
     work = run_folder(config, service.name)
     # What the last run left is of no use: states are replicas' alone.
@@ -58,18 +77,20 @@ def run(config: Config, service: Service) -> int:
     key = key_of(service.checkpoint.key)
     replica = Replica(here / "replica", service.name, key)
     from_state = replica if replica.head else None
-    term = int(os.environ["OKIAGARI_TERM"])
-    whose = Whose(service.name, config.name, term, key, envelopes_of(config).sign)
+    whose = Whose(service.name, config.name, order.term, key, envelopes_of(config).sign)
     runner = SubprocessRunner()
     with Running(service.machine, runner, work, from_state) as running:
         capturer = Capturer(running.monitor, runner, work, running.guest, whose)
-        if os.environ.get("OKIAGARI_WAITS") == "1" and not sys.stdin.readline():
+        prepared = boottime()
+        if not order.goes_on():
             return 0
         # From now on this host's replica takes the guest's own packs, and no late ones of the holder before.
-        replica.raise_fence(term)
+        replica.raise_fence(order.term)
         running.go_on()
         if from_state:
             threading.Thread(target=_set_clock, args=[running], daemon=True).start()
+            figures = {"collect_ms": collected - begun, "restore_ms": prepared - collected}
+            _tell(config, service, "guest_goes_on", {key: round(1000 * took) for key, took in figures.items()})
             capturer.resumed(from_state)
         replica.close()
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
@@ -127,16 +148,20 @@ class _Guest:
         _say(why)
         if not captured:
             # What can't be shipped the agent tells itself.
-            name = self._service.name
-            told = {"source": f"service/{name}", "trace": name, "values": {"event": "capture_failed", "text": why}}
-            with suppress(OkiagariError):
-                _told(self._config, self._service, "tell", **told)
+            _tell(self._config, self._service, "capture_failed", {"text": why})
 
     def wanted(self) -> float:
         return self._wish.read(boottime())
 
     def ended(self) -> bool:
         return self._running.process.poll() is not None
+
+
+def _tell(config: Config, service: Service, event: str, values: Mapping[str, Any]) -> None:
+    """Have an event in the log, if the agent takes it."""
+    name = service.name
+    with suppress(OkiagariError):
+        _told(config, service, "tell", source=f"service/{name}", trace=name, values={"event": event, **values})
 
 
 def _told(config: Config, service: Service, op: str, **values: Any) -> None:

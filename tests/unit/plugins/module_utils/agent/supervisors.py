@@ -31,7 +31,8 @@ class Described:
     name: str
     command: list
     user: str
-Supervision(Described("db", sys.argv[3:], sys.argv[2]), Path(sys.argv[1]), cgroup=False).run()
+    obeys: bool
+Supervision(Described("db", sys.argv[4:], sys.argv[2], sys.argv[3] == "obeys"), Path(sys.argv[1]), cgroup=False).run()
 """
 # It says that it runs when nothing in it has to be waited for any more.
 SERVICE = (
@@ -39,8 +40,12 @@ SERVICE = (
     "note.write(f'{{os.getpid()}} {{os.environ[\"OKIAGARI_TOKEN\"]}}\\n'); note.close(); time.sleep(3600)"
 )
 OBEDIENT = SERVICE.format("pass")
-# It notes its token when it serves.
-PREPARED = SERVICE.format("os.environ['OKIAGARI_WAITS'] == '1' and (sys.stdin.readline() or sys.exit(1))")
+# It notes its orders when it serves, and in another file as soon as it stands by.
+OBEYS = (
+    "import os, sys, time; by = open(sys.argv[1] + '.by', 'a'); by.write(f'{os.getpid()}\\n'); by.close(); "
+    "term, on = sys.stdin.readline(), sys.stdin.readline(); on or sys.exit(1); "
+    "note = open(sys.argv[1], 'a'); note.write(f'{os.getpid()} {term}'); note.close(); time.sleep(3600)"
+)
 STUBBORN = SERVICE.format("signal.signal(signal.SIGTERM, signal.SIG_IGN)")
 
 
@@ -80,15 +85,26 @@ class Connection:
 class Supervisor:
     """Runs a service by a supervisor; whatever it started is dead after `end`."""
 
-    def __init__(self, folder: Path, command: Sequence[str] = (), user: str = "") -> None:
+    def __init__(
+        self, folder: Path, command: Sequence[str] = (), user: str = "", *, obeys: bool = False
+    ) -> None:  # fmt: skip
         self.run, self.notes = folder / "not there" / "run", folder / "notes"
         self._command = command or [sys.executable, "-IBS", "-c", OBEDIENT, str(self.notes)]
-        self._user = user
+        self._user, self._obeys = user, obeys
         self._connections: list[Connection] = []
         self.begin()
 
     def begin(self) -> None:
-        argv = [sys.executable, "-B", "-c", START, str(self.run), self._user, *self._command]
+        argv = [
+            sys.executable,
+            "-B",
+            "-c",
+            START,
+            str(self.run),
+            self._user,
+            "obeys" if self._obeys else "",
+            *self._command,
+        ]
         self.process = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
 
     def connect(self) -> Connection:
@@ -105,10 +121,11 @@ class Supervisor:
 
     def running(self, count: int = 1) -> list[int]:
         """Wait until the service has noted so many processes; give their ids."""
-        lines: list[str] = wait_for(
-            lambda: self.notes.exists() and len(found := self.notes.read_text().splitlines()) >= count and found
-        )
-        return [int(line.split()[0]) for line in lines]
+        return _noted(self.notes, count)
+
+    def standing_by(self, count: int = 1) -> list[int]:
+        """Wait until so many processes of a service that obeys have noted that they stand by; give their ids."""
+        return _noted(self.notes.with_name(f"{self.notes.name}.by"), count)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         for connection in self._connections:
@@ -117,6 +134,13 @@ class Supervisor:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(BOUND_S)
+
+
+def _noted(notes: Path, count: int) -> list[int]:
+    lines: list[str] = wait_for(
+        lambda: notes.exists() and len(found := notes.read_text().splitlines()) >= count and found
+    )
+    return [int(line.split()[0]) for line in lines]
 
 
 def alive(pid: int) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.agent.supervise i
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 
 from .agents import wait_for
-from .supervisors import OBEDIENT, PREPARED, SERVICE, STUBBORN, Connection, Supervisor, alive
+from .supervisors import OBEDIENT, OBEYS, SERVICE, STUBBORN, Connection, Supervisor, alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
 
     def start(script: str = OBEDIENT, *command: str, user: str = "") -> Supervisor:
         argv = command or (sys.executable, "-IBS", "-c", script, str(tmp_path / "notes"))
-        started.append(Supervisor(tmp_path, argv, user))
+        started.append(Supervisor(tmp_path, argv, user, obeys=script is OBEYS))
         return started[-1]
 
     yield start
@@ -111,21 +112,36 @@ def test_a_service_whose_first_process_ends_takes_the_others_with_it(supervise: 
 
 
 def test_what_is_prepared_serves_when_it_is_told_to(supervise: Callable[..., Supervisor]) -> None:
-    supervisor = supervise(PREPARED)
+    supervisor = supervise(OBEYS)
     agent = supervisor.connect()
+    (pid,) = supervisor.standing_by()
+    assert agent.held() == {"held": None, "running": False}
     agent.send("prepare", token=7, term=2)
     assert agent.held() == {"held": None, "running": True}
     assert not supervisor.notes.exists()
     agent.start(7)
-    said = agent.said()
-    assert said == {"event": "started", "token": 7, "pid": supervisor.running()[0]}
+    assert agent.said() == {"event": "started", "token": 7, "pid": pid}
+    assert supervisor.running() == [pid]
+    assert supervisor.notes.read_text() == f'{pid} {{"term": 2}}\n'
     agent.send("stop")
     assert agent.said() == {"event": "stopped", "token": 7}
-    assert supervisor.notes.read_text() == f"{said['pid']} 7\n"
+    # The next one stands by.
+    assert alive(supervisor.standing_by(2)[1])
+
+
+def test_what_stands_by_is_started_as_a_whole_where_nothing_was_prepared(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(OBEYS)
+    agent = supervisor.connect()
+    (pid,) = supervisor.standing_by()
+    agent.start(7)
+    assert agent.said() == {"event": "started", "token": 7, "pid": pid}
+    assert supervisor.running() == [pid]
+    supervisor.end()
+    assert not alive(pid)
 
 
 def test_what_is_prepared_for_nothing_is_killed_and_nobody_hears_of_it(supervise: Callable[..., Supervisor]) -> None:
-    supervisor = supervise(PREPARED)
+    supervisor = supervise(OBEYS)
     agent = supervisor.connect()
     agent.send("prepare", token=7, term=2)
     assert agent.held()["running"]
@@ -140,17 +156,25 @@ def test_what_is_prepared_for_nothing_is_killed_and_nobody_hears_of_it(supervise
     wait_for(lambda: not agent.held()["running"])
     agent.start(9)
     assert agent.said()["event"] == "started"
-    assert supervisor.notes.exists() or supervisor.running()
-    assert supervisor.notes.read_text().split()[1] == "9"
+    assert supervisor.running()
 
 
-def test_what_can_not_be_prepared_is_started_as_a_whole(supervise: Callable[..., Supervisor]) -> None:
-    supervisor = supervise(SERVICE.format("os.environ['OKIAGARI_WAITS'] == '1' and sys.exit(1)"))
+def test_what_stood_by_and_died_is_started_anew_when_it_is_wanted(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(OBEYS)
     agent = supervisor.connect()
-    agent.send("prepare", token=7, term=2)
-    wait_for(lambda: not agent.held()["running"])
+    (pid,) = supervisor.standing_by()
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not alive(pid))
     agent.start(7)
     assert agent.said()["event"] == "started"
+    assert supervisor.running() == supervisor.standing_by(2)[1:]
+
+
+def test_what_stands_by_ends_with_its_supervisor(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(OBEYS)
+    (pid,) = supervisor.standing_by()
+    supervisor.end()
+    assert not alive(pid)
 
 
 @pytest.mark.parametrize("command", [("/no/such/program",), ("/",), ("/etc/passwd",)])

@@ -149,15 +149,15 @@ class Pretended:
 
 
 @pytest.mark.parametrize(
-    ("waits", "told", "done"),
+    ("told", "done"),
     [
-        ("1", "", ["ended"]),
-        ("1", "go on\n", ["from term 3 on", "goes on", "captured", "ended"]),
-        ("0", "", ["from term 3 on", "goes on", "captured", "ended"]),
+        ("", []),
+        ('{"term": 3}\n', ["ended"]),
+        ('{"term": 3}\ngo on\n', ["from term 3 on", "goes on", "captured", "ended"]),
     ],
 )
 def test_a_guest_that_is_prepared_stands_still_until_it_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: str, told: str, done: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, done: list[str]
 ) -> None:
     """The lease of the holder before is what it waits for: one that went on by itself would be a second one."""
     pretended = Pretended()
@@ -167,9 +167,7 @@ def test_a_guest_that_is_prepared_stands_still_until_it_is_told(
     monkeypatch.setattr(module, "ask", lambda *_request, timeout_s: iter([{}] if timeout_s else []))
     monkeypatch.setattr(module, "key_of", lambda _path: b"")
     monkeypatch.setattr("signal.signal", lambda *_handler: None)
-    monkeypatch.setattr("sys.stdin", io.StringIO(told))
-    monkeypatch.setenv("OKIAGARI_WAITS", waits)
-    monkeypatch.setenv("OKIAGARI_TERM", "3")
+    order = module.ordered(io.StringIO(told))
     guest = service(machine=Machine(64, {}), checkpoint=Checkpointing(tmp_path / "key"))
-    assert module.run(config(tmp_path), guest) == 0
+    assert order is None or module.run(config(tmp_path), guest, order) == 0
     assert pretended.done == done
