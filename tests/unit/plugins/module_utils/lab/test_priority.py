@@ -10,10 +10,10 @@ import subprocess
 from typing import Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.lab.priority import _NICE as NICE
 from ansible_collections.okiagari.testbed.plugins.module_utils.lab.priority import urgently
 
 REAL_TIME = ["chrt", "--rr", "1", "taskset", "--cpu-list"]
-NICE = ["nice", "-n", "-10"]
 
 
 @pytest.fixture(params=["allowed", "refused", "without chrt"])
@@ -28,7 +28,7 @@ def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
-@pytest.mark.parametrize(("user", "otherwise"), [(0, NICE), (1000, [])])
+@pytest.mark.parametrize(("user", "otherwise"), [(0, list(NICE)), (1000, [])])
 def test_a_router_comes_before_everything_where_that_is_allowed(
     machine: str, user: int, otherwise: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -37,3 +37,14 @@ def test_a_router_comes_before_everything_where_that_is_allowed(
     routers = [urgently("router", number) for number in (100, 101, 102, 103)]
     assert routers == [[*REAL_TIME, each] if machine == "allowed" else otherwise for each in ("4", "7", "2", "4")]
     assert urgently("kvm_host", 100) == otherwise
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may come before others")
+def test_a_host_comes_before_other_sessions_too() -> None:
+    done = subprocess.run(
+        [*NICE, "sh", "-c", 'nice; cat /proc/self/autogroup || echo "none nice -10"; echo "$0 $1"', "a b", "c"],
+        start_new_session=True, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    own, session, words = done.stdout.splitlines()
+    assert (own, words) == ("-10", "a b c")
+    assert session.split()[1:] == ["nice", "-10"]
