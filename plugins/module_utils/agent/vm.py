@@ -91,10 +91,10 @@ def run(config: Config, service: Service, order: Order) -> int:
             threading.Thread(target=_set_clock, args=[running], daemon=True).start()
             figures = {"collect_ms": collected - begun, "restore_ms": prepared - collected}
             _tell(config, service, "guest_goes_on", {key: round(1000 * took) for key, took in figures.items()})
-            capturer.resumed(from_state)
-        replica.close()
+        else:
+            replica.close()
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
-        guest = _Guest(config, service, running, capturer, work)
+        guest = _Guest(config, service, running, capturer, work, from_state)
         try:
             Rounds(guest, service.checkpoint.period_s, ended, boottime).run(committed=from_state is not None)
         except StandsStill as error:
@@ -110,14 +110,19 @@ def _set_clock(running: Running) -> None:
 
 
 class _Guest:
-    """The guest as the rounds know it; its pack is in `work`."""
+    """The guest as the rounds know it; its pack is in `work`, and it goes on from the state of a replica, or boots."""
 
-    def __init__(self, config: Config, service: Service, running: Running, capturer: Capturer, work: Path) -> None:
+    def __init__(
+        self, config: Config, service: Service, running: Running, capturer: Capturer, work: Path,
+        from_state: Replica | None = None,
+    ) -> None:  # fmt: skip
         self._config, self._service, self._running, self._capturer = config, service, running, capturer
-        self._path = work / "pack"
+        self._path, self._from_state = work / "pack", from_state
         self._wish = WishFile(config.run, service.name)
 
     def capture(self, *, last: bool) -> Captured:
+        if self._from_state:
+            self._compare_with(self._from_state)
         part = self._path.with_suffix(".part")
         at = boottime()
         with part.open("w+b") as file:
@@ -129,6 +134,15 @@ class _Guest:
         paused = "stands still from now on, captured in" if last else f"paused {took.pause_ms:.0f} ms of"
         _say(f"epoch {label.epoch}: {size} bytes, {paused} {took.total_ms:.0f} ms")
         return Captured(at, took.pause_ms)
+
+    def _compare_with(self, replica: Replica) -> None:
+        """Read what the next pack changes. Whoever asks a guest that has just gone on is answered before that."""
+        self._from_state = None
+        try:
+            self._capturer.resumed(replica)
+        finally:
+            # Where it can't be read, the next pack is a first one.
+            replica.close()
 
     def ship(self, captured: Captured) -> None:
         said = {"at": captured.at, "pause_ms": round(captured.pause_ms, 1)}

@@ -63,6 +63,25 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     return Rig(tmp_path, monkeypatch)
 
 
+def test_what_a_guest_went_on_from_is_read_once_and_before_it_is_captured(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def resumed(_replica: object) -> None:
+        done.append("read")
+        if len(done) == 1:
+            raise OkiagariError("it is damaged")
+
+    monkeypatch.setattr(rig, "resumed", resumed, raising=False)
+    monkeypatch.setattr(rig.guest, "_from_state", SimpleNamespace(close=lambda: done.append("closed")))
+    # What isn't read isn't compared with: the next pack is a first one.
+    with pytest.raises(OkiagariError, match="it is damaged"):
+        rig.guest.capture(last=False)
+    rig.guest.capture(last=False)
+    assert done == ["read", "closed"]
+
+
 def test_what_is_captured_is_shipped_and_not_kept(rig: Rig) -> None:
     before = boottime()
     captured = rig.guest.capture(last=False)
