@@ -99,13 +99,19 @@ class Capturer:
         disks.drop()
 
     def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
+        way = STOP_COPY if last else self.way
         self._disks.prepare()
         took = capture(
-            self._monitor, self._memory, STOP_COPY if last else self.way, lambda _image, block: writer.add(block),
-            between=lambda: self._disks.begin(whole=not self._parent), goes_on=not last, timeout_s=timeout_s,
+            self._monitor, self._memory, way, lambda _image, block: writer.add(block),
+            between=lambda: self._copy_disks(way), goes_on=not last, timeout_s=timeout_s,
         )  # fmt: skip
         self._disks.collect(writer.add, timeout_s)
         return took
+
+    def _copy_disks(self, way: str) -> None:
+        if way == STOP_COPY:
+            self._disks.take_back()
+        self._disks.begin(whole=not self._parent)
 
     def _begun(self) -> tuple[Memory, Disks]:
         mirrors = {name: Mirror(self._room(name, size)) for name, size in self._guest.disks.items()}

@@ -6,6 +6,9 @@
 QEMU notes in a dirty bitmap where the guest writes. A backup job begins at the instant and copies what the bitmap has:
 where the guest writes meanwhile, the job copies what was there first. What it copied is an image of its own, which says
 which clusters it has; those that have not changed after all are found by whoever compares pages.
+
+A migration that isn't a background snapshot gives the disks up in its end, and fails where a job still writes to one.
+So jobs begin after that, when QEMU has taken the disks back.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ class Disks:
     """The disks of a guest: `mirrors` has what the replicas have of each, by the name of its node in QEMU.
 
     `folder` is for what was copied, until it is read. The order is: `watch` before the guest runs; then each time
-    `prepare`, `begin` while the guest stands still, and `collect`; or `drop`, if anything fails.
+    `prepare`, `begin` while the guest stands still, after `take_back` where a migration has ended, and `collect`; or
+    `drop`, if anything fails.
     """
 
     def __init__(self, monitor: Monitor, runner: Runner, folder: Path, mirrors: Mapping[str, Mirror]) -> None:
@@ -47,6 +51,7 @@ class Disks:
 
     def watch(self) -> None:
         """Have QEMU note where the guest writes from now on."""
+        self._monitor.execute("nbd-server-start", addr={"type": "unix", "data": {"path": str(self._folder / "nbd")}})
         for node in self.mirrors:
             self._monitor.execute("block-dirty-bitmap-add", node=node, name=_BITMAP)
 
@@ -60,6 +65,13 @@ class Disks:
             self._monitor.execute(
                 "blockdev-add", driver="qcow2", node_name=_target(node), file={"driver": "file", "filename": str(path)}
             )
+
+    def take_back(self) -> None:
+        """Have QEMU use the disks again, which a migration has given up for whoever goes on elsewhere."""
+        # Every QEMU takes back what it exports. From 10.0 on there is blockdev-set-active, too.
+        for node in (*self.mirrors, *map(_target, self.mirrors)):
+            self._monitor.execute("block-export-add", type="nbd", id=node, node_name=node)
+            self._monitor.execute("block-export-del", id=node, mode="hard")
 
     def begin(self, whole: bool) -> None:
         """Begin to copy, of all disks at one instant: what was written since the last time, or with `whole` all."""
