@@ -28,6 +28,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.errors import Oki
 from ansible_collections.okiagari.testbed.plugins.module_utils.guest.machine import Network
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
 from ansible_collections.okiagari.testbed.tests.contract.captured_machine import (
+    CARD,
     KEY,
     MIB,
     Host,
@@ -141,6 +142,22 @@ def test_the_replica_takes_the_packs_of_the_guest_that_runs_from_it(tmp_path: Pa
     third = Host(tmp_path / "c", disk)
     with third.running(replica, term=3):
         assert third.said.numbers()[0] in (number + 1, number + 2)
+    replica.close()
+
+
+def test_a_state_that_does_not_fit_is_refused_in_the_words_of_qemu(tmp_path: Path, disk: Path) -> None:
+    replica = Host(tmp_path / "replica", disk).replica()
+    with Host(tmp_path / "a", disk, *CARD).running() as capturer:
+        shipped(capturer, replica)
+    with (
+        pytest.raises(
+            OkiagariError, match=r"QEMU can't go on from a state .* described as it was .*: Unknown savevm section"
+        ),
+        Host(tmp_path / "b", disk).running(replica, term=2),
+    ):
+        pass
+    with Host(tmp_path / "c", disk, *CARD).running(replica, term=2):
+        pass
     replica.close()
 
 
