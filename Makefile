@@ -92,7 +92,7 @@ bench: setup ## measure against the figures to beat; what needs no lab first, wh
 	python tests/bench/bench.py
 
 .PHONY: soak
-soak: site ## 200 random kill points, 20,000 partitions, 50 storms, 100 killed agents, 800 restored epochs, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
+soak: site ## 200 random kill points, 20,000 partitions, 50 storms, 100 killed agents, 1,600 restored epochs, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
 	python tests/contract/kill_points.py --rounds 200
 	python tests/contract/partition_schedules.py --rounds 20000
 	python tests/contract/storms.py --rounds 50

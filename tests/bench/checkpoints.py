@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import shutil
+import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -40,6 +42,7 @@ MOST_MIB = 3072
 """What a PC has below the gap for its devices; the guest that ticks would find nothing there."""
 WRITERS = (10, 50, 200)
 EPOCHS = 10
+QEMU = "qemu-system-x86_64"
 VIRSH = "virsh"
 SCANNED_MIB = 1024
 STILL_MS, STILL_AT_MIB = 50.0, 1024
@@ -52,6 +55,8 @@ _MEMORY_TIMES, _DISK_TIMES, _MORE_MIB = 4, 6, 512
 
 def main() -> int:
     asked = _asked()
+    if asked.qemu:
+        os.environ["PATH"] = os.pathsep.join((str(asked.qemu.parent), os.environ["PATH"]))
     rows, lines = [difference_engine()], list[Line]()
     for mib in asked.memory:
         outcomes: dict[str, captures.Outcome] = {}
@@ -73,6 +78,7 @@ def main() -> int:
     names = [load.name for load in asked.loads]
     show_lines(sorted(lines, key=lambda line: (line.mib, names.index(line.load))))
     print(f"\nn is how often; of so few the 99th percentile is nearly the longest. Files are in {asked.folder}.")
+    print(subprocess.run([QEMU, "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0])
     show(rows, [each for line in lines for each in line.rows()])
     return 0
 
@@ -147,6 +153,9 @@ def _asked() -> argparse.Namespace:
         "--rivals", nargs="*", choices=(*RIVALS, VIRSH), default=(*RIVALS, VIRSH), help="other ways; none, if empty"
     )
     parser.add_argument("--accelerator", choices=("tcg", "kvm"), default="tcg", help="QEMU's")
+    parser.add_argument(
+        "--qemu", type=_qemu, metavar="PROGRAM", help=f"another {QEMU} than the first in $PATH; qemu-img is beside it"
+    )
     parser.add_argument("--folder", type=_folder, default=Path("/var/tmp"), help="where files are, best on a disk")
     return parser.parse_args()
 
@@ -172,6 +181,13 @@ def _load(said: str) -> Load:
     near = nearest(said, LOADS)
     hint = f"; did you mean {near}?" if near else ""
     raise argparse.ArgumentTypeError(f"{said!r} is no load: {', '.join(LOADS)}, or a number of MB/s{hint}")
+
+
+def _qemu(said: str) -> Path:
+    path = Path(said).absolute()
+    if path.name != QEMU or not os.access(path, os.X_OK):
+        raise argparse.ArgumentTypeError(f"{said} is no program {QEMU}")
+    return path
 
 
 def _folder(said: str) -> Path:

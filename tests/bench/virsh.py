@@ -40,6 +40,7 @@ _DOMAIN = """\
  <os><type arch="x86_64" machine="pc">hvm</type></os>
  <features><acpi/></features>
  <devices>
+  <emulator>{qemu}</emulator>
   <disk type="file"><driver name="qemu" type="raw"/><source file="{disk}"/><target dev="vda" bus="virtio"/></disk>
   <serial type="unix"><source mode="bind" path="{serial}"/></serial>
   <controller type="usb" model="none"/>
@@ -93,7 +94,12 @@ def _domain(order: Order, guest: Ticking) -> Iterator[str]:
     name = f"okiagari-bench-{os.getpid()}"
     kind = {"tcg": "qemu"}.get(order.accelerator, order.accelerator)
     description = guest.folder / "domain.xml"
-    description.write_text(_DOMAIN.format(type=kind, name=name, mib=order.mib, disk=guest.disk(), serial=guest.serial))
+    description.write_text(
+        _DOMAIN.format(
+            type=kind, name=name, mib=order.mib, qemu=shutil.which("qemu-system-x86_64"), disk=guest.disk(),
+            serial=guest.serial,
+        )
+    )  # fmt: skip
     _virsh("create", str(description))
     try:
         yield name

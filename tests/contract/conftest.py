@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A target in network namespaces of the test's own: r1 and r2, joined by two links, each with a LAN."""
+"""A target in network namespaces of the test's own, r1 and r2, joined by two links, each with a LAN; and the QEMUs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import STOP_COPY, WAYS
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capturer import Capturer
+from ansible_collections.okiagari.testbed.tests.contract.real_qemu import ENGINES, OWN, use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +57,28 @@ class Target:
         result = self.call(command, request)
         assert set(result) != {"error"}, result
         return result
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have a test run with each QEMU, and give the release that this one is of."""
+    release = str(request.param)
+    use(release, monkeypatch)
+    return release
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have guests captured in each way, and give it; the better one is taken where nobody says so."""
+    if request.param == STOP_COPY:
+        monkeypatch.setattr(f"{Capturer.__module__}.way_of", lambda _monitor: STOP_COPY)
+    return str(request.param)
+
+
+@pytest.fixture
+def epochs(engine: str) -> int:
+    """Give how many epochs to try with this QEMU: `$EPOCHS`, or so few that nobody waits for it."""
+    return int(os.environ.get("EPOCHS", "4" if engine == OWN else "2"))
 
 
 @pytest.fixture

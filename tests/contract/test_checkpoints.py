@@ -17,7 +17,6 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import (
     BACKGROUND,
     STOP_COPY,
-    WAYS,
     Memory,
     capture,
     room,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-EPOCHS = int(os.environ.get("EPOCHS", "4"))
+pytestmark = pytest.mark.usefixtures("engine")
 KEY = bytes(range(32))
 
 
@@ -44,7 +43,7 @@ def disk(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def guest(tmp_path: Path, disk: Path) -> Iterator[Guest]:
+def guest(tmp_path: Path, disk: Path, engine: str) -> Iterator[Guest]:
     found = Guest(tmp_path / "guest", disk)
     try:
         found.wait_for(3)
@@ -96,10 +95,9 @@ def restored(folder: Path, replica: Replica, disk: Path) -> Guest:
     return guest
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_every_epoch_is_restored_where_it_was(tmp_path: Path, guest: Guest, disk: Path, way: str) -> None:
+def test_every_epoch_is_restored_where_it_was(tmp_path: Path, guest: Guest, disk: Path, way: str, epochs: int) -> None:
     holder, replica = Holder(guest.memory), Replica(tmp_path / "replica", "tally", KEY)
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         path, copy = tmp_path / f"{epoch}.pack", tmp_path / f"{epoch}.disk"
         number = holder.capture(guest, way, path, disk, copy)
         with path.open("rb") as file:
@@ -119,7 +117,6 @@ def test_every_epoch_is_restored_where_it_was(tmp_path: Path, guest: Guest, disk
     replica.close()
 
 
-@pytest.mark.parametrize("way", WAYS)
 def test_a_capture_that_fails_leaves_the_guest_running(tmp_path: Path, guest: Guest, way: str) -> None:
     def disk_is_full() -> None:
         raise OSError(28, "No space left on device")

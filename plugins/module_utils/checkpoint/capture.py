@@ -133,10 +133,11 @@ def capture(
 ) -> Took:  # fmt: skip
     """Capture a guest that runs: what is different now goes to `emit`, an image's name and a block of its pages each.
 
-    `between` is called while the guest stands still: what it does to the disks is of the same instant. Raises
-    `OkiagariError` if nothing was captured; the guest runs then, or it is a `StandsStill`. It is given up when it takes
-    longer than `timeout_s`, or when nothing comes from QEMU for `stall_s`. A guest that doesn't go on is captured in
-    the way `STOP_COPY`, and stands still from then on, whatever happens.
+    `between` is called while the guest stands still: what it does to the disks is of the same instant. In the way
+    `STOP_COPY` the stream is written by then, and QEMU has given the disks up. Raises `OkiagariError` if nothing was
+    captured; the guest runs then, or it is a `StandsStill`. It is given up when it takes longer than `timeout_s`, or
+    when nothing comes from QEMU for `stall_s`. A guest that doesn't go on is captured in the way `STOP_COPY`, and
+    stands still from then on, whatever happens.
     """
     began = time.monotonic()
     capabilities = {"background-snapshot": way == BACKGROUND, "x-ignore-shared": way == STOP_COPY, "events": True}
@@ -164,11 +165,13 @@ def _read_all(
     """Stop the guest, let QEMU write, let the guest go on as soon as may be; give for how many ms it stood still."""
     monitor.execute("stop")
     stopped = patience.wait(lambda event: event["event"] == "STOP")
-    between()
+    if way == BACKGROUND:
+        between()
     monitor.execute("migrate", uri=f"fd:{_FD}")
     if way == STOP_COPY:
         written = _wait_until_written(monitor, patience)
         memory.compare()
+        between()
         if not goes_on:
             return 1000 * (_time(written) - _time(stopped))
         _go_on(monitor, patience.stall_s)

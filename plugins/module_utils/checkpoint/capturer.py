@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import OkiagariError
 from . import digests, pages
-from .capture import BACKGROUND, STALL_S, STOP_COPY, Memory, StandsStill, capture, have_all_of_memory, room, way_of
+from .capture import BACKGROUND, STOP_COPY, Memory, StandsStill, capture, have_all_of_memory, room, way_of
 from .disks import Disks
 from .engines import np
 from .mirror import Mirror
@@ -114,23 +114,19 @@ class Capturer:
         disks.drop()
 
     def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
-        way, first = STOP_COPY if last else self.way, not self._parent
-
-        def between() -> None:
-            self._disks.begin()
-            if way == STOP_COPY:
-                # QEMU gives its disks up for a moment when it has written all, and fails if anybody copies them then.
-                self._disks.wait(STALL_S)
-
-        if first:
-            self._disks.copy_all(timeout_s)
+        way = STOP_COPY if last else self.way
         self._disks.prepare()
         took = capture(
             self._monitor, self._memory, way, lambda _image, block: writer.add(block),
-            between=between, goes_on=not last, timeout_s=timeout_s,
+            between=lambda: self._copy_disks(way), goes_on=not last, timeout_s=timeout_s,
         )  # fmt: skip
-        self._disks.collect(writer.add, timeout_s, whole=first)
+        self._disks.collect(writer.add, timeout_s)
         return took
+
+    def _copy_disks(self, way: str) -> None:
+        if way == STOP_COPY:
+            self._disks.take_back()
+        self._disks.begin(whole=not self._parent)
 
     def _begun(self) -> tuple[Memory, Disks]:
         mirrors = {name: Mirror(self._room(name, size)) for name, size in self._guest.disks.items()}

@@ -7,7 +7,8 @@ QEMU notes in a dirty bitmap where the guest writes. A backup job begins at the 
 where the guest writes meanwhile, the job copies what was there first. What it copied is an image of its own, which says
 which clusters it has; those that have not changed after all are found by whoever compares pages.
 
-All of a disk is copied while the guest runs, for a first pack; what it writes meanwhile is copied at the instant.
+A migration that isn't a background snapshot gives the disks up in its end, and fails where a job still writes to one.
+So jobs begin after that, when QEMU has taken the disks back.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from . import pages
 from .monitor import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from ..runner import Runner
@@ -39,9 +40,9 @@ _ENDS_S = 10.0
 class Disks:
     """The disks of a guest: `mirrors` has what the replicas have of each, by the name of its node in QEMU.
 
-    `folder` is for what was copied, until it is read. The order is: `watch` before the guest runs; `copy_all` before a
-    first pack; then each time `prepare`, `begin` while the guest stands still, `wait` there if it is to have copied all
-    before QEMU does anything else, and `collect`; or `drop`, if anything fails.
+    `folder` is for what was copied, until it is read. The order is: `watch` before the guest runs; then each time
+    `prepare`, `begin` while the guest stands still, after `take_back` where a migration has ended, and `collect`; or
+    `drop`, if anything fails.
     """
 
     def __init__(self, monitor: Monitor, runner: Runner, folder: Path, mirrors: Mapping[str, Mirror]) -> None:
@@ -50,6 +51,7 @@ class Disks:
 
     def watch(self) -> None:
         """Have QEMU note where the guest writes from now on."""
+        self._monitor.execute("nbd-server-start", addr={"type": "unix", "data": {"path": str(self._folder / "nbd")}})
         for node in self.mirrors:
             self._monitor.execute("block-dirty-bitmap-add", node=node, name=_BITMAP)
 
@@ -64,22 +66,57 @@ class Disks:
                 "blockdev-add", driver="qcow2", node_name=_target(node), file={"driver": "file", "filename": str(path)}
             )
 
-    def copy_all(self, stall_s: float) -> None:
-        """Take all that the disks have, while the guest runs: what it writes from now on is left to `begin`.
+    def take_back(self) -> None:
+        """Have QEMU use the disks again, which a migration has given up for whoever goes on elsewhere."""
+        # Every QEMU takes back what it exports. From 10.0 on there is blockdev-set-active, too.
+        for node in (*self.mirrors, *map(_target, self.mirrors)):
+            self._monitor.execute("block-export-add", type="nbd", id=node, node_name=node)
+            self._monitor.execute("block-export-del", id=node, mode="hard")
+
+    def begin(self, whole: bool) -> None:
+        """Begin to copy, of all disks at one instant: what was written since the last time, or with `whole` all."""
+        actions: list[dict[str, Any]] = []
+        for node in self.mirrors:
+            job = {"job-id": _target(node), "device": node, "target": _target(node), "auto-dismiss": False}
+            if whole:
+                actions += [
+                    {"type": "block-dirty-bitmap-clear", "data": {"node": node, "name": _BITMAP}},
+                    {"type": "blockdev-backup", "data": {**job, "sync": "full"}},
+                ]
+            else:
+                bitmap = {"sync": "incremental", "bitmap": _BITMAP}
+                actions.append({"type": "blockdev-backup", "data": {**job, **bitmap}})
+        if actions:
+            self._monitor.execute("transaction", actions=actions)
+
+    def collect(self, emit: Callable[[bytes], object], stall_s: float) -> None:
+        """Wait until all is copied, and give what has changed as blocks, disk after disk.
 
         Raises `OkiagariError` if nothing more is copied for `stall_s`, or a disk can't be read.
         """
-        self.prepare()
-        clear = [{"type": "block-dirty-bitmap-clear", "data": {"node": node, "name": _BITMAP}} for node in self.mirrors]
-        self._begin(clear, {"sync": "full"})
-        self.wait(stall_s)
-        self._take(lambda _block: None)
+        self._wait(stall_s)
+        self._release()
+        for node, mirror in self.mirrors.items():
+            path = self._path(node)
+            mirror.begin(emit)
+            for start, length, offset in _extents(self._runner, path):
+                _offer(mirror, path, start, length, offset)
+            mirror.end()
+            path.unlink()
 
-    def begin(self) -> None:
-        """Begin to copy, of all disks at one instant, what was written since the last time."""
-        self._begin([], {"sync": "incremental", "bitmap": _BITMAP})
+    def drop(self) -> None:
+        """End whatever there is of a copy."""
+        for node in self.mirrors:
+            with suppress(Refusal):
+                self._monitor.execute("job-cancel", id=_target(node))
+        if self.mirrors:
+            with suppress(OkiagariError):
+                self._wait(_ENDS_S)
+        self._release()
+        for node in self.mirrors:
+            self._path(node).unlink(missing_ok=True)
 
-    def wait(self, stall_s: float) -> None:
+    def _wait(self, stall_s: float) -> None:
         """Wait until no job copies any more; raise `OkiagariError` with what any of them failed by.
 
         It may take as long as it likes, but goes on: nothing for `stall_s` is an error.
@@ -101,50 +138,6 @@ class Disks:
             self._monitor.execute("job-dismiss", id=job["id"])
         if wrong:
             raise OkiagariError("; ".join(wrong))
-
-    def collect(self, emit: Callable[[bytes], object], stall_s: float, *, whole: bool) -> None:
-        """Wait until all is copied, and give what has changed as blocks, or with `whole` everything; disk after disk.
-
-        Raises `OkiagariError` if a disk can't be read.
-        """
-        self.wait(stall_s)
-        self._take((lambda _block: None) if whole else emit)
-        if whole:
-            for mirror in self.mirrors.values():
-                mirror.give_all(emit)
-
-    def drop(self) -> None:
-        """End whatever there is of a copy."""
-        for node in self.mirrors:
-            with suppress(Refusal):
-                self._monitor.execute("job-cancel", id=_target(node))
-        if self.mirrors:
-            with suppress(OkiagariError):
-                self.wait(_ENDS_S)
-        self._release()
-        for node in self.mirrors:
-            self._path(node).unlink(missing_ok=True)
-
-    def _begin(self, actions: Sequence[Mapping[str, Any]], what: Mapping[str, str]) -> None:
-        """Do this to bitmaps, and begin to copy, at one instant."""
-        jobs = [
-            {"job-id": _target(node), "device": node, "target": _target(node), "auto-dismiss": False, **what}
-            for node in self.mirrors
-        ]
-        if jobs:
-            copies = [{"type": "blockdev-backup", "data": job} for job in jobs]
-            self._monitor.execute("transaction", actions=[*actions, *copies])
-
-    def _take(self, emit: Callable[[bytes], object]) -> None:
-        """Take in what was copied."""
-        self._release()
-        for node, mirror in self.mirrors.items():
-            path = self._path(node)
-            mirror.begin(emit)
-            for start, length, offset in _extents(self._runner, path):
-                _offer(mirror, path, start, length, offset)
-            mirror.end()
-            path.unlink()
 
     def _release(self) -> None:
         for node in self.mirrors:

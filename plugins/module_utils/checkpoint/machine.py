@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 SHAPE: dict[str, Shape] = {
     "memory": int, "template?": str, "disks?": {"*": {"image": str, "format?": str}},
     "networks?": {"*": {"bridge": str, "mac?": str, "address?": str, "gateway?": str, "mtu?": int}},
-    "authorized_keys?": [str], "arguments?": [str], "cpus?": int, "accelerator?": str,
+    "authorized_keys?": [str], "arguments?": [str], "cpus?": int, "accelerator?": str, "type?": str,
 }  # fmt: skip
 # QEMU's names of nodes have 31 characters at most, and ours begin with 14 others.
 _NAME = re.compile("[a-z0-9][a-z0-9-]{0,15}")
+TYPE = re.compile("[a-z0-9][a-z0-9.-]{0,63}")
+"""A machine type as QEMU calls it; a comma would begin something else."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Machine:
     """A guest: its memory in MiB, virtual processors, disks and networks by name, and further arguments of QEMU.
 
     `template` is a folder of the host, from which it has its first disk, its kernel and its chipset; `seed` is a disk
-    that tells it who it is. A guest's own MAC addresses are the same wherever it runs.
+    that tells it who it is. A guest's own MAC addresses are the same wherever it runs. `type` is QEMU's machine type in
+    its first boot, the template's if there is none; of that it keeps the version for good.
     """
 
     memory: int
@@ -54,6 +57,7 @@ class Machine:
     networks: Mapping[str, Network] = field(default_factory=dict)
     template: Path | None = None
     seed: bytes = b""
+    type: str = ""
 
 
 def machine(service: str, said: Mapping[str, Any]) -> Machine:
@@ -72,7 +76,7 @@ def machine(service: str, said: Mapping[str, Any]) -> Machine:
         networks=networks,
         template=Path(said["template"]) if "template" in said else None,
         seed=seed(service, networks.values(), keys) if told else b"",
-        **{key: said[key] for key in ("cpus", "accelerator") if key in said},
+        **{key: said[key] for key in ("cpus", "accelerator", "type") if key in said},
     )
 
 
@@ -82,6 +86,8 @@ def flaws(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "memory", "is less than 1 MiB"
     if not said.get("disks") and "template" not in said:
         yield "disks", "is empty: give the image of a disk, or a template"
+    if not TYPE.fullmatch(said.get("type", "pc")):
+        yield "type", "is no machine type: take one that qemu-system-x86_64 -machine help names"
     for kind in ("disks", "networks"):
         for name in said.get(kind, {}):
             if not _NAME.fullmatch(name):

@@ -84,13 +84,6 @@ class Mirror:
         while self._held:
             self._give()
 
-    def give_all(self, emit: Callable[[bytes], object]) -> None:
-        """Give all that isn't zero, for a first pack."""
-        self.blocks = 0
-        for block in pages.whole(self.image):
-            emit(block)
-            self.blocks += 1
-
     def _take(self, numbers: Any, content: Any) -> None:
         """Take pages that differ, and hold what they were."""
         before = self.image[numbers]

@@ -9,7 +9,7 @@ import json
 import subprocess
 import time
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +23,7 @@ from .machine import Disk
 from .monitor import Monitor, Refusal
 from .outlet import have, outlet, plug_in
 from .pages import PAGE
+from .stream import machine_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,24 +62,22 @@ class Running:
             sizes[name] = overlay(runner, path, image, kind)
         self._log = folder / "qemu.log"
         (folder / "qmp").unlink(missing_ok=True)
-        state = replica if replica and replica.head else None
+        state = _state(replica) if replica else None
         have(runner, folder, machine.networks)
         with ExitStack() as undone:
             memory = undone.enter_context(GuestMemory(machine.memory * MIB))
             self.guest = Guest(memory, sizes)
             if state:
                 _look_whether_it_fits(memory, state)
-            self.process = self._started(self._argv(machine, template, restored=state is not None))
+            self.process = self._started(self._argv(machine, template, state))
             undone.callback(self._end)
             if state:
                 # QEMU starts meanwhile, and looks at it when its devices are loaded only.
-                memory.fill(state.image("ram"))
-            self.monitor = undone.enter_context(closing(self._reached()))
+                memory.fill(state.ram)
+            self.monitor = undone.enter_context(closing(self._reached(state)))
             plug_in(runner, folder, machine.networks)
-            if state and state.head:
-                size = int(state.head.machine["devices_bytes"])
-                with state.image("devices").open("rb") as file:
-                    restore.load(self.monitor, file.read(size))
+            if state:
+                self._load(state)
             self._undone = undone.pop_all()
 
     def __enter__(self) -> Self:
@@ -114,21 +113,22 @@ class Running:
                 pass_fds=[self.guest.memory.file],
             )
 
-    def _argv(self, machine: Machine, template: Template | None, *, restored: bool) -> list[str]:
+    def _argv(self, machine: Machine, template: Template | None, state: _State | None) -> list[str]:
         drives: list[str] = []
         for name in self.guest.disks:
             drives += _drive({"driver": "qcow2", "file": self._file(f"{name}.qcow2")}, name)
         if machine.seed:
             drives += _drive({"driver": "raw", "read-only": True, "file": self._file("seed")}, "seed")
-        chipset = template.chipset if template else "pc"
+        # A guest's machine stays that of its first boot, whatever QEMU's newest one is where it goes on.
+        kind = state.type if state else machine.type or (template.chipset if template else "pc")
         cards = [word for name, network in machine.networks.items() for word in self._card(name, network)]
         return [
             # Whatever becomes of this process, a guest that nobody captures doesn't run on.
             "setpriv", "--pdeathsig", "KILL", "--",
             "qemu-system-x86_64",
-            "-machine", f"{chipset},accel={machine.accelerator},memory-backend={NAME}",
+            "-machine", f"{kind},accel={machine.accelerator},memory-backend={NAME}",
             "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *self.guest.memory.arguments(),
-            *(restore.ARGUMENTS if restored else ("-S",)), "-nodefaults", "-no-user-config",
+            *(restore.ARGUMENTS if state else ("-S",)), "-nodefaults", "-no-user-config",
             "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off",
             *(_boot(template) if template else ()), *drives, *cards, *clock.arguments(self._folder / "agent"),
             # By another number a guest knows that it goes on elsewhere, and makes its random numbers anew.
@@ -146,26 +146,62 @@ class Running:
     def _disk(self, name: str) -> Path:
         return self._folder / f"{name}.qcow2"
 
-    def _reached(self) -> Monitor:
+    def _reached(self, state: _State | None) -> Monitor:
         end = time.monotonic() + _STARTS_S
         while True:
             try:
                 return Monitor(self._folder / "qmp")
             except OkiagariError as error:
                 if self.process.poll() is not None or time.monotonic() > end:
-                    raise OkiagariError(f"QEMU can't be started: {self.words or error}") from error
+                    of = f" from {state}" if state else ""
+                    raise OkiagariError(f"QEMU can't be started{of}: {self.words or error}") from error
                 time.sleep(_POLL_S)
+
+    def _load(self, state: _State) -> None:
+        try:
+            restore.load(self.monitor, state.devices)
+        except OkiagariError as error:
+            raise OkiagariError(f"QEMU can't go on from {state}: {self.words or error}") from error
 
     def _end(self) -> None:
         self.process.kill()
         self.process.wait()
 
 
-def _look_whether_it_fits(memory: GuestMemory, replica: Replica) -> None:
-    had = replica.page_count("ram") * PAGE
-    if had != memory.size:
+@dataclass(frozen=True)
+class _State:
+    """What a guest goes on from. As text it says what that takes, for whoever hears that it isn't possible here."""
+
+    ram: Path
+    ram_bytes: int
+    devices: bytes
+    qemu: str
+
+    @property
+    def type(self) -> str:
+        return machine_type(self.devices)
+
+    def __str__(self) -> str:
+        return (
+            f"a state that QEMU {self.qemu} has captured of a machine {self.type} "
+            f"(have QEMU {self.qemu} or newer here, and the guest described as it was then)"
+        )
+
+
+def _state(replica: Replica) -> _State | None:
+    if replica.head is None:
+        return None
+    said = replica.head.machine
+    with replica.image("devices").open("rb") as file:
+        devices = file.read(int(said["devices_bytes"]))
+    qemu = ".".join(map(str, said["qemu"]))
+    return _State(replica.image("ram"), replica.page_count("ram") * PAGE, devices, qemu)
+
+
+def _look_whether_it_fits(memory: GuestMemory, state: _State) -> None:
+    if state.ram_bytes != memory.size:
         raise OkiagariError(
-            f"the guest has {memory.size // MIB} MiB by its description, and had {had // MIB} when captured"
+            f"the guest has {memory.size // MIB} MiB by its description, and had {state.ram_bytes // MIB} when captured"
         )
 
 

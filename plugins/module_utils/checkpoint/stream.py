@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue
 from .engines import np
+from .machine import TYPE
 from .pages import PAGE
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _MAGIC = struct.pack(">4sI", b"QEVM", 3)
 _START, _PART, _END, _FULL, _COMMAND, _FOOTER = 0x01, 0x02, 0x03, 0x04, 0x08, 0x7E
+_CONFIGURED = _MAGIC + b"\x07"
 _WITHOUT_MEMORY = b"\x0fx-ignore-shared\x01"
 _RAM = b"\x03ram" + struct.pack(">II", 0, 4)
 _ZERO, _SIZE, _WHOLE, _EOS, _CONTINUE, _FLUSH = 0x02, 0x04, 0x08, 0x10, 0x20, 0x200
@@ -54,6 +56,16 @@ def split(readinto: Callable[[memoryview], int], name: str, mirror: Mirror) -> b
 def has_no_memory(said: bytes) -> bool:
     """Say whether a stream was written without memory that has a file, which QEMU has to know before it reads it."""
     return _WITHOUT_MEMORY in said[: said.find(_RAM)]
+
+
+def machine_type(said: bytes) -> str:
+    """Give the machine type, with its version, of the QEMU that wrote a stream; raise `BadValue` if it doesn't say."""
+    start = len(_CONFIGURED) + _NUMBER.size
+    size = int.from_bytes(said[len(_CONFIGURED) : start], "big")
+    name = said[start : start + size].decode("ascii", "replace")
+    if not said.startswith(_CONFIGURED) or not TYPE.fullmatch(name):
+        raise BadValue("is no migration stream that begins with the type of its machine")
+    return name
 
 
 class _Buffer:

@@ -139,6 +139,7 @@ def test_an_agent_reads_what_is_described_and_each_link_is_opened_from_one_end(t
         ({"db": {"command": ["x"], "machine": GUEST}}, ["services.db: has a command and a machine"]),
         ({"db": {"command": ["x"], "checkpoint": {}}}, ["services.db: has a checkpoint and no machine"]),
         ({"db": {"machine": GUEST | {"cpu": 1}}}, ["services.db.machine.cpu: is not known; did you mean cpus?"]),
+        ({"db": {"machine": GUEST | {"type": "pc,x"}}}, ["services.db.machine.type: is no machine type: take"]),
         (
             {"db": {"machine": {"memory": 64, "template": "tyny"}}},
             ["services.db: asks for the template tyny, which is not known; did you mean tiny?"],
