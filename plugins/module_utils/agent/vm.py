@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ..checkpoint.machine import Machine
     from .config import Config, Service
 
 _PATIENCE_S = 600.0
@@ -61,7 +62,7 @@ def run(config: Config, service: Service) -> int:
     term = int(os.environ["OKIAGARI_TERM"])
     whose = Whose(service.name, config.name, term, key, envelopes_of(config).sign)
     runner = SubprocessRunner()
-    with Running(service.machine, runner, work, from_state) as running:
+    with _standing(config, service, service.machine, work, from_state) as running:
         capturer = Capturer(running.monitor, runner, work, running.guest, whose, from_state)
         if os.environ.get("OKIAGARI_WAITS") == "1" and not sys.stdin.readline():
             return 0
@@ -80,6 +81,15 @@ def run(config: Config, service: Service) -> int:
         if guest.ended() and not ended.is_set():
             raise OkiagariError(f"QEMU has ended with {running.process.returncode}: {running.words}")
     return 0
+
+
+def _standing(config: Config, service: Service, machine: Machine, work: Path, state: Replica | None) -> Running:
+    """Give the guest, which stands still; where there is none, the log says why."""
+    try:
+        return Running(machine, SubprocessRunner(), work, state)
+    except OkiagariError as error:
+        _log(config, service, "start_failed", str(error))
+        raise
 
 
 def _set_clock(running: Running) -> None:
@@ -126,16 +136,20 @@ class _Guest:
         _say(why)
         if not captured:
             # What can't be shipped the agent tells itself.
-            name = self._service.name
-            told = {"source": f"service/{name}", "trace": name, "values": {"event": "capture_failed", "text": why}}
-            with suppress(OkiagariError):
-                _told(self._config, self._service, "tell", **told)
+            _log(self._config, self._service, "capture_failed", why)
 
     def wanted(self) -> float:
         return self._wish.read(boottime())
 
     def ended(self) -> bool:
         return self._running.process.poll() is not None
+
+
+def _log(config: Config, service: Service, event: str, why: str) -> None:
+    """Have the log say it, if the agent is there."""
+    values = {"event": event, "text": why}
+    with suppress(OkiagariError):
+        _told(config, service, "tell", source=f"service/{service.name}", trace=service.name, values=values)
 
 
 def _told(config: Config, service: Service, op: str, **values: Any) -> None:
