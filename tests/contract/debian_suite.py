@@ -39,8 +39,9 @@ def programs(
             root = Path(work, "root")
             try:
                 _unpack(suite, packages, needed, Path(work), root)
-            except subprocess.CalledProcessError as error:
-                why = " ".join((error.stderr or error.stdout).split()) or f"{error.cmd[0]} says nothing"
+            except subprocess.SubprocessError as error:
+                said = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
+                why = " ".join(said.split()) or str(error)
                 raise RuntimeError(
                     f"{' and '.join(packages)} of Debian's {suite} can't be had for the tests: {why}; "
                     f"let apt-get reach {_MIRROR}"

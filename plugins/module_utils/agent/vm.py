@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from ..checkpoint.machine import Machine
     from .config import Config, Service
 
 _PATIENCE_S = 600.0
@@ -79,7 +80,7 @@ def run(config: Config, service: Service, order: Order) -> int:
     from_state = replica if replica.head else None
     whose = Whose(service.name, config.name, order.term, key, envelopes_of(config).sign)
     runner = SubprocessRunner()
-    with Running(service.machine, runner, work, from_state) as running:
+    with _standing(config, service, service.machine, work, from_state) as running:
         capturer = Capturer(running.monitor, runner, work, running.guest, whose)
         prepared = boottime()
         if not order.goes_on():
@@ -102,6 +103,15 @@ def run(config: Config, service: Service, order: Order) -> int:
         if guest.ended() and not ended.is_set():
             raise OkiagariError(f"QEMU has ended with {running.process.returncode}: {running.words}")
     return 0
+
+
+def _standing(config: Config, service: Service, machine: Machine, work: Path, state: Replica | None) -> Running:
+    """Give the guest, which stands still; where there is none, the log says why."""
+    try:
+        return Running(machine, SubprocessRunner(), work, state)
+    except OkiagariError as error:
+        _tell(config, service, "start_failed", {"text": str(error)})
+        raise
 
 
 def _set_clock(running: Running) -> None:

@@ -51,6 +51,7 @@ class Disks:
 
     def watch(self) -> None:
         """Have QEMU note where the guest writes from now on."""
+        # Nobody is to come to this server: without one there are no exports, by which disks are taken back.
         self._monitor.execute("nbd-server-start", addr={"type": "unix", "data": {"path": str(self._folder / "nbd")}})
         for node in self.mirrors:
             self._monitor.execute("block-dirty-bitmap-add", node=node, name=_BITMAP)

@@ -190,3 +190,28 @@ def test_a_guest_that_is_prepared_stands_still_until_it_is_told(
     guest = service(machine=Machine(64, {}), checkpoint=Checkpointing(tmp_path / "key"))
     assert order is None or module.run(config(tmp_path), guest, order) == 0
     assert pretended.done == done
+
+
+def test_the_log_says_why_a_guest_cannot_go_on_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OkiagariError("QEMU can't be started from a state that QEMU 10.0 has captured")
+
+    asked: list[dict[str, Any]] = []
+    pretended = Pretended()
+    for name in ("Replica", "envelopes_of", "Whose"):
+        monkeypatch.setattr(module, name, pretended)
+    monkeypatch.setattr(pretended, "sign", None, raising=False)
+    monkeypatch.setattr(module, "Running", refuse)
+    monkeypatch.setattr(module, "ask", lambda request, _run, timeout_s: iter(asked.append(request) or []))
+    monkeypatch.setattr(module, "key_of", lambda _path: b"")
+    monkeypatch.setattr("signal.signal", lambda *_handler: None)
+    guest = service(machine=Machine(64, {}), checkpoint=Checkpointing(tmp_path / "key"))
+    with pytest.raises(OkiagariError, match="captured"):
+        module.run(config(tmp_path), guest, module.Order(3, io.StringIO()))
+    assert [each["op"] for each in asked] == ["collect", "tell"]
+    assert asked[-1]["values"] == {
+        "event": "start_failed",
+        "text": "QEMU can't be started from a state that QEMU 10.0 has captured",
+    }
+    # The replica takes packs of the holder before, as if nobody had tried.
+    assert pretended.done == []
