@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue
-from ..haproxy import STATISTICS, leads_to, orders, read_statistics
+from ..haproxy import LEFT_S, STATISTICS, leads_to, orders, read_statistics
 from ..watch.traffic import LOOKS
 from .supervise import boottime
 
@@ -40,6 +40,7 @@ class Proxies:
     ) -> None:  # fmt: skip
         self._socket, self._services, self._tell = socket, services, tell
         self._led: dict[str, str] = {}
+        self._since_left: dict[tuple[str, str], float] = {}
         self._since: float | None = None
         self._told = False
 
@@ -70,10 +71,20 @@ class Proxies:
                 raise BadValue(f"it doesn't know {name}: run playbooks/agents.yml")
             holder = driver.view.holder if driver.view else None
             watching.passed(holder, servers[holder].counts if holder in servers else None)
-            said += orders(name, servers, holder)
+            said += orders(name, servers, holder, self._left(name, servers))
             self._follow(name, servers)
         if said and (words := (await _ask(socket, *said)).strip()):
             raise BadValue(f"it doesn't do {said[0]}: {words}")
+
+    def _left(self, service: str, servers: Mapping[str, Server]) -> list[str]:
+        """Give the servers that have got no new connections for so long that none is still being made to them."""
+        now = boottime()
+        for name, server in servers.items():
+            if server.maintained:
+                self._since_left.setdefault((service, name), now)
+            else:
+                self._since_left.pop((service, name), None)
+        return [name for name in servers if now >= self._since_left.get((service, name), now) + LEFT_S]
 
     def _follow(self, service: str, servers: Mapping[str, Server]) -> None:
         to = leads_to(servers)

@@ -6,7 +6,7 @@
     text = settings(socket, {"beacon": Listener(proxy, addresses)}, own_address)     # what the role writes
     servers = read_statistics(said)["beacon"]                       # an answer to STATISTICS
     traffic.saw(now, servers[holder].counts)                        # `watch.Traffic`
-    for order in orders("beacon", servers, holder):                 # what is to be told to HAProxy
+    for order in orders("beacon", servers, holder, left):               # what is to be told to HAProxy
 
 Each candidate is a server in HAProxy's sense. At any time one of them is ready, and all others are in maintenance: the
 holder, or whoever was it last, where connections are refused and tried again until another one is ready.
@@ -17,6 +17,6 @@ from __future__ import annotations
 from .proxy import Proxy
 from .settings import Listener, settings
 from .statistics import STATISTICS, Server, read_statistics
-from .steering import leads_to, orders
+from .steering import LEFT_S, leads_to, orders
 
-__all__ = ["STATISTICS", "Listener", "Proxy", "Server", "leads_to", "orders", "read_statistics", "settings"]
+__all__ = ["LEFT_S", "STATISTICS", "Listener", "Proxy", "Server", "leads_to", "orders", "read_statistics", "settings"]

@@ -23,7 +23,7 @@ global
     stats socket {socket} mode 600 level admin
 
 defaults
-    timeout connect 1s
+    timeout connect 500ms
     timeout client 1h
     timeout server 1h
     timeout client-fin 1m
@@ -31,7 +31,7 @@ defaults
     option clitcpka
     option srvtcpka
     option contstats
-    # What isn't taken is tried again each second, at whoever is the server by then.
+    # What isn't taken is tried again twice a second, at whoever is the server by then.
     option redispatch 1
 """
 _HTTP = ("option forwardfor", "option abortonclose", "timeout http-request 10s", "timeout http-keep-alive 1m")
@@ -63,7 +63,7 @@ def _lines(listener: Listener, own_address: str) -> Iterator[str]:
     proxy = listener.proxy
     yield f"mode {proxy.mode}"
     yield f"bind {_end(proxy.address.replace(ADDRESS, own_address) or '*', proxy.port)}"
-    yield f"retries {proxy.wait_s}"
+    yield f"retries {2 * proxy.wait_s}"
     if proxy.mode == "http":
         yield from _HTTP
     for number, (name, address) in enumerate(listener.addresses.items()):

@@ -24,13 +24,12 @@ _ANSWERED_TCP = ("bout",)
 
 @dataclass(frozen=True)
 class Server:
-    """A candidate in HAProxy's eyes: whether it gets no new connections, since when, and how many it has.
+    """A candidate in HAProxy's eyes: whether it gets no new connections, and how many it has.
 
     `counts` are of what passed since HAProxy started.
     """
 
     maintained: bool
-    changed_s: int
     sessions: int
     counts: Counts
 
@@ -52,7 +51,6 @@ def _server(row: Mapping[str, str]) -> Server:
     answered = _ANSWERED_HTTP if row["hrsp_2xx"] else _ANSWERED_TCP
     return Server(
         row["status"].startswith("MAINT"),
-        _number(row["lastchg"]),
         _number(row["scur"]),
         Counts(sum(_number(row[name]) for name in answered), sum(_number(row[name]) for name in _FAILED)),
     )

@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .statistics import Server
 
-_MOVED_S = 2
+LEFT_S = 0.7
 """After so long whoever was being connected to a former server is elsewhere: `timeout connect` is over."""
 
 
-def orders(service: str, servers: Mapping[str, Server], holder: str | None) -> list[str]:
+def orders(service: str, servers: Mapping[str, Server], holder: str | None, left: Collection[str]) -> list[str]:
     """Give the commands that make the holder the one that is ready, and end connections that others still have.
 
+    `left` are those that have got no new connections for `LEFT_S`.
     Where nobody is the holder, or one that HAProxy doesn't know, all stays: what waits goes on to be tried there. The
     new one is ready before the old one isn't, since HAProxy closes a connection for which it finds nobody.
     """
@@ -29,7 +30,7 @@ def orders(service: str, servers: Mapping[str, Server], holder: str | None) -> l
     said += [f"set server {service}/{name} state maint" for name, server in others.items() if not server.maintained]
     said += [
         f"shutdown sessions server {service}/{name}" for name, server in others.items()
-        if server.maintained and server.sessions and server.changed_s >= _MOVED_S
+        if server.maintained and server.sessions and name in left
     ]  # fmt: skip
     return said
 

@@ -33,6 +33,7 @@ class HAProxy:
         self.orders: list[str] = []
         self.refuses = ""
         self.service = "db"
+        self.sessions = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -53,13 +54,16 @@ class HAProxy:
     def _do(self, order: str) -> str:
         if order == "show stat":
             rows = [
-                f"{self.service},{name},0,{100 * (name == 'b')},0,0,0,0,{'no check' if ready else 'MAINT'},9,,,0,\n"
+                f"{self.service},{name},{self.sessions},{100 * (name == 'b')},"
+                f"0,0,0,0,{'no check' if ready else 'MAINT'},9,,,0,\n"
                 for name, ready in self.ready.items()
             ]
             return HEAD + "".join(rows)
         self.orders.append(order)
         if self.refuses:
             return self.refuses
+        if order.startswith("shutdown"):
+            return ""
         _set, _server, place, _state, state = order.split()
         self.ready[place.removeprefix("db/")] = state == "ready"
         return ""
@@ -114,6 +118,32 @@ def test_clients_are_led_to_the_holder_wherever_it_is(tmp_path: Path) -> None:
     assert ("b", Counts(100)) in rig.passed
     assert (None, None) in rig.passed
     assert rig.passed[-1] == ("c", Counts())
+
+
+def test_connections_to_a_former_server_are_ended_when_none_is_being_made_there_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LEFT_S", 0.3)
+    rig = Rig(tmp_path)
+    rig.haproxy.sessions = 1
+    ended = "shutdown sessions server db/a"
+
+    async def what() -> None:
+        await rig.haproxy.start()
+        await until(lambda: rig.proxies.leads_to("db") == "b")
+        looks = len(rig.passed)
+        await until(lambda: len(rig.passed) > looks + 2)
+        assert ended not in rig.haproxy.orders
+        await until(lambda: ended in rig.haproxy.orders)
+        # One that is the server again, and then isn't any more, is left anew.
+        rig.view = View(40, "a", 3, 33)
+        await until(lambda: rig.proxies.leads_to("db") == "a")
+        rig.view = View(50, "b", 4, 43)
+        await until(lambda: rig.proxies.leads_to("db") == "b")
+        rig.haproxy.orders.clear()
+        await until(lambda: ended in rig.haproxy.orders)
+
+    use(rig, what)
 
 
 def test_an_agent_that_knows_nothing_yet_changes_nothing(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_each_candidate_is_a_server_and_one_is_ready() -> None:
     assert section("db", {"db": Listener(Proxy(7080, "{address}", 7000), HOSTS)}) == [
         "mode tcp",
         "bind *:7080",
-        "retries 60",
+        "retries 120",
         "server a 192.0.2.1:7000",
         "server b 192.0.2.2:7000 disabled",
         "server c [2001:db8::3]:7000 disabled",
@@ -29,7 +29,7 @@ def test_each_candidate_is_a_server_and_one_is_ready() -> None:
 
 def test_what_speaks_http_has_more() -> None:
     lines = section("db", {"db": Listener(Proxy(80, "{address}", 8080, "http", wait_s=7), HOSTS)})
-    assert {"mode http", "retries 7", "option abortonclose", "option forwardfor"} <= set(lines)
+    assert {"mode http", "retries 14", "option abortonclose", "option forwardfor"} <= set(lines)
     assert "option abortonclose" not in section("db", {"db": Listener(Proxy(80, "{address}", 8080), HOSTS)})
 
 

@@ -29,8 +29,8 @@ SAID = HEAD + (
 
 def test_servers_and_what_passed_to_them() -> None:
     assert read_statistics(SAID) == {
-        "db": {"a": Server(False, 17, 2, Counts(800, 15)), "b": Server(True, 0, 0, Counts())},
-        "web": {"a": Server(True, 3, 0, Counts(4321, 8))},
+        "db": {"a": Server(False, 2, Counts(800, 15)), "b": Server(True, 0, Counts())},
+        "web": {"a": Server(True, 0, Counts(4321, 8))},
     }
 
 
@@ -43,7 +43,7 @@ def test_a_haproxy_without_services_has_none() -> None:
     [
         "Unknown command\nhelp",
         "# pxname,svname\ndb,a\n",
-        SAID.replace("17", "x"),
+        SAID.replace("800", "x"),
         HEAD + "db\n",
         SAID.replace("# pxname", "# name"),
     ],
