@@ -69,6 +69,7 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.haproxy = HAProxy(folder / "s")
         self.view: View | None = View(17, "b", 2, 9)
+        self.own = ""
         self.passed: list[tuple[str | None, Counts | None]] = []
         self.told: list[tuple[str, Mapping[str, Any], str]] = []
         watching = SimpleNamespace(
@@ -76,6 +77,10 @@ class Rig:
         )
         services = {"db": (cast("Any", self), cast("Any", watching))}
         self.proxies = Proxies(self.haproxy.path, services, lambda *what: self.told.append(what))
+
+    @property
+    def nearest(self) -> str | None:
+        return self.own or (self.view.holder if self.view else None)
 
     def events(self) -> list[str]:
         return [event for event, _values, _service in self.told]
@@ -114,6 +119,22 @@ def test_clients_are_led_to_the_holder_wherever_it_is(tmp_path: Path) -> None:
     assert ("b", Counts(100)) in rig.passed
     assert (None, None) in rig.passed
     assert rig.passed[-1] == ("c", Counts())
+
+
+def test_clients_of_a_host_with_a_server_of_its_own_use_that_one(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+
+    async def what() -> None:
+        await rig.haproxy.start()
+        await until(lambda: rig.proxies.leads_to("db") == "b")
+        rig.own = "c"
+        await until(lambda: rig.proxies.leads_to("db") == "c")
+        # What is seen of the holder is told of the holder.
+        assert rig.passed[-1] == ("b", Counts(100))
+        rig.own = ""
+        await until(lambda: rig.proxies.leads_to("db") == "b")
+
+    use(rig, what)
 
 
 def test_an_agent_that_knows_nothing_yet_changes_nothing(tmp_path: Path) -> None:
