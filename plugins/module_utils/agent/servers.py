@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from ..authority import Available
+    from ..authority.actions import Action
     from ..election import Decision
     from .config import Config
     from .driving import Driving
@@ -97,12 +98,12 @@ class Servers:
 
     async def begin(self, opened: Opened) -> Mapping[str, Any]:
         """A further server is wanted here."""
-        self._begin(opened.body)
+        await self._do(OP_REPLICATE, opened.body)
         return {}
 
     async def end(self, opened: Opened) -> Mapping[str, Any]:
         """The further server of this host is to be merged."""
-        self._end(opened.body)
+        await self._do(OP_MERGE, opened.body)
         return {}
 
     async def tell(self, opened: Opened) -> Mapping[str, Any]:
@@ -124,22 +125,26 @@ class Servers:
         body = {"service": service}
         if host != self._config.name:
             await self._overlay.ask(host, op, body, _ANSWER_S)
-        elif op == OP_REPLICATE:
-            self._begin(body)
         else:
-            self._end(body)
+            await self._do(op, body)
 
-    def _begin(self, body: Mapping[str, Any]) -> None:
-        driver, participant = self._part(body)
-        if why := participant.why_no_replica(boottime()):
-            raise OkiagariError(why)
-        driver.participate(lambda each, now: each.replicate(now))
+    async def _do(self, op: str, body: Mapping[str, Any]) -> None:
+        """Have this begun here, in its turn; raise `OkiagariError` with the reason where it can't be."""
+        driver, _participant = self._part(body)
+        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    def _end(self, body: Mapping[str, Any]) -> None:
-        driver, participant = self._part(body)
-        if why := participant.why_no_merge(boottime()):
+        def event(participant: Available, now: float) -> list[Action]:
+            replicates = op == OP_REPLICATE
+            why = participant.why_no_replica(now) if replicates else participant.why_no_merge(now)
+            if not answered.done():
+                answered.set_result(why)
+            if why:
+                return []
+            return participant.replicate(now) if replicates else participant.merge(now)
+
+        driver.participate(event)
+        if why := await answered:
             raise OkiagariError(why)
-        driver.participate(lambda each, now: each.merge(now))
 
     async def _until(
         self, service: str, host: str, seconds: float, done: Callable[[Mapping[str, Any]], bool], missing: str
