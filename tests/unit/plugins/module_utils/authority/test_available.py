@@ -605,6 +605,15 @@ def test_of_several_offers_the_one_that_has_waited_longest_has_its_turn() -> Non
     assert available.heard(now + 9, Offer("e", 5, "4" * 64, 9)) == [act.Merge("e", 5, "4" * 64, 9)]
 
 
+def test_what_a_server_has_just_written_itself_is_not_merged() -> None:
+    available, now = beside()
+    available.tick(now + 1)
+    available.exported(now + 1, 5, DIGEST, 9)
+    actions = available.heard(now + 1, Offer("a", 4, DIGEST, 9, running=True))
+    assert actions[0] == act.Send("a", Merged("b", 4, DIGEST))
+    assert available.ready
+
+
 def test_what_came_and_was_not_merged_goes_when_something_else_is_offered() -> None:
     available, now = serving("a", 3)
     available.heard(now, Offer("b", 5, "1" * 64, 9, running=True))
