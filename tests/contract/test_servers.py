@@ -11,10 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.client import ask
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.service_servers import ServiceServers
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
+from ansible_collections.okiagari.testbed.plugins.module_utils.reconcile import reconcile
 from ansible_collections.okiagari.testbed.tests.contract.real_agents import Farm, wait_for
 from ansible_collections.okiagari.testbed.tests.contract.test_parts import HOSTS, MERGE, PATIENCE_S, Host, Hosts
 from ansible_collections.okiagari.testbed.tests.contract.wire import Wire
@@ -145,7 +149,7 @@ def test_each_of_three_servers_has_what_any_of_them_took(farm: Replicas, first: 
         said = third.ask("replicate", service="lines", to=node.name, seconds=PATIENCE_S)
         assert said[-1]["host"] == node.name
         assert "before" in node.lines, "clients were led to a server that had not what the first one has"
-        wait_for(lambda number=number: len(farm.serving()) == number)
+        wait_for(partial(lambda number: len(farm.serving()) == number, number))
     for node in (first, second, third):
         node.say(f"add at {node.name}")
     for node in (first, second, third):
@@ -206,6 +210,28 @@ def test_a_further_server_goes_on_while_its_agent_is_started_anew_and_in_another
     farm.wire.heal()
     farm.everywhere("in the other part", first.name)
     farm.alone()
+
+
+def test_a_number_of_servers_follows_demand(farm: Replicas, first: Replica) -> None:
+    asked = others(farm, first)[0]
+
+    def bring(count: int) -> list[str]:
+        servers = ServiceServers(
+            lambda request: ask(request, asked.folder / "run"), "lines", None, count, PATIENCE_S
+        )  # fmt: skip
+        reconcile(
+            "present", False, read=servers.read, want=servers.want, create=servers.create, remove=servers.remove
+        )  # fmt: skip
+        found: list[str] = servers.there["servers"]
+        return found
+
+    servers = bring(3)
+    assert (servers[0], sorted(servers)) == (first.name, sorted(HOSTS))
+    for node in farm.nodes.values():
+        node.say(f"add for demand at {node.name}")
+    assert bring(2) == servers[:2]
+    assert bring(1) == [first.name]
+    assert {f"for demand at {name}" for name in HOSTS} <= first.lines
 
 
 def test_a_further_server_that_hangs_is_merged(farm: Replicas, first: Replica) -> None:
