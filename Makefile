@@ -100,7 +100,7 @@ soak: site ## 200 random kill points, 20,000 partitions, 50 storms, 100 killed a
 	EPOCHS=200 pytest tests/contract/test_checkpoints.py tests/contract/test_captured_machines.py -k "every_epoch or goes_on_with"
 	pytest --durations 12 -m soak tests/contract
 	pytest --durations 12 -m "lab and soak" tests/lab
-	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark agent_election site_lost split_quorum relay_only election_storm lossy_ship split_available
+	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark agent_election site_lost split_quorum relay_only election_storm lossy_ship split_available servers_follow_demand
 	ansible-playbook playbooks/storage.yml
 	python scripts/run_scenarios.py controller_killed nagoya_otemachi_loss
 	for drill in $(SCENARIO) hiroshima_isolated; do \

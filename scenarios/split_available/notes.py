@@ -5,9 +5,11 @@
 
     notes.py serve FOLDER               what agents keep going: the tally, with its store in FOLDER
     notes.py export FOLDER              its hook: writes what a server that has stopped here kept
+    notes.py snapshot                   its hook: writes what the server that runs here has
     notes.py merge                      its hook: unites that, from its input, with what the server here has
     notes.py ask HOST PORT              exits with 0 if a server answers
     notes.py servers PORT HOST ...      exits with 0 if exactly one of these hosts serves, and says which
+    notes.py all PORT HOST ...          exits with 0 if each of these hosts serves, and says which do
     notes.py write HOST PORT RECORD     sets one key after the other until SIGTERM, and notes each that was answered
     notes.py judge HOST PORT RECORD     says what became of them: JSON, and exits with 1 if one isn't there
 
@@ -71,6 +73,13 @@ def export(folder: str) -> None:
         print(json.dumps(item))
 
 
+def snapshot(server: Client) -> None:
+    for key in server.ask("keys").split():
+        # One that was deleted in between has no value any more.
+        if (value := server.get(key)) is not None:
+            print(json.dumps((key, value)))
+
+
 def merge(server: Client, exported: dict[str, str], whose: str) -> None:
     """Have the server keep all of this. What it has already stays as it is, so that to do it twice changes nothing."""
     for key, value in exported.items():
@@ -119,15 +128,18 @@ def main(verb: str, *words: str) -> int:
         Server(words[0], lines=PORT, http=0).run()
     elif verb == "export":
         export(words[0])
+    elif verb == "snapshot":
+        with Client("127.0.0.1", PORT, HOOK_S) as server:
+            snapshot(server)
     elif verb == "merge":
         with Client("127.0.0.1", PORT, HOOK_S) as server:
             merge(server, dict(map(json.loads, sys.stdin)), os.environ["OKIAGARI_FROM"])
     elif verb == "ask":
         return 0 if answers(words[0], int(words[1])) else 1
-    elif verb == "servers":
+    elif verb in ("servers", "all"):
         found = [host for host in words[1:] if answers(host, int(words[0]))]
         print(" ".join(found) or "nobody serves")
-        return 0 if len(found) == 1 else 1
+        return 0 if len(found) == (1 if verb == "servers" else len(words) - 1) else 1
     elif verb == "write":
         write(words[0], int(words[1]), words[2])
     else:

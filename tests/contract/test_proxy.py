@@ -124,9 +124,9 @@ class Alone:
         return ask(OWN, self.port, line)
 
     @contextmanager
-    def kept_at(self, host: str | None) -> Iterator[Callable[[str | None], None]]:
-        """Have an agent's part keep it at this host; gives what moves it to another one."""
-        driver = SimpleNamespace(view=View(holder=host))
+    def kept_at(self, host: str | None) -> Iterator[Callable[..., None]]:
+        """Have an agent's part keep it at this host; gives what moves it to another one, whoever is the holder."""
+        driver = SimpleNamespace(view=View(holder=host), nearest=host)
         watching = SimpleNamespace(watch=Watch(), passed=lambda _holder, _counts: None)
         proxies = Proxies(self.haproxy.socket, {"db": cast("Any", (driver, watching))}, lambda *_what: None)
         loop = asyncio.new_event_loop()
@@ -135,8 +135,8 @@ class Alone:
         thread.start()
         wait_for(lambda: proxies.leads_to("db") == (host or "a"))
 
-        def move(to: str | None) -> None:
-            driver.view = View(holder=to)
+        def move(to: str | None, holder: str | None = None) -> None:
+            driver.view, driver.nearest = View(holder=holder or to), to
             wait_for(lambda: to is None or proxies.leads_to("db") == to)
 
         try:
@@ -179,6 +179,17 @@ def test_a_connection_waits_for_the_service_to_be_there(alone: Callable[..., Alo
         wait_for(lambda: db.counts("b").failed >= 3)  # all of them have been refused once
         with service("b", db.service_port):
             assert {each.result() for each in waiting} == {f"pong {HOSTS['b']}"}
+
+
+def test_clients_use_the_server_of_their_own_host_while_another_one_is_elected(alone: Callable[..., Alone]) -> None:
+    db = alone()
+    with db.kept_at("a") as move, service("a", db.service_port), service("b", db.service_port):
+        assert db.ask() == f"pong {HOSTS['a']}"
+        move("b", "a")
+        assert db.ask() == f"pong {HOSTS['b']}"
+        # It has ended, and its host is no better than others again.
+        move("a")
+        assert db.ask() == f"pong {HOSTS['a']}"
 
 
 def test_a_connection_that_waits_goes_where_the_service_goes(alone: Callable[..., Alone]) -> None:

@@ -34,6 +34,7 @@ from .client import NAME
 from .credentials import check
 from .driver import Driver
 from .driving import OP as OP_ELECTION
+from .driving import Driving
 from .envelope import Envelopes
 from .events import OP as OP_EVENTS
 from .events import Events
@@ -46,6 +47,7 @@ from .paths import Paths
 from .placement import Placement
 from .proxies import Proxies
 from .rules_file import RulesFile
+from .servers import OP_MERGE, OP_REPLICATE, OP_SERVER, Servers
 from .sight import OP_SEEN, Sight
 from .states import OP_FIND, OP_HEAD, OP_TAKE, OP_WHOLE, States, machines, run_folder
 from .store import NotReached, Store
@@ -57,7 +59,7 @@ from .wire import rules_from_dict, rules_to_dict, vote_from_dict, vote_to_dict
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-    from ..election import Committed
+    from ..election import Committed, Decision
     from ..paths import Path as NetworkPath
     from .config import Config, Service
     from .envelope import Opened
@@ -66,7 +68,9 @@ OP_RULES = "rules"
 _FIGURES = re.compile("[0-9]+")
 # Where there is no majority for days, elections come to nothing for days; states are committed every few seconds, or
 # aren't.
-_UNIMPORTANT = ("election_void", "state_committed", "state_not_committed", "checkpoint_wanted", "proxy_switched")
+_UNIMPORTANT = (
+    "election_void", "state_committed", "state_not_committed", "checkpoint_wanted", "proxy_switched", "shared",
+)  # fmt: skip
 _REASONS = 1000
 _UNREAD = 10_000
 _WATCH_AGAIN_S = 1.0
@@ -120,8 +124,10 @@ class Agent:
             if service.has_replica(config.name) and isinstance(driver := self.drivers[name], Driver)
         }  # fmt: skip
         for name, service in config.services.items():
-            hear = self.states[name].hear if name in self.states else None
-            self.watching[name] = Watching(config, service, self.overlay, self.drivers[name], self._teller(name), hear)
+            driver = self.drivers[name]
+            listens = driver if isinstance(driver, AvailableDriver) else self.states.get(name)
+            hear = listens.hear if listens else None
+            self.watching[name] = Watching(config, service, self.overlay, driver, self._teller(name), hear)
         self.proxies = Proxies(
             config.proxy,
             {
@@ -131,6 +137,7 @@ class Agent:
             self._tell_of_proxies,
         )  # fmt: skip
         self.checkpoints = Checkpoints(config, self.overlay, self.store, self.drivers, self.states)
+        self.servers = Servers(config, self.overlay, self.drivers, self._try_election)
         self.leadership = Leadership(
             self.store, {name: peer.domain for name, peer in config.peers.items()}, self._holding,
             lambda old, new: self.events.tell("agent", {"event": "store_leader_moved", "from": old, "to": new}),
@@ -158,6 +165,9 @@ class Agent:
             OP_WHOLE: lambda opened: self._states(opened.body).whole(opened),
             OP_HEAD: lambda opened: self._states(opened.body).tell_head(opened),
             OP_CHECKPOINT: self.checkpoints.answer,
+            OP_REPLICATE: self.servers.begin,
+            OP_MERGE: self.servers.end,
+            OP_SERVER: self.servers.tell,
         }
         self._operations: dict[str, Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any], None]]] = {
             "status": self._status,
@@ -175,6 +185,10 @@ class Agent:
             "drop": self._drop,
             "checkpoint": self.checkpoints.make,
             "states": self.checkpoints.show,
+            "servers": self.servers.show,
+            "replicate": self.servers.replicate,
+            "merge": self.servers.merge,
+            "changed": self.servers.changed,
             "ship": self._ship,
             "collect": lambda request: self._states(request).collect(),
         }
@@ -526,6 +540,13 @@ class Agent:
     async def _election(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Hold a dry run: what an election would come to now. Nobody votes."""
         driver = self._driver(request)
+        decision, silent = await self._try_election(driver)
+        yield {
+            "holder": driver.view.holder if driver.view else None, "decision": decision.to_dict(), "silent": silent
+        }  # fmt: skip
+
+    async def _try_election(self, driver: Driving[Any]) -> tuple[Decision, dict[str, str]]:
+        """Give what an election would come to now, and why others don't say how they would vote."""
         others = [name for name in driver.service.agents if name != self.config.name]
         said = await self.overlay.ask_all(others, "vote", {"service": driver.service.name})
         votes = [self._own_vote(driver)]
@@ -536,10 +557,7 @@ class Agent:
             else:
                 votes.append(vote_from_dict(answer.get("vote"), name))
         term = (driver.view.term if driver.view else 0) + 1
-        decision = decide(driver.service.charter, term, votes, driver.rules, len(driver.service.agents))
-        yield {
-            "holder": driver.view.holder if driver.view else None, "decision": decision.to_dict(), "silent": silent
-        }  # fmt: skip
+        return decide(driver.service.charter, term, votes, driver.rules, len(driver.service.agents)), silent
 
     async def _ask_hand_over(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         driver, to = self._driver(request), text(request.get("to"))
@@ -615,7 +633,7 @@ class Agent:
             with suppress(OSError):
                 self.rules[driver.service.name].write(rules)
 
-    def _own_vote(self, driver: Driver | AvailableDriver) -> Vote:
+    def _own_vote(self, driver: Driving[Any]) -> Vote:
         return Vote(self.profile(driver.service), driver.rules)
 
 

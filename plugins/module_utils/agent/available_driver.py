@@ -22,6 +22,7 @@ from .bulk import last
 from .driving import OP, Driving
 from .hooks import run_hook
 from .ledger_file import LedgerFile
+from .requests import word
 from .supervise import boottime
 from .wire import to_wire
 
@@ -50,6 +51,7 @@ class AvailableDriver(Driving[Available]):
         self._export_to = config.state / f"{service.name}.export"
         self._hook: asyncio.Task[None] | None = None
         self._may_cancel = False
+        self._word = ""
 
     @property
     def here(self) -> str:
@@ -57,7 +59,7 @@ class AvailableDriver(Driving[Available]):
 
     @property
     def holds(self) -> bool:
-        return self.participant is not None and self.participant.role is Role.SERVING
+        return self.participant is not None and self.participant.first
 
     @property
     def view(self) -> View | None:
@@ -70,6 +72,16 @@ class AvailableDriver(Driving[Available]):
         return View(holder=server.host, term=server.term, token=server.term)
 
     @property
+    def nearest(self) -> str | None:
+        if self.participant and self.participant.ready:
+            return self._config.name
+        return super().nearest
+
+    @property
+    def further(self) -> int | None:
+        return self.participant.token if self.participant and self.participant.further else None
+
+    @property
     def committed(self) -> Committed:
         return Committed(self.participant.merging.ledger.term) if self.participant else NO_STATE
 
@@ -80,9 +92,22 @@ class AvailableDriver(Driving[Available]):
     def status(self) -> dict[str, Any]:
         if self.participant is None:
             # Its ledger isn't read yet.
-            return {"owed": None, "hook": ""}
-        merging = self.participant.merging
-        return {"owed": merging.ledger.owed and not self.holds, "hook": merging.busy}
+            return {"owed": None, "hook": "", "servers": []}
+        merging, servers = self.participant.merging, self.participant.servers(boottime())
+        return {
+            "owed": merging.ledger.owed and not self.holds, "hook": merging.busy,
+            "servers": [each.host for each in servers],
+        }  # fmt: skip
+
+    def hear(self, said: str) -> None:
+        """The service answers this when it is asked: by `changed=WORD` it says that it has changed, once a word."""
+        news = word(said, "changed")
+        if news and news != self._word:
+            self._word = news
+            self.participate(lambda participant, _now: participant.changed())
+
+    def unwell(self, why: str) -> None:
+        self.participate(lambda participant, now: participant.unwell(now, why))
 
     async def run(self) -> None:
         """Take part, for ever."""
@@ -95,7 +120,8 @@ class AvailableDriver(Driving[Available]):
         participant = Available(
             self._config.name, self.service.agents, self.service.charter, self.service.timing,
             self.service.watch.silence_s, ledger=ledger, profile=self._profile(self.service), rules=self.rules,
-            chance=random.SystemRandom(), discard=self.service.hooks is None, held=held, now=boottime(),
+            chance=random.SystemRandom(), discard=self.service.hooks is None, most=self.service.servers, held=held,
+            now=boottime(),
         )  # fmt: skip
         if self._ledger.damage or participant.merging.ledger != ledger:
             await asyncio.to_thread(self._ledger.write, participant.merging.ledger)
@@ -163,7 +189,8 @@ class AvailableDriver(Driving[Available]):
 
     async def _export(self, action: act.Export) -> None:
         try:
-            await self._run("export", self._config.name, action.term, writing=self._export_to)
+            which = "snapshot" if action.running else "export"
+            await self._run(which, self._config.name, action.term, writing=self._export_to)
             said = await last(self._bulk.offer(self._export_to))
         finally:
             self._export_to.unlink(missing_ok=True)
@@ -189,5 +216,7 @@ class AvailableDriver(Driving[Available]):
             "OKIAGARI_SERVICE": self.service.name, "OKIAGARI_FROM": host, "OKIAGARI_TERM": str(term),
             "OKIAGARI_DIGEST": name, "OKIAGARI_STATE": hooks.folder,
         }  # fmt: skip
-        argv = hooks.export if which == "export" else hooks.merge
+        argv: tuple[str, ...] = getattr(hooks, which)
+        if not argv:
+            raise OkiagariError(f"{self.service.name} has no hook {which}")
         await run_hook(argv, environment, self.service.user, reading=reading, writing=writing)

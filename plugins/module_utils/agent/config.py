@@ -26,7 +26,7 @@ from ..haproxy.proxy import flaws as proxy_flaws
 from ..suggest import nearest
 from ..values import Shape, from_json, mismatch, number, whole
 from ..watch import Watch
-from .merge_hooks import MergeHooks, read_hooks, unheard
+from .merge_hooks import MergeHooks, read_hooks, unheard, wrong_servers
 from .requests import wrong_request
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _SERVICE: dict[str, Shape] = {
     "command": [str], "request?": [str], "voters": {"*": str}, "candidates": [str], "ranking?": str,
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
     "watch?": {"*": (int, float)}, "machine?": MACHINE, "checkpoint?": _CHECKPOINT, "merge?": (dict, str),
-    "proxy?": PROXY,
+    "proxy?": PROXY, "servers?": int,
 }  # fmt: skip
 _SHAPE: dict[str, Shape] = {
     "testbed": str, "name": str, "listen": [str], "connect": [str], "state": str, "run": str,
@@ -102,7 +102,8 @@ class Service:
     """A service that agents keep running at one host, or at one in each part of a network (`available`).
 
     `request` is the dummy request by which its neighbours ask it; `{address}` and `{host}` in it are the holder's.
-    `hooks` merge what several servers did; where they are None nothing is.
+    `hooks` merge what several servers did; where they are None nothing is. At most so many `servers` run beside each
+    other on purpose.
     """
 
     name: str
@@ -119,6 +120,12 @@ class Service:
     checkpoint: Checkpointing | None = None
     hooks: MergeHooks | None = None
     proxy: Proxy | None = None
+    servers: int = 1
+
+    @property
+    def speaks(self) -> bool:
+        """Say whether it may tell agents more than that it is well, in its answer to `request`."""
+        return self.servers > 1 or (self.checkpoint is not None and self.checkpoint.on_request)
 
     def has_proxy(self, host: str) -> bool:
         """Say whether clients may use a host's address: who may run it, where it has a proxy at all."""
@@ -255,6 +262,7 @@ def read_service(
         problems += error.problems
     hooks, flaws = read_hooks(consistency, said.get("merge"))
     problems += flaws
+    problems += wrong_servers(consistency, said.get("merge"), said.get("servers", 1), said["candidates"])
     if "proxy" in said:
         problems += [Problem("", None, f"proxy.{key}", why, near) for key, why, near in proxy_flaws(said["proxy"])]
     timing = _settings(Timing, "timing", said.get("timing", {}), problems)
@@ -278,6 +286,7 @@ def read_service(
         checkpoint=_checkpointing(said["checkpoint"]) if "checkpoint" in said else None,
         hooks=hooks,
         proxy=read_proxy(said["proxy"]) if "proxy" in said else None,
+        servers=said.get("servers", 1),
     )
     return service, []
 

@@ -34,7 +34,7 @@ _SERVICE: dict[str, Shape] = {
     "consistency?": str, "priorities?": {"*": int}, "timing?": {"*": (int, float)}, "user?": str,
     "watch?": {"*": (int, float)}, "machine?": MACHINE,
     "checkpoint?": {"period_s?": (int, float), "copies?": int, "replicas?": int, "on_request?": bool},
-    "merge?": (dict, str), "proxy?": PROXY,
+    "merge?": (dict, str), "proxy?": PROXY, "servers?": int,
 }  # fmt: skip
 
 

@@ -103,6 +103,17 @@ class Driving(Generic[P]):
         raise NotImplementedError
 
     @property
+    def nearest(self) -> str | None:
+        """Which host's server the clients of this host use; None if that isn't known."""
+        view = self.view
+        return view.holder if view else None
+
+    @property
+    def further(self) -> int | None:
+        """By which token a server runs here that isn't the holder's; None if there is none."""
+        return None
+
+    @property
     def committed(self) -> Committed:
         """The newest state of the service that is here, as far as elections go by that."""
         return NO_STATE
@@ -118,6 +129,9 @@ class Driving(Generic[P]):
     def status(self) -> dict[str, Any]:
         """Give what else people may want to know."""
         return {}
+
+    def unwell(self, why: str) -> None:
+        """The server that runs here, and isn't the holder's, doesn't do what it should."""
 
     async def stop(self) -> None:
         for task in list(self._tasks):

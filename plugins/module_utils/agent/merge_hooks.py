@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from ..election.charter import AVAILABLE, QUORUM
 from ..errors import BadValue, Problem, shown
 from ..suggest import nearest
-from ..values import Shape, choice, file_path, mismatch
+from ..values import Shape, choice, file_path, mismatch, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from ..authority import Timing
     from ..watch import Watch
 
 DISCARD = "discard"
-_SHAPE: dict[str, Shape] = {"export": [str], "merge": [str], "folder?": str}
+_SHAPE: dict[str, Shape] = {"export": [str], "merge": [str], "snapshot?": [str], "folder?": str}
 _FORM = f"{{export: [PROGRAM, ...], merge: [PROGRAM, ...]}}, or {DISCARD} where what they did may be lost"
 _FEWEST = 3
 
@@ -29,12 +29,14 @@ _FEWEST = 3
 class MergeHooks:
     """Programs: `export` writes the state of a server that has stopped to its output, `merge` reads it from its input.
 
-    `folder` is where the service keeps its state, for the hooks to know; it may be empty.
+    `snapshot` writes that of a server that runs; it is empty where the service allows one server only. `folder` is
+    where the service keeps its state, for the hooks to know; it may be empty.
     """
 
     export: tuple[str, ...]
     merge: tuple[str, ...]
     folder: str = ""
+    snapshot: tuple[str, ...] = ()
 
 
 def read_hooks(consistency: str, said: Mapping[str, Any] | str | None) -> tuple[MergeHooks | None, list[Problem]]:
@@ -42,7 +44,25 @@ def read_hooks(consistency: str, said: Mapping[str, Any] | str | None) -> tuple[
     problems = [Problem("", None, *flaw) for flaw in _flaws(consistency, said)]
     if problems or not isinstance(said, dict):
         return None, problems
-    return MergeHooks(tuple(said["export"]), tuple(said["merge"]), said.get("folder", "")), []
+    words = {key: tuple(said[key]) for key in ("export", "merge", "snapshot") if key in said}
+    return MergeHooks(**words, folder=said.get("folder", "")), []
+
+
+def wrong_servers(
+    consistency: str, said: Mapping[str, Any] | str | None, servers: int, candidates: Collection[str]
+) -> Iterator[Problem]:
+    """Say why a service with these hooks can't have so many servers beside each other on purpose."""
+    try:
+        whole(1, max(len(candidates), 1))(servers)
+    except BadValue as error:
+        yield Problem("", None, "servers", f"{error.message}: each runs at another candidate")
+    if servers > 1 and consistency != AVAILABLE:
+        yield Problem("", None, "servers", f"is {servers}, and the consistency {consistency} means never two servers")
+    elif servers > 1 and isinstance(said, dict) and "snapshot" not in said:
+        yield Problem(
+            "", None, "merge.snapshot",
+            f"is missing: servers is {servers}, so say what writes the state of a server that runs",
+        )  # fmt: skip
 
 
 def unheard(timing: Timing, watch: Watch) -> Iterator[Problem]:
@@ -79,7 +99,7 @@ def _wrong_hooks(said: Mapping[str, Any]) -> Iterator[tuple[str, str, str | None
         key = name.removesuffix("?")
         if wrong := mismatch(said, {name: shape}, "merge"):
             yield f"merge.{key}", wrong.removeprefix(f"merge.{key} "), None
-        elif isinstance(shape, list) and not said[key]:
+        elif isinstance(shape, list) and key in said and not said[key]:
             yield f"merge.{key}", "is empty: say what is to be run", None
     if isinstance(said.get("folder"), str):
         try:

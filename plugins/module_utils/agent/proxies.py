@@ -71,7 +71,7 @@ class Proxies:
                 raise BadValue(f"it doesn't know {name}: run playbooks/agents.yml")
             holder = driver.view.holder if driver.view else None
             watching.passed(holder, servers[holder].counts if holder in servers else None)
-            said += orders(name, servers, holder, self._left(name, servers))
+            said += orders(name, servers, driver.nearest, self._left(name, servers))
             self._follow(name, servers)
         if said and (words := (await _ask(socket, *said)).strip()):
             raise BadValue(f"it doesn't do {said[0]}: {words}")

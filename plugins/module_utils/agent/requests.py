@@ -6,12 +6,14 @@
 [tcp, "{address}", 7000, ping, pong]     sends the line `ping`; the answer has to begin with `pong`
 [/usr/local/bin/ask, "{address}"]        exits with 0 if the service is well
 
-What is answered behind that is for whoever asks: see `States.hear`.
+What is answered behind that is for whoever asks, as `KEY=WORD`: a word that isn't the one of last time is a wish, or
+news. So it may be said for ever, and is acted upon once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BadValue
@@ -44,6 +46,12 @@ class Answer(NamedTuple):
 
     wrong: str
     said: str = ""
+
+
+def word(said: str, key: str) -> str:
+    """Give the word that an answer says by this key, its first 64 letters; nothing where it says none."""
+    found = re.search(rf"(?:^|\s){key}=(\S{{1,64}})", said)
+    return found[1] if found else ""
 
 
 async def request(argv: Sequence[str], *, host: str, address: str, timeout_s: float) -> Answer:

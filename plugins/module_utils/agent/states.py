@@ -11,7 +11,6 @@ has them, and a whole state where nobody has them any more (P1.2, P1.9).
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import time
 from collections import deque
@@ -25,6 +24,7 @@ from ..errors import BadValue, OkiagariError
 from ..values import items, mapping, text
 from .blobs import beside, digest
 from .bulk import last
+from .requests import word
 from .shelf import Held, Shelf, held
 from .supervise import boottime
 from .wish_file import WishFile
@@ -50,7 +50,6 @@ _PROGRESS_S = 1.0
 _COLLECT_S = 60.0
 _AGAIN_S = 0.5
 _LOOK_S = 1.0
-_WISH = re.compile(r"(?:^|\s)checkpoint=(\S{1,64})")
 
 
 def machines(config: Config) -> Path:
@@ -245,11 +244,11 @@ class States:
     def hear(self, said: str) -> None:
         """The service answers this when it is asked: by `checkpoint=WORD` it wants to be captured, once a word."""
         may = self._service.checkpoint is not None and self._service.checkpoint.on_request
-        found = _WISH.search(said) if may else None
-        if found and found[1] != self._heard and self._token() is not None:
+        wish = word(said, "checkpoint") if may else ""
+        if wish and wish != self._heard and self._token() is not None:
             with suppress(OkiagariError):
                 self.want("the service")
-                self._heard = found[1]
+                self._heard = wish
 
     def want(self, asked_by: str) -> float:
         """Have the guest captured as soon as may be; give the instant after which."""

@@ -51,6 +51,8 @@ class Watching:
         self._token = -1
         self._turn = 0
         self._asks = False
+        self._own = Observer(service.name, config.name, config.me.domain, service.watch, self._health)
+        self._own_token: int | None = None
 
     @property
     def level(self) -> float:
@@ -93,6 +95,10 @@ class Watching:
         view = self._driver.view
         if view and (view.token, view.holder) != (self._token, self._suspicion.holder):
             self._begin(view.holder, view.token)
+        await asyncio.gather(self._look_at_holder(), self._look_at_further())
+        self._weigh()
+
+    async def _look_at_holder(self) -> None:
         if self._asks:
             answer, _done = await asyncio.gather(self._ask(), self._look_at_myself())
             if self._hear and self._observer.holder == self._config.name and not answer.wrong:
@@ -100,18 +106,32 @@ class Watching:
             observation = self._observer.result(boottime(), not answer.wrong, answer.wrong)
             self._suspicion.heard(boottime(), observation)
             self._overlay.publish(OP, observation.to_dict())
-        self._weigh()
+
+    async def _look_at_further(self) -> None:
+        """Ask the further server that runs here, which is nobody else's to ask."""
+        token = self._driver.further
+        if token != self._own_token:
+            self._own_token = token
+            self._own.begin(boottime(), self._config.name)
+        if token is None:
+            return
+        answer = await self._request(self._config.name)
+        if self._hear and not answer.wrong:
+            self._hear(answer.said)
+        observation = self._own.result(boottime(), not answer.wrong, answer.wrong)
+        if observation.level >= 1.0:
+            self._driver.unwell(f"isn't well: {observation.why}")
 
     async def _ask(self) -> Answer:
-        """Ask the holder, unless clients were just answered; a guest that says when to capture it is always heard."""
-        holder = self._config.peers[self._observer.holder]
-        checkpoint = self._service.checkpoint
-        says_when = checkpoint is not None and checkpoint.on_request and holder.name == self._config.name
-        if self._traffic.spares(boottime()) and not says_when:
+        """Ask the holder, unless clients were just answered; one that may have more to say to its own host always."""
+        speaks = self._service.speaks and self._observer.holder == self._config.name
+        if self._traffic.spares(boottime()) and not speaks:
             return Answer("")
-        return await request(
-            self._service.request, host=holder.name, address=holder.address, timeout_s=self.watch.timeout_s
-        )
+        return await self._request(self._observer.holder)
+
+    async def _request(self, host: str) -> Answer:
+        address = self._config.peers[host].address
+        return await request(self._service.request, host=host, address=address, timeout_s=self.watch.timeout_s)
 
     async def _look_at_myself(self) -> None:
         """Ask another peer, each in its turn: whoever hears nothing of those who are there had better doubt itself.

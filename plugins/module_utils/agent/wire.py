@@ -53,7 +53,7 @@ _BODIES: dict[str, dict[str, Shape]] = {
     "serving": {"sender": str, "host": str, "term": int, "votes": int, "age_s": _NUMBER, "answers": int},
     "ended": {"sender": str, "term": int},
     "elected": {"sender": str, "term": int, "host": str, "votes": int},
-    "offer": {"sender": str, "term": int, "digest": _DIGEST, "size": int},
+    "offer": {"sender": str, "term": int, "digest": _DIGEST, "size": int, "running": bool},
     "merged": {"sender": str, "term": int, "digest": _DIGEST},
 }  # fmt: skip
 _KINDS = {

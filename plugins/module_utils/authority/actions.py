@@ -152,12 +152,13 @@ class Publish:
 
 @dataclass(frozen=True)
 class Export:
-    """Run the service's hook `export`, and take what it writes among the blobs.
+    """Run the service's hook `export`, or where it is `running` its hook `snapshot`, and take the output as a blob.
 
     Then `Available.exported` with this term, the blob's digest and its size; or `Available.export_failed`.
     """
 
     term: int
+    running: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHAPE: dict[str, Shape] = {
     "service": str, "term": int, "votes": int, "owed": bool, "digest": str, "size": int,
-    "merged": {"*": {"term": int, "digest": str}},
+    "merged": {"*": {"term": int, "digest": str}}, "shared?": str,
 }  # fmt: skip
 
 
@@ -37,7 +37,8 @@ class Taken(NamedTuple):
 class Ledger:
     """The newest term in which the service was started here, by how many votes, and whether its state is `owed`.
 
-    `digest` and `size` are the export's once it is made, which is offered until it is merged. `merged` is by host.
+    A further server has no votes. `digest` and `size` are the export's once it is made, which is offered until it is
+    merged. `merged` is by host. `shared` is the digest of what a server that runs has written for others, if any.
     """
 
     term: int = 0
@@ -46,6 +47,7 @@ class Ledger:
     digest: str = ""
     size: int = 0
     merged: Mapping[str, Taken] = field(default_factory=dict)
+    shared: str = ""
 
 
 LOST = Ledger(owed=True)
@@ -67,4 +69,5 @@ def decode(service: str, content: bytes) -> Ledger:
     if said["service"] != service:
         raise BadValue(f"is the ledger of {said['service']}")
     merged = {host: Taken(each["term"], each["digest"]) for host, each in said["merged"].items()}
-    return Ledger(said["term"], said["votes"], said["owed"], said["digest"], said["size"], merged)
+    shared = said.get("shared", "")
+    return Ledger(said["term"], said["votes"], said["owed"], said["digest"], said["size"], merged, shared)

@@ -39,11 +39,16 @@ class Merging:
         self._offered = ("", 0, "")
         self._cancelled = False
         self._not_before: dict[str, tuple[float, int]] = {}
+        self._offers: dict[str, tuple[float, float, Offer]] = {}
+        """By host, since when it offers something, when that was heard last, and what."""
+        self._coming: Offer | None = None
+        self._left: dict[str, str] = {}
+        """What came, or came in part, and wasn't merged: it goes when its host offers something else."""
 
     def begin(self, term: int, votes: int) -> list[Action]:
-        """The service is to start here: what it does is owed, together with what it still owed."""
+        """The service is to start here, or goes on as another server: what it does is owed, with what it still owed."""
         dropped = [Drop(self.ledger.digest)] if self.ledger.digest else []
-        self.ledger = Ledger(term, votes, owed=True, merged=self.ledger.merged)
+        self.ledger = Ledger(term, votes, owed=True, merged=self.ledger.merged, shared=self.ledger.shared)
         self._failures, self._at = 0, 0.0
         return [Keep(self.ledger), *dropped]
 
@@ -67,7 +72,8 @@ class Merging:
 
     def exported(self, term: int, digest: str, size: int) -> list[Action]:
         """The hook `export` has ended well."""
-        self.busy, self._cancelled, self._failures, self._at = "", False, 0, 0.0
+        self.free()
+        self._failures, self._at = 0, 0.0
         if term != self.ledger.term or not self.ledger.owed:
             return [Drop(digest)]
         self.ledger = replace(self.ledger, digest=digest, size=size)
@@ -75,11 +81,11 @@ class Merging:
 
     def export_failed(self, now: float, why: str) -> list[Action]:
         """The hook `export` has failed; with no reason, it was cancelled."""
-        self.busy, self._cancelled = "", False
+        self.free()
         if not why:
             return []
         self._failures += 1
-        self._at = now + self._backoff(self._failures)
+        self._at = now + self.backoff(self._failures)
         return [Tell("export_failed", why)]
 
     def lost(self) -> list[Action]:
@@ -95,31 +101,53 @@ class Merging:
         return self._settle()
 
     def offered(self, now: float, offer: Offer) -> list[Action]:
-        """Somebody offers what was done there, and the service runs here."""
+        """Somebody offers what was done there, and the service runs here.
+
+        What was merged is not merged again, and neither is what this server has just written for others itself. Of
+        several that offer something the one has its turn that has waited longest.
+        """
         known = self.ledger.merged.get(offer.sender)
-        if known and known.digest == offer.digest:
+        if (known and known.digest == offer.digest) or offer.digest == self.ledger.shared:
             return [Send(offer.sender, Merged(self._name, offer.term, offer.digest))]
-        not_before, _failures = self._not_before.get(offer.sender, (0.0, 0))
-        if self.busy or now < not_before:
+        if self._left.get(offer.sender, offer.digest) != offer.digest:
+            # Another one may do better than the one that failed.
+            self._not_before.pop(offer.sender, None)
+        since, _heard, _offer = self._offers.get(offer.sender, (now, now, offer))
+        self._offers[offer.sender] = since, now, offer
+        self._offers = {host: each for host, each in self._offers.items() if now <= each[1] + 2 * self._again_s}
+        due = [each for host, each in self._offers.items() if now >= self._not_before.get(host, (0.0, 0))[0]]
+        if self.busy or not due:
             return []
-        self.busy = "merge"
-        return [Merge(offer.sender, offer.term, offer.digest, offer.size)]
+        _since, _heard, offer = min(due, key=lambda each: each[0])
+        del self._offers[offer.sender]
+        self.busy, self._coming = "merge", offer
+        left = self._left.pop(offer.sender, offer.digest)
+        dropped = [Drop(left)] if left not in (offer.digest, self.ledger.shared) else []
+        return [*dropped, Merge(offer.sender, offer.term, offer.digest, offer.size)]
 
     def merged(self, host: str, term: int, digest: str) -> list[Action]:
         """The hook `merge` has ended well."""
-        self.busy, self._cancelled = "", False
+        running = self._coming is not None and self._coming.running
+        self.free()
+        # What it offered meanwhile is the same.
+        self._offers.pop(host, None)
         self._not_before.pop(host, None)
         self.ledger = replace(self.ledger, merged={**self.ledger.merged, host: Taken(term, digest)})
-        text = f"what {host} did until term {term} is merged: {digest}"
-        return [Keep(self.ledger), Send(host, Merged(self._name, term, digest)), Drop(digest), Tell("merged", text)]
+        if running:
+            told = Tell("shared", f"what {host} does since term {term} is merged here: {digest}")
+        else:
+            told = Tell("merged", f"what {host} did until term {term} is merged: {digest}")
+        return [Keep(self.ledger), Send(host, Merged(self._name, term, digest)), Drop(digest), told]
 
     def merge_failed(self, now: float, host: str, why: str) -> list[Action]:
         """The hook `merge` has failed, or what it was to merge didn't come; with no reason, it was cancelled."""
-        self.busy, self._cancelled = "", False
+        if self._coming:
+            self._left[self._coming.sender] = self._coming.digest
+        self.free()
         if not why:
             return []
         failures = self._not_before.get(host, (0.0, 0))[1] + 1
-        self._not_before[host] = (now + self._backoff(failures), failures)
+        self._not_before[host] = (now + self.backoff(failures), failures)
         return [Tell("merge_failed", f"what {host} did isn't merged, and is tried again: {why}")]
 
     def cancel(self) -> list[Action]:
@@ -129,9 +157,22 @@ class Merging:
         self._cancelled = True
         return [Cancel()]
 
+    def free(self) -> None:
+        """No hook is at work any more."""
+        self.busy, self._cancelled, self._coming = "", False, None
+
+    def share(self, digest: str) -> list[Action]:
+        """Note what a server that runs here has written for others, or that there is nothing of that any more."""
+        before = self.ledger.shared
+        if before == digest:
+            return []
+        self.ledger = replace(self.ledger, shared=digest)
+        return [*([Drop(before)] if before else []), Keep(self.ledger)]
+
+    def backoff(self, failures: int) -> float:
+        """Give how long to wait after so many failures, one after the other."""
+        return float(min(self._again_s * 2 ** min(failures, 20), _LONGEST_S))
+
     def _settle(self) -> list[Action]:
         digest, self.ledger = self.ledger.digest, replace(self.ledger, owed=False, digest="", size=0)
         return [Keep(self.ledger), *([Drop(digest)] if digest else [])]
-
-    def _backoff(self, failures: int) -> float:
-        return float(min(self._again_s * 2 ** min(failures, 20), _LONGEST_S))

@@ -72,6 +72,7 @@ class Answer:
 class Serving:
     """With the consistency `available`: `host` serves since it was elected in this term by so many `votes`.
 
+    One that nobody elected is a further server, which was started beside another one on purpose.
     A server says it of itself all the time. Whoever is called to an election in spite of it `answers` that call with
     it, by its term; `age_s` ago it heard of the server then.
     """
@@ -104,12 +105,16 @@ class Elected:
 
 @dataclass(frozen=True)
 class Offer:
-    """The sender served until this term, and has a blob of its state for whoever serves now to merge."""
+    """The sender served until this term, and has a blob of its state for whoever serves now to merge.
+
+    One that is `running` still serves since this term, and this is what it has by now.
+    """
 
     sender: str
     term: int
     digest: str
     size: int
+    running: bool = False
 
 
 @dataclass(frozen=True)

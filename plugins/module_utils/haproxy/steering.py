@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What HAProxy is to be told, so that it leads to the present holder."""
+"""What HAProxy is to be told, so that it leads to the server that clients of its host use."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LEFT_S = 0.7
 """After so long whoever was being connected to a former server is elsewhere: `timeout connect` is over."""
 
 
-def orders(service: str, servers: Mapping[str, Server], holder: str | None, left: Collection[str]) -> list[str]:
-    """Give the commands that make the holder the one that is ready, and end connections that others still have.
+def orders(service: str, servers: Mapping[str, Server], to: str | None, left: Collection[str]) -> list[str]:
+    """Give the commands that make this host's server the one that is ready, and end connections that others still have.
 
     `left` are those that have got no new connections for `LEFT_S`.
-    Where nobody is the holder, or one that HAProxy doesn't know, all stays: what waits goes on to be tried there. The
-    new one is ready before the old one isn't, since HAProxy closes a connection for which it finds nobody.
+    Where there is none, or one that HAProxy doesn't know, all stays: what waits goes on to be tried there. The new one
+    is ready before the old one isn't, since HAProxy closes a connection for which it finds nobody.
     """
-    if holder is None or holder not in servers:
+    if to is None or to not in servers:
         return []
-    others = {name: server for name, server in servers.items() if name != holder}
-    said = [f"set server {service}/{holder} state ready"] if servers[holder].maintained else []
+    others = {name: server for name, server in servers.items() if name != to}
+    said = [f"set server {service}/{to} state ready"] if servers[to].maintained else []
     said += [f"set server {service}/{name} state maint" for name, server in others.items() if not server.maintained]
     said += [
         f"shutdown sessions server {service}/{name}" for name, server in others.items()

@@ -78,6 +78,13 @@ def test_the_hook_exports_what_a_server_that_has_stopped_kept(tmp_path: Path) ->
     assert dict(map(json.loads, done.stdout.splitlines())) == kept
 
 
+def test_a_server_that_runs_is_written_as_one_that_has_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = {"a": "1", "motto": "fall seven times, rise eight", "empty": ""}
+    with tally(kept) as (client, _folder):
+        notes.snapshot(client)
+    assert dict(map(json.loads, capsys.readouterr().out.splitlines())) == kept
+
+
 def test_what_the_server_refuses_fails_the_merge() -> None:
     with tally({}) as (client, _folder), pytest.raises(OSError, match="at most"):
         notes.merge(client, {"a": "x" * 40000}, "b")
@@ -94,3 +101,5 @@ def test_one_server_is_told_from_none() -> None:
         port = client._socket.getpeername()[1]
         assert notes.main("servers", str(port), "127.0.0.1", "127.0.0.2") == 0
         assert notes.main("servers", str(port), "127.0.0.2") == 1
+        assert notes.main("all", str(port), "127.0.0.1") == 0
+        assert notes.main("all", str(port), "127.0.0.1", "127.0.0.2") == 1

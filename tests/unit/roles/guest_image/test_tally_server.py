@@ -59,6 +59,7 @@ def test_lines_from_two_clients_and_after_a_restart(tmp_path: Path) -> None:
         assert [two("keys"), two("del empty"), two("del empty"), one("get empty")] == [
             "ok empty k", "ok 5", "missing", "missing",
         ]  # fmt: skip
+        assert one("changed") == "ok changed=5"
         status = json.loads(one("status").removeprefix("ok "))
         assert (status["count"], status["sequence"], status["keys"], status["torn"]) == (42, 5, 1, 0)
         assert status["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -76,6 +77,7 @@ def test_lines_from_two_clients_and_after_a_restart(tmp_path: Path) -> None:
         ("set  v", "a key is one word"),
         ("del a b", "a key is one word"),
         ("status now", "unknown request"),
+        ("changed now", "unknown request"),
         ("", "unknown request"),
     ],
 )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = LONGEST_VALUE + 1024
 LONGEST_HEAD = 8192
-HELP = "incr [N] | get [KEY] | set KEY VALUE | del KEY | keys | status | quit"
+HELP = "incr [N] | get [KEY] | set KEY VALUE | del KEY | keys | status | changed | quit"
 REASONS = {
     200: "OK",
     201: "Created",
@@ -67,6 +67,11 @@ class Tally:
         if key not in self._store.values:
             return None
         self._journal.add(self._store.delete(key))
+        return self._store.sequence
+
+    @property
+    def sequence(self) -> int:
+        """Give how many changes there were."""
         return self._store.sequence
 
     def keys(self) -> list[str]:
@@ -117,6 +122,8 @@ class Lines:
         if verb == "del":
             check_key(rest)
             return tally.delete(rest)
+        if line == "changed":
+            return f"changed={tally.sequence}"
         if verb in ("keys", "status") and not rest:
             return " ".join(tally.keys()) if verb == "keys" else json.dumps(tally.status())
         raise Refused(f"unknown request; known are {HELP}")

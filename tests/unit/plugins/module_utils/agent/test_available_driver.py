@@ -62,7 +62,8 @@ class Rig:
             config(folder),
             service(
                 charter=Charter("db", dict.fromkeys(NAMES, ""), consistency="available"),
-                hooks=hooks or MergeHooks(("cat", str(self.state)), merge, "/var/lib/db"),
+                hooks=hooks or MergeHooks(("cat", str(self.state)), merge, "/var/lib/db", ("cat", str(self.state))),
+                servers=2,
             ),
             self.overlay, Bulk(self.blobs, self.overlay), Rules(), lambda _service: Profile("a", "site-a"),
             lambda event, values: self.told.append((event, values)),
@@ -146,7 +147,7 @@ def test_what_was_done_here_is_offered_and_kept_until_it_is_merged(tmp_path: Pat
     rig.state.write_bytes(CONTENT)
 
     async def what() -> None:
-        assert rig.driver.status() == {"owed": True, "hook": ""}
+        assert rig.driver.status() == {"owed": True, "hook": "", "servers": []}
         rig.hear(Serving("b", "b", 5, 3))
         await until(lambda: rig.sent("offer"))
         to, body = rig.sent("offer")[0]
@@ -156,7 +157,7 @@ def test_what_was_done_here_is_offered_and_kept_until_it_is_merged(tmp_path: Pat
         assert not (tmp_path / "state" / "db.export").exists()
         rig.hear(Merged("b", 4, DIGEST))
         await until(lambda: not rig.ledger.owed and not rig.blobs.path(DIGEST))
-        assert rig.driver.status() == {"owed": False, "hook": ""}
+        assert rig.driver.status() == {"owed": False, "hook": "", "servers": ["b"]}
 
     use(rig, what)
     assert rig.events().count("export_offered") == 1
@@ -266,6 +267,58 @@ def test_a_merge_that_has_begun_goes_on_to_its_end_before_the_service_stops(tmp_
         assert rig.sent("merged")
 
     use(rig, what)
+
+
+def test_a_further_server_gets_what_the_first_has_and_gives_what_it_has(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.state.write_bytes(CONTENT)
+    other = b"three\n"
+    name = hashlib.sha256(other).hexdigest()
+
+    async def beside_b(done: Callable[[], Any]) -> None:
+        """Wait for this while b goes on saying that it serves."""
+        await until(lambda: rig.hear(Serving("b", "b", 5, 3)) or done())
+
+    async def what() -> None:
+        await beside_b(lambda: rig.driver.nearest == "b")
+        rig.driver.participate(lambda participant, now: participant.replicate(now))
+        await beside_b(lambda: [each for each in rig.supervised.sent if each["do"] == "start"])
+        assert (rig.driver.further, rig.driver.holds) == (6, False)
+        await beside_b(lambda: rig.driver.status() == {"owed": True, "hook": "", "servers": ["b", "a"]})
+        # What it had before goes to the first one.
+        await beside_b(lambda: rig.sent("offer"))
+        to, body = rig.sent("offer")[0]
+        assert (to, body["term"], body["digest"], body["running"]) == ("b", 6, DIGEST, True)
+        assert rig.ledger.shared == DIGEST
+        rig.hear(Merged("b", 6, DIGEST))
+        await beside_b(lambda: not rig.blobs.path(DIGEST))
+        # Clients are led to it when it has what the first one has.
+        assert rig.driver.nearest == "b"
+        (rig.blobs.folder / name).write_bytes(other)
+        rig.hear(Offer("b", 5, name, len(other), running=True))
+        await beside_b(lambda: "replicated" in rig.events())
+        assert rig.driver.nearest == "a"
+        assert rig.ledger == Ledger(6, 0, owed=True, merged={"b": Taken(5, name)})
+        # It says that it has changed, once for each word.
+        for said in ("pong", "pong changed=1", "pong changed=1"):
+            rig.driver.hear(said)
+        changed = hashlib.sha256(rig.state.read_bytes()).hexdigest()
+        await beside_b(lambda: rig.sent("offer")[-1][1]["digest"] == changed)
+        await beside_b(lambda: rig.driver.unwell("no answer within 1 s") or {"do": "stop"} in rig.supervised.sent)
+
+    use(rig, what)
+    assert "merged" not in rig.events()
+
+
+def test_a_service_without_a_hook_for_it_says_so(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, serves(), MergeHooks(("cat",), ("cat",)))
+    write(tmp_path, Ledger(4, 2, owed=True))
+
+    async def what() -> None:
+        await until(lambda: rig.hear(Serving("b", "b", 5, 0)) or "snapshot_failed" in rig.events())
+
+    use(rig, what)
+    assert {"text": "db has no hook snapshot"} in [values for _event, values in rig.told]
 
 
 def test_a_damaged_ledger_is_told_and_all_that_is_here_is_owed(tmp_path: Path) -> None:

@@ -171,6 +171,16 @@ def test_a_service_of_each_part_needs_no_store_and_says_how_it_is_merged(tmp_pat
     assert db.charter.consistency == "available"
 
 
+def test_more_servers_beside_each_other_need_a_hook_that_writes_the_state_of_one_that_runs(tmp_path: Path) -> None:
+    hooks = {"export": ["/bin/db", "dump"], "merge": ["/bin/db", "load"], "snapshot": ["/bin/db", "copy"]}
+    options = {"consistency": "available", "voters": {}, "servers": 2}
+    path = described(tmp_path, {"store": []}, db=options | {"merge": hooks}, web=options | {"merge": "discard"})
+    db, web = read_config(path).services.values()
+    assert db.hooks == MergeHooks(("/bin/db", "dump"), ("/bin/db", "load"), "", ("/bin/db", "copy"))
+    assert (db.servers, db.speaks, web.servers) == (2, True, 2)
+    assert not read_config(described(tmp_path / "one", db={})).services["db"].speaks
+
+
 def test_all_that_is_wrong_with_the_hooks_is_told_at_once(tmp_path: Path) -> None:
     hooks = {"export": "dump", "merge": [], "exports": ["x"], "folder": "lib/db"}
     options = {"consistency": "available", "watch": {"silence_s": 3.0}, "timing": {"keepalive_s": 1.5}}
@@ -257,6 +267,16 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ({"merge": "discard"}, "merge: is only for the consistency available: otherwise there is one server"),
         ({"merge": ["x"]}, "it.merge is a list"),
         ({"proxy": {"port": 7080}}, "it.proxy.to is missing"),
+        ({"servers": 2}, "servers: is 2, and the consistency quorum means never two servers"),
+        (
+            {"consistency": "available", "merge": {"export": ["x"], "merge": ["x"]}, "servers": 2},
+            "merge.snapshot: is missing: servers is 2, so say what writes the state of a server that runs",
+        ),
+        (
+            {"consistency": "available", "merge": "discard", "servers": 3},
+            "servers: 3 is not a whole number from 1",
+        ),
+        ({"servers": "many"}, "it.servers is many"),
     ],
 )
 def test_services_that_can_not_be(tmp_path: Path, service: dict[str, Any], message: str) -> None:

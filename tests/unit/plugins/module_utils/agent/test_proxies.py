@@ -73,6 +73,7 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.haproxy = HAProxy(folder / "s")
         self.view: View | None = View(17, "b", 2, 9)
+        self.own = ""
         self.passed: list[tuple[str | None, Counts | None]] = []
         self.told: list[tuple[str, Mapping[str, Any], str]] = []
         watching = SimpleNamespace(
@@ -80,6 +81,10 @@ class Rig:
         )
         services = {"db": (cast("Any", self), cast("Any", watching))}
         self.proxies = Proxies(self.haproxy.path, services, lambda *what: self.told.append(what))
+
+    @property
+    def nearest(self) -> str | None:
+        return self.own or (self.view.holder if self.view else None)
 
     def events(self) -> list[str]:
         return [event for event, _values, _service in self.told]
@@ -142,6 +147,22 @@ def test_connections_to_a_former_server_are_ended_when_none_is_being_made_there_
         await until(lambda: rig.proxies.leads_to("db") == "b")
         rig.haproxy.orders.clear()
         await until(lambda: ended in rig.haproxy.orders)
+
+    use(rig, what)
+
+
+def test_clients_of_a_host_with_a_server_of_its_own_use_that_one(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+
+    async def what() -> None:
+        await rig.haproxy.start()
+        await until(lambda: rig.proxies.leads_to("db") == "b")
+        rig.own = "c"
+        await until(lambda: rig.proxies.leads_to("db") == "c")
+        # What is seen of the holder is told of the holder.
+        assert rig.passed[-1] == ("b", Counts(100))
+        rig.own = ""
+        await until(lambda: rig.proxies.leads_to("db") == "b")
 
     use(rig, what)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.plugins.module_utils.agent.requests import request, wrong_request
+from ansible_collections.okiagari.testbed.plugins.module_utils.agent.requests import request, word, wrong_request
 
 from .agents import BOUND_S, wait_for
 
@@ -195,3 +195,14 @@ def read(reader: Callable[[], str]) -> str:
         return reader()
     except OSError:
         return ""
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("pong changed=7", "7"), ("changed=a1-b checkpoint=2", "a1-b"), ("pong", ""), ("pong unchanged=7", ""),
+        ("pong changed= 7", ""), ("ok changed=" + "x" * 70, "x" * 64),
+    ],
+)  # fmt: skip
+def test_a_word_behind_the_answer(said: str, found: str) -> None:
+    assert word(said, "changed") == found

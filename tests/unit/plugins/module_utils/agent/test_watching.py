@@ -53,6 +53,9 @@ class FakeDriver:
         self.view = view
         self.suspicions: list[bool] = []
         self.suspect = self.suspicions.append
+        self.further: int | None = None
+        self.ill: list[str] = []
+        self.unwell = self.ill.append
 
 
 class Rig:
@@ -132,6 +135,35 @@ def test_what_a_service_says_is_heard_at_its_own_host_alone(tmp_path: Path, hold
 
     use(rig, what)
     assert set(rig.heard) == ({"pong checkpoint=3"} if heard else set())
+
+
+def test_a_further_server_is_asked_by_its_own_host_alone(tmp_path: Path) -> None:
+    patient = Watch(period_s=0.1, timeout_s=0.1, good_for_s=60.0, silence_s=60.0, grace_s=0.0)
+    rig = Rig(tmp_path, view=View(17, "b", 2, 9), watch=patient)
+    well = True
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"pong changed=3\n" if well else b"ill changed=4\n")
+        writer.close()
+
+    async def what() -> None:
+        nonlocal well
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = str(server.sockets[0].getsockname()[1])
+            rig.watching._service = service(request=("tcp", "{address}", port, "ping", "pong"), watch=patient)
+            await until(lambda: len(rig.overlay.published) > 2)
+            assert rig.heard == []
+            rig.driver.further = 5
+            await until(lambda: rig.heard)
+            well = False
+            # On a busy machine an answer may come too late before.
+            await until(lambda: any("isn't well: answered ill changed=4, not pong" in why for why in rig.driver.ill))
+
+    use(rig, what)
+    assert set(rig.heard) == {"pong changed=3"}
+    # Others aren't told of it: they watch the holder.
+    assert {each.holder for each in rig.overlay.published} == {"b"}
 
 
 def test_a_dead_server_is_suspected_and_trusted_again(tmp_path: Path) -> None:

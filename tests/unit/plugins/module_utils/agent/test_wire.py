@@ -48,7 +48,7 @@ messages = st.one_of(
     st.builds(Serving, a, names, numbers, numbers, st.floats(0, 1e6), numbers),
     st.builds(Ended, a, numbers),
     st.builds(Elected, a, numbers, names, numbers),
-    st.builds(Offer, a, numbers, digests, numbers),
+    st.builds(Offer, a, numbers, digests, numbers, st.booleans()),
     st.builds(Merged, a, numbers, digests),
 )
 anything = st.recursive(

@@ -46,6 +46,9 @@ class Parts(World):
         self.running: dict[int, int] = {}
         self.messages = 0
         self.starts: list[float] = []
+        self.most = self.chance.randint(1, 3)
+        """How many servers may run beside each other on purpose."""
+        self.replicas = 0
         self.written: set[str] = set()
         self.merges: Counter[tuple[str, str, str]] = Counter()
         """How often a hook has merged at a host what another one exported."""
@@ -66,6 +69,12 @@ class Parts(World):
         numbers = sorted(self.running)
         return self.hosts[self.chance.choice(numbers)] if numbers else None
 
+    @property
+    def elected(self) -> dict[int, int]:
+        """Give the servers that run and aren't further ones, each with its token."""
+        further = {host.number for host in self.hosts if host.participant and host.participant.own.further}
+        return {number: token for number, token in self.running.items() if number not in further}
+
 
 class Place(Host):
     """A machine with the service's state, a ledger and blobs on its disk."""
@@ -77,6 +86,7 @@ class Place(Host):
         self.state: set[str] = set()
         self.ledger = encode(SERVICE, Ledger())
         self.blobs: dict[str, frozenset[str]] = {}
+        self.unknown: set[str] = set()
         self.hook = 0
         self.in_hook = ""
         self.perform |= {
@@ -98,7 +108,7 @@ class Place(Host):
         self.participant = Available(
             self.name, self.world.names, self.world.charter, self.world.timing, SILENCE_S,
             ledger=self.written(), profile=Profile(self.name, "site", machine=chance.random()),
-            rules=Rules(), chance=chance, held=held, now=now,
+            rules=Rules(), chance=chance, most=self.world.most, held=held, now=now,
         )  # fmt: skip
         self.wakes_at = float("inf")
         self.tell(lambda _participant, _now: [])
@@ -119,8 +129,22 @@ class Place(Host):
             if each[0] == self.name and each not in kept:
                 self.world.doubts[each] = count
 
+    def replicate(self) -> None:
+        """Somebody asks for a further server here."""
+        self.tell(lambda each, now: [] if each.why_no_replica(now) else self._replicate(each, now))
+
+    def _replicate(self, each: Any, now: float) -> list[act.Action]:
+        self.world.replicas += 1
+        actions: list[act.Action] = each.replicate(now)
+        return actions
+
+    def merge_back(self) -> None:
+        """Somebody asks for its further server to be merged."""
+        self.tell(lambda each, now: [] if each.why_no_merge(now) else each.merge(now))
+
     def forget(self) -> None:
-        """What it has merged so far it doesn't know any more."""
+        """What it has merged so far it doesn't know any more, and neither what it holds for others."""
+        self.unknown |= self.blobs.keys()
         for each, count in self.world.merges.items():
             if each[0] == self.name:
                 self.world.doubts[each] = count
@@ -136,7 +160,7 @@ class Place(Host):
         self.tell(lambda participant, now: participant.stopped(now))
 
     def _start_service(self, action: act.StartService) -> None:
-        assert self.in_hook != "export", "the service starts while its state is exported"
+        assert self.in_hook not in ("export", "snapshot"), "the service starts while its state is written"
         do = self.supervisor.start(
             self.clock(), token=action.token, lease=action.lease, term=action.term, deadline=action.deadline
         )
@@ -158,6 +182,7 @@ class Place(Host):
             write = f"{self.name} {len(self.world.written)}"
             self.state.add(write)
             self.world.written.add(write)
+            self.tell(lambda each, _now: each.changed())
             self.events.after(1.0, self._write, instance, token)
 
     # the hooks
@@ -177,16 +202,17 @@ class Place(Host):
         self.tell(event)
 
     def _export(self, action: act.Export) -> None:
-        then = self._begin("export")
+        then = self._begin("snapshot" if action.running else "export")
         self.events.after(self.world.chance.uniform(0.05, 3.0), then, self._exported, action)
 
     def _exported(self, action: act.Export) -> None:
-        assert self.number not in self.world.running, "the state is exported while the service runs"
-        if self.world.chance.random() < FAILS:
+        runs = self.number in self.world.running
+        assert action.running or not runs, "the state is exported while the service runs"
+        if runs != action.running or self.world.chance.random() < FAILS:
             self._over(lambda each, now: each.export_failed(now, "no"))
             return
         content = frozenset(self.state)
-        digest = hashlib.sha256(repr((sorted(content), action.term)).encode()).hexdigest()
+        digest = hashlib.sha256(repr(sorted(content)).encode()).hexdigest()
         self.blobs[digest] = content
         self._over(lambda each, now: each.exported(now, action.term, digest, len(content)))
 
@@ -224,7 +250,7 @@ class Place(Host):
         if self.in_hook == "merge":
             return
         what, self.hook, self.in_hook = self.in_hook, self.hook + 1, ""
-        if what == "export":
+        if what in ("export", "snapshot"):
             self.events.after(0.01, self.tell, lambda each, now: each.export_failed(now, ""))
         elif what == "fetch":
             self.events.after(0.01, self.tell, lambda each, now: each.merge_failed(now, "", ""))

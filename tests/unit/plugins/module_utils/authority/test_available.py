@@ -369,6 +369,261 @@ def test_a_suspected_server_makes_room_for_the_elected_one() -> None:
     assert of(available.tick(now), act.StopService)
 
 
+MOST = 3
+
+
+def beside(name: str = "b", **others: Any) -> tuple[Available, float]:
+    """Give an agent whose host has a further server since term 5, beside that of a, and the time."""
+    available = agent(name, ledger=Ledger(2), most=MOST, **others)
+    available.heard(100.0, Serving("a", "a", 4, 3))
+    assert available.why_no_replica(100.0) == ""
+    assert of(available.replicate(100.0), act.StartService)
+    return available, 100.0
+
+
+def test_a_further_server_owes_is_no_rival_and_says_that_nobody_elected_it() -> None:
+    available = agent(ledger=Ledger(2), most=MOST)
+    available.heard(100.0, Serving("a", "a", 4, 3))
+    actions = available.replicate(100.0)
+    assert of(actions, act.Keep)[0].ledger == Ledger(5, 0, owed=True)
+    (start,) = of(actions, act.StartService)
+    assert (start.token, available.token) == (5, 5)
+    assert act.Publish(Serving("b", "b", 5, 0)) in actions
+    first, now = serving("a", 3)
+    assert first.heard(now, Serving("b", "b", 5, 0)) == []
+    assert first.server(now) == first.own == Server("a", 4, 3)
+    for _second in range(20):
+        now += 1.0
+        first.heard(now, Serving("b", "b", 5, 0))
+        available.heard(now, Serving("a", "a", 4, 3))
+        assert not of(first.tick(now) + available.tick(now), act.StopService)
+    assert (first.first, first.further, available.first, available.further) == (True, False, False, True)
+    assert available.servers(now) == first.servers(now) == [Server("a", 4, 3), Server("b", 5, 0)]
+
+
+def test_a_further_server_alone_is_no_server_for_whoever_needs_one() -> None:
+    available = agent("c")
+    for second in range(20, 40):
+        available.heard(second, Serving("b", "b", 5, 0))
+        assert available.server(second) is None
+    assert available.servers(39.0) == [Server("b", 5, 0)]
+    assert said(available.heard(39.0, Call("b", 6))[0], Ballot)
+    assert available.servers(39.0) == [Server("b", 5, 0)]
+
+
+def test_clients_use_a_further_server_when_it_has_what_the_other_one_does() -> None:
+    available, now = beside()
+    assert not available.ready
+    assert available.heard(now, Offer("c", 3, DIGEST, 9, running=True)) == [act.Merge("c", 3, DIGEST, 9)]
+    available.merged(now, "c", 3, DIGEST)
+    assert not available.ready
+    assert available.heard(now, Offer("a", 4, DIGEST, 9, running=True)) == [act.Merge("a", 4, DIGEST, 9)]
+    told = [each.event for each in of(available.merged(now, "a", 4, DIGEST), act.Tell)]
+    assert told == ["shared", "replicated"]
+    assert available.ready
+    available.merge(now)
+    assert not available.ready
+
+
+def test_it_has_it_also_where_nothing_needs_to_be_merged() -> None:
+    available, now = beside()
+    available.merging.ledger = Ledger(5, 0, owed=True, merged={"a": Taken(3, DIGEST)})
+    actions = available.heard(now, Offer("a", 4, DIGEST, 9, running=True))
+    assert actions[0] == act.Send("a", Merged("b", 4, DIGEST))
+    assert [each.event for each in of(actions, act.Tell)] == ["replicated"]
+    assert beside(discard=True)[0].ready
+
+
+def test_servers_tell_each_other_of_changes_and_owe_all_the_same() -> None:
+    available, now = beside()
+    assert of(available.tick(now + 1), act.Export) == [act.Export(5, running=True)]
+    actions = available.exported(now + 1, 5, DIGEST, 9)
+    assert actions == [act.Keep(Ledger(5, 0, owed=True, shared=DIGEST))]
+    assert act.Send("a", Offer("b", 5, DIGEST, 9, running=True)) in available.tick(now + 2)
+    available.heard(now + 2, Merged("a", 5, DIGEST))
+    available.heard(now + 3, Serving("a", "a", 4, 3))
+    assert act.Drop(DIGEST) in available.tick(now + 3)
+    assert available.merging.ledger.owed
+    available.changed()
+    assert of(available.tick(now + 4), act.Export) == [act.Export(5, running=True)]
+    (told,) = available.export_failed(now + 4, "no")
+    assert told == act.Tell("snapshot_failed", "no")
+
+
+def test_what_is_offered_and_gone_is_written_anew() -> None:
+    available, now = beside()
+    available.tick(now + 1)
+    available.exported(now + 1, 5, DIGEST, 9)
+    assert available.export_lost() == [act.Drop(DIGEST), act.Keep(Ledger(5, 0, owed=True))]
+    assert of(available.tick(now + 4), act.Export)
+
+
+def test_what_an_agent_had_written_before_it_died_is_dropped() -> None:
+    available = agent(ledger=Ledger(5, 0, owed=True, shared=DIGEST))
+    actions = available.tick(1.0)
+    assert [each for each in actions if isinstance(each, (act.Drop, act.Keep))] == [
+        act.Drop(DIGEST), act.Keep(Ledger(5, 0, owed=True))
+    ]  # fmt: skip
+
+
+def test_the_first_server_gives_what_it_merged_to_the_others() -> None:
+    available, now = serving("a", 3)
+    available.heard(now, Serving("b", "b", 5, 0))
+    available.tick(now)
+    available.exported(now, 4, DIGEST, 9)
+    available.heard(now, Merged("b", 4, DIGEST))
+    available.heard(now, Offer("c", 3, "e" * 64, 9))
+    available.merged(now, "c", 3, "e" * 64)
+    now += 3.0
+    available.heard(now, Serving("b", "b", 5, 0))
+    assert of(available.tick(now), act.Export) == [act.Export(4, running=True)]
+
+
+@pytest.mark.parametrize(
+    ("why", "others"),
+    [
+        ("the service allows one server only", {"most": 1}),
+        ("b is forbidden; allow it first", {}),
+        ("b can't: its disk is full", {}),
+        ("b hears no server", {}),
+        ("there are 2 servers already, at a, c, and the service allows no more", {"most": 2}),
+    ],
+)
+def test_a_further_server_that_can_not_be_is_refused(why: str, others: dict[str, Any]) -> None:
+    available = agent(**{"most": MOST, **others})
+    if "hears" not in why:
+        available.heard(100.0, Serving("a", "a", 4, 3))
+        available.heard(100.0, Serving("c", "c", 5, 0))
+    if "forbidden" in why:
+        available.elector.rules = Rules(1, allowed=frozenset("c"))
+    if "full" in why:
+        available.elector.profile = Profile("b", "site-b", hindrance="its disk is full")
+    assert why in available.why_no_replica(100.0)
+    with pytest.raises(BadValue, match=why):
+        available.replicate(100.0)
+    assert available.role is Role.IDLE
+
+
+def test_who_serves_can_not_be_a_further_server_and_who_is_none_can_not_be_merged() -> None:
+    available, now = beside()
+    assert available.why_no_replica(now) == "b has a server already"
+    first, now = serving("a", 3)
+    assert "has the elected server; hand the service over first" in first.why_no_merge(now)
+    with pytest.raises(BadValue, match="c has no server"):
+        agent("c").merge(now)
+    alone, now = beside()
+    assert "hears no other server" in alone.why_no_merge(now + 9)
+
+
+def test_a_further_server_waits_for_the_hook_that_is_at_work() -> None:
+    available = owing()
+    available._most = MOST
+    available.tick(11.0)
+    assert available.replicate(12.0) == [act.Cancel()]
+    assert (available.begins, available.role) == (True, Role.IDLE)
+    assert of(available.export_failed(13.0, ""), act.StartService)
+    assert (available.begins, available.further) == (False, True)
+
+
+def test_a_further_server_stops_and_is_merged_as_one_of_another_part() -> None:
+    available, now = beside()
+    assert available.merge(now) == []
+    actions = available.tick(now + 1)
+    assert act.StopService("merged, as was asked for") in actions
+    assert available.stopped(now + 2) == [act.Publish(Ended("b", 5))]
+    available.heard(now + 3, Serving("a", "a", 4, 3))
+    assert of(available.tick(now + 3), act.Export) == [act.Export(5)]
+    available.exported(now + 4, 5, DIGEST, 9)
+    assert act.Send("a", Offer("b", 5, DIGEST, 9)) in available.tick(now + 4)
+
+
+def test_one_that_is_not_well_is_merged_where_another_one_is_heard_and_is_not_the_next_one() -> None:
+    available, now = beside()
+    assert available.unwell(now, "no answer") == []
+    assert act.StopService("no answer") in available.tick(now + 1)
+    available.stopped(now + 1)
+    available.heard(now + 2, Serving("a", "a", 4, 3))
+    assert "ended there a moment ago" in available.why_no_replica(now + 2)
+    first, now = serving("a", 3)
+    assert first.unwell(now, "no answer") == []
+    assert not of(first.tick(now + 1), act.StopService)
+
+
+def test_when_the_first_server_is_gone_a_further_one_is_elected_without_a_stop() -> None:
+    available, now = beside()
+    calls = of(pass_time(available, now, now + SILENCE_S + 2.1), act.Send)
+    assert {each.to for each in calls if said(each, Call)} == {"a", "c"}
+    now += 10.0
+    actions = available.heard(now, Elected("c", 9, "b", 2))
+    assert not of(actions, act.StartService)
+    assert of(actions, act.Keep)[0].ledger == Ledger(9, 2, owed=True)
+    assert [each.event for each in of(actions, act.Tell)] == ["promoted"]
+    assert (available.first, available.token, available.own) == (True, 5, Server("b", 9, 2))
+    # The supervisor knows it by the token by which it was started, also after a restart of the agent.
+    assert of(available.tick(now + 2.0), act.Feed)[0].token == 5
+    again = agent(ledger=Ledger(9, 2, owed=True), held=Held(0, 5, 5, now + 10), now=now)
+    assert (again.first, again.token, again.own) == (True, 5, Server("b", 9, 2))
+    assert available.heard(now + 3, Elected("c", 9, "b", 2)) == []
+
+
+def test_a_further_server_that_the_supervisor_kept_is_one_again() -> None:
+    available = agent(ledger=Ledger(5, 0, owed=True), held=Held(0, 5, 5, 105.0), now=100.0, most=MOST)
+    assert (available.further, available.ready) == (True, True)
+
+
+def test_it_is_handed_over_to_a_further_server_that_goes_on() -> None:
+    available, now = beside()
+    actions = available.heard(now + 1, Elected("a", 6, "b", 3))
+    assert (available.own, of(actions, act.StartService)) == (Server("b", 6, 3), [])
+    available, now = beside()
+    assert [each.event for each in available.hand_over("a")] == ["hand_over_refused"]
+
+
+def test_of_too_many_further_servers_those_that_came_last_stop() -> None:
+    available, now = beside(discard=True)
+    for second in range(10):
+        for other in (Serving("a", "a", 4, 3), Serving("c", "c", 4, 0), Serving("d", "d", 6, 0)):
+            available.heard(now + second, other)
+        assert not of(available.tick(now + second), act.StopService)
+    late, now = beside("e", discard=True)
+    for second in range(10):
+        for other in (Serving("a", "a", 4, 3), Serving("c", "c", 4, 0), Serving("b", "b", 5, 0)):
+            late.heard(now + second, other)
+        stops = of(late.tick(now + second), act.StopService)
+        assert bool(stops) == (second == SILENCE_S), second
+
+
+def test_of_several_offers_the_one_that_has_waited_longest_has_its_turn() -> None:
+    available, now = serving("a", 3)
+    one, two, three = (Offer(name, 5, letter * 64, 9, running=True) for name, letter in zip("bcd", "123", strict=True))
+    assert available.heard(now, one) == [act.Merge("b", 5, "1" * 64, 9)]
+    assert available.heard(now + 1, two) == available.heard(now + 2, three) == []
+    available.merged(now + 2, "b", 5, "1" * 64)
+    assert available.heard(now + 3, three) == [act.Merge("c", 5, "2" * 64, 9)]
+    available.merged(now + 4, "c", 5, "2" * 64)
+    # One that hasn't been repeated for a while is none any more.
+    assert available.heard(now + 9, Offer("e", 5, "4" * 64, 9)) == [act.Merge("e", 5, "4" * 64, 9)]
+
+
+def test_what_a_server_has_just_written_itself_is_not_merged() -> None:
+    available, now = beside()
+    available.tick(now + 1)
+    available.exported(now + 1, 5, DIGEST, 9)
+    actions = available.heard(now + 1, Offer("a", 4, DIGEST, 9, running=True))
+    assert actions[0] == act.Send("a", Merged("b", 4, DIGEST))
+    assert available.ready
+
+
+def test_what_came_and_was_not_merged_goes_when_something_else_is_offered() -> None:
+    available, now = serving("a", 3)
+    available.heard(now, Offer("b", 5, "1" * 64, 9, running=True))
+    available.merge_failed(now, "b", "no table")
+    # What failed isn't what is tried now, so there is nothing to wait for.
+    assert available.heard(now + 1, Offer("b", 5, "2" * 64, 9, running=True)) == [
+        act.Drop("1" * 64), act.Merge("b", 5, "2" * 64, 9)
+    ]  # fmt: skip
+
+
 def test_a_service_that_ends_by_itself_is_better_started_elsewhere() -> None:
     available, now = serving()
     (ended,) = available.stopped(now)

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority.available import Available, Server
 from ansible_collections.okiagari.testbed.plugins.module_utils.authority.merging import Merging
+from ansible_collections.okiagari.testbed.plugins.module_utils.authority.sharing import Sharing
 
 from .part_schedules import run
 from .simulated_parts import Place
@@ -37,6 +38,8 @@ def test_each_part_has_a_server_and_one_is_left_that_has_everything(first: int) 
     assert sum(outcome.servers > 1 for outcome in outcomes) > BLOCK / 3
     assert sum(outcome.merges for outcome in outcomes) > BLOCK
     assert sum(outcome.starts for outcome in outcomes) > 2 * BLOCK
+    assert sum(outcome.replicas for outcome in outcomes) > BLOCK
+    assert sum(outcome.beside for outcome in outcomes) > BLOCK / 3
 
 
 def test_a_schedule_is_the_same_each_time() -> None:
@@ -97,10 +100,52 @@ def failed_is_merged() -> list[AbstractContextManager[object]]:
     return [patch.object(Place, "_merge_failed", failed)]
 
 
+def a_further_server_owes_nothing() -> list[AbstractContextManager[object]]:
+    """Whoever wasn't elected forgets what it did as soon as others have had some of it."""
+    share = Merging.share
+
+    def forget(merging: Merging, digest: str) -> object:
+        actions = share(merging, digest)
+        return actions if merging.ledger.votes else actions + merging._settle()
+
+    return [patch.object(Merging, "share", forget)]
+
+
+def a_further_server_is_a_rival() -> list[AbstractContextManager[object]]:
+    return [patch.object(Server, "further", property(lambda _server: False))]
+
+
+def a_further_server_is_server_enough() -> list[AbstractContextManager[object]]:
+    """Nobody misses an elected one where a further one is heard."""
+
+    server = Available.server
+
+    def any_server(available: Available, now: float) -> object:
+        return server(available, now) or next(iter(available._fresh(now)), None)
+
+    return [patch.object(Available, "server", any_server)]
+
+
+def no_further_server_is_elected() -> list[AbstractContextManager[object]]:
+    return [patch.object(Available, "_promote", lambda *_arguments: [])]
+
+
+def nobody_is_one_too_many() -> list[AbstractContextManager[object]]:
+    return [patch.object(Available, "_too_many", lambda *_arguments: False)]
+
+
+def changes_stay_where_they_were_made() -> list[AbstractContextManager[object]]:
+    return [patch.object(Sharing, "changed", lambda _sharing: None)]
+
+
 @pytest.mark.parametrize(
     "variant",
-    [no_merge, no_export, each_is_the_first, each_goes_by_its_own_rule, nothing_is_noted, failed_is_merged],
-)
+    [
+        no_merge, no_export, each_is_the_first, each_goes_by_its_own_rule, nothing_is_noted, failed_is_merged,
+        a_further_server_owes_nothing, a_further_server_is_a_rival, a_further_server_is_server_enough,
+        no_further_server_is_elected, nobody_is_one_too_many, changes_stay_where_they_were_made,
+    ],
+)  # fmt: skip
 def test_what_is_wrong_on_purpose_is_caught(variant: Any) -> None:
     with ExitStack() as patches:
         for each in variant():
