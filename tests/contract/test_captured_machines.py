@@ -89,7 +89,7 @@ def on_disk(replica: Replica) -> int:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_guest_goes_on_with_its_disk(tmp_path: Path, disk: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == STOP_COPY:
-        monkeypatch.setattr(f"{Capturer.__module__}.way_of", lambda _monitor: STOP_COPY)
+        monkeypatch.setattr(f"{Capturer.__module__}.way_of", lambda *_said: STOP_COPY)
     before = disk.read_bytes()
     first, replica = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk).replica()
     with first.running() as capturer:

@@ -17,6 +17,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import (
     BACKGROUND,
     STOP_COPY,
+    STOP_STREAM,
     WAYS,
     Memory,
     capture,
@@ -96,7 +97,7 @@ def restored(folder: Path, replica: Replica, disk: Path) -> Guest:
     return guest
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, STOP_STREAM])
 def test_every_epoch_is_restored_where_it_was(tmp_path: Path, guest: Guest, disk: Path, way: str) -> None:
     holder, replica = Holder(guest.memory), Replica(tmp_path / "replica", "tally", KEY)
     for epoch in range(EPOCHS):
@@ -119,7 +120,7 @@ def test_every_epoch_is_restored_where_it_was(tmp_path: Path, guest: Guest, disk
     replica.close()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, STOP_STREAM])
 def test_a_capture_that_fails_leaves_the_guest_running(tmp_path: Path, guest: Guest, way: str) -> None:
     def disk_is_full() -> None:
         raise OSError(28, "No space left on device")
