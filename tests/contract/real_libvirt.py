@@ -68,15 +68,11 @@ class RealLibvirt:
         # QEMU has the rights that libvirt itself has: none, or that one.
         (settings / "qemu.conf").write_text('clear_emulator_capabilities = 0\nstdio_handler = "file"\n')
         self._own(self.folder, settings.parent, settings)
-        with (self.folder / "log").open("wb") as log:
-            self._daemon = subprocess.Popen(
-                [*self._as_user(*([_WATCHED] if watched else [])), "libvirtd"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(),
-            )  # fmt: skip
+        self._daemon = self._started()
 
     def __enter__(self) -> Self:
         try:
-            _until(lambda: not self._virsh("list")[0], 30)
+            self._wait()
         except BaseException:
             self.end()
             raise
@@ -92,6 +88,15 @@ class RealLibvirt:
         self._daemon.wait(20)
         shutil.rmtree(self.folder)
 
+    def kill(self) -> None:
+        """Kill the daemon, whose guests run on."""
+        self._daemon.kill()
+        self._daemon.wait()
+
+    def start_again(self) -> None:
+        self._daemon = self._started()
+        self._wait()
+
     def virsh(self, *words: str) -> str:
         code, said = self._virsh(*words)
         assert not code, said
@@ -101,20 +106,20 @@ class RealLibvirt:
         said = json.dumps({"execute": command, "arguments": arguments})
         return json.loads(self.virsh("qemu-monitor-command", domain, said))["return"]
 
-    def domain(self, name: str = "tally", form: str = "raw") -> Domain:
+    def domain(self, name: str, form: str = "raw", *, persistent: bool = False) -> Domain:
         """Have a domain that counts, and runs."""
-        found = Domain(self, name, form)
+        found = Domain(self, name, form, persistent)
         self._names.add(name)
         return found
 
     def module(self, **options: Any) -> dict[str, Any]:
         """Give what the module says, which runs as the user whose libvirt it is."""
-        with self.start(**options) as process:
+        with self.begin(**options) as process:
             out, err = process.communicate(timeout=240)
         assert not err, err
         return dict(json.loads(out))
 
-    def start(self, *before: str, **options: Any) -> subprocess.Popen[str]:
+    def begin(self, *before: str, **options: Any) -> subprocess.Popen[str]:
         """Start the module, by a command of this test's own."""
         given = json.dumps({"uri": self.uri, **options} if options["state"] != "query" else options)
         argv = [*self._as_user("dac_read_search"), *before, sys.executable, "-B", "-c", _MODULE, given]
@@ -129,6 +134,16 @@ class RealLibvirt:
         path.mkdir()
         self._own(path)
         return path
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [*self._as_user(*([_WATCHED] if self._watched else [])), "libvirtd"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(),
+            )  # fmt: skip
+
+    def _wait(self) -> None:
+        _until(lambda: not self._virsh("list")[0], 60)
 
     def _virsh(self, *words: str) -> tuple[int, str]:
         done = subprocess.run(
@@ -159,7 +174,7 @@ class RealLibvirt:
 class Domain(Said):
     """A domain of a libvirt, whose disk is `disk` at first."""
 
-    def __init__(self, libvirt: RealLibvirt, name: str, form: str) -> None:
+    def __init__(self, libvirt: RealLibvirt, name: str, form: str, persistent: bool) -> None:
         folder = libvirt.made(name)
         super().__init__(folder / "serial")
         self.name, self._libvirt = name, libvirt
@@ -172,7 +187,11 @@ class Domain(Said):
         libvirt._own(self.disk)
         description = folder / "domain.xml"
         description.write_text(_DOMAIN.format(name=name, form=form, disk=self.disk, serial=self.path))
-        libvirt.virsh("create", str(description))
+        if persistent:
+            libvirt.virsh("define", str(description))
+            libvirt.virsh("start", name)
+        else:
+            libvirt.virsh("create", str(description))
         self.wait_for(3)
 
     def state(self) -> str:
@@ -189,10 +208,6 @@ class Domain(Said):
                 for each in ask("query-named-block-nodes")
             ],
         }  # fmt: skip
-
-    def numbers(self) -> list[int]:
-        """Give what it has said; a file of libvirt's is the user's alone."""
-        return super().numbers()
 
 
 def number(image: Path, folder: Path) -> int:

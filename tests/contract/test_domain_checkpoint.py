@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.okiagari.testbed.tests.contract.real_libvirt import NODE, RealLibvirt, number
+from ansible_collections.okiagari.testbed.tests.contract.real_libvirt import NODE, Domain, RealLibvirt, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,15 +79,21 @@ def test_every_epoch_is_begun_by_libvirt_where_it_was(libvirt: RealLibvirt, fold
 
 
 def test_what_libvirt_began_is_captured_again(libvirt: RealLibvirt, folder: str) -> None:
-    domain = libvirt.domain("again", "qcow2")
+    """It was persistent, and is so where it goes on."""
+    domain = libvirt.domain("again", "qcow2", persistent=True)
     libvirt.module(state="captured", name=domain.name, folder=folder)
     for _time in range(2):
         libvirt.virsh("destroy", domain.name)
+        libvirt.virsh("undefine", domain.name)
         said = libvirt.module(state="restored", folder=folder, disks=f"{folder}-disks", overwrite=True)
         assert said["changed"], said
         domain.wait_for(2)
         said = libvirt.module(state="captured", name=domain.name, folder=folder)
         assert said["checkpoint"]["bytes"] < 65536
+    libvirt.virsh("destroy", domain.name)
+    libvirt.virsh("start", domain.name)
+    assert domain.wait_for(3)[0] == 1
+    libvirt.virsh("undefine", domain.name)
 
 
 def test_what_others_have_in_its_qemu_stays(libvirt: RealLibvirt, folder: str) -> None:
@@ -101,7 +109,7 @@ def test_a_capture_that_fails_leaves_the_domain_as_it_was(libvirt: RealLibvirt, 
     domain = libvirt.domain("failing")
     before = domain.traces()
     # The disk's copy is smaller than that, and the pack isn't.
-    with libvirt.start(
+    with libvirt.begin(
         "prlimit", "--fsize=230000", state="captured", name=domain.name, folder=folder
     ) as process:  # fmt: skip
         assert "File too large" in process.communicate(timeout=240)[0]
@@ -115,16 +123,9 @@ def test_a_capture_that_is_killed_leaves_the_domain_as_it_was(libvirt: RealLibvi
     domain = libvirt.domain("killed")
     before = domain.traces()
     for later in (0.0, 0.05, 0.2):
-        with subprocess.Popen(
-            ["virsh", "--quiet", "--connect", libvirt.uri, "event", domain.name, "--event", "lifecycle", "--loop"],
-            stdout=subprocess.PIPE, text=True,
-        ) as events:  # fmt: skip
-            assert events.stdout
-            with libvirt.start(state="captured", name=domain.name, folder=folder) as process:
-                assert "Suspended" in events.stdout.readline()
-                time.sleep(later)
-                process.send_signal(signal.SIGKILL)
-            events.terminate()
+        with standing_still(libvirt, domain, folder) as process:
+            time.sleep(later)
+            process.send_signal(signal.SIGKILL)
         settled(domain, before)
         domain.wait_for(2)
     said = libvirt.module(state="captured", name=domain.name, folder=folder)
@@ -134,7 +135,33 @@ def test_a_capture_that_is_killed_leaves_the_domain_as_it_was(libvirt: RealLibvi
     assert here == list(range(1, len(here) + 1))
 
 
-def settled(domain: Any, before: dict[str, Any]) -> None:
+def test_when_libvirt_is_back_the_domain_goes_on(libvirt: RealLibvirt, folder: str) -> None:
+    """libvirt's daemon dies while the domain stands still: nobody can tell it anything then."""
+    domain = libvirt.domain("orphaned")
+    before = domain.traces()
+    with standing_still(libvirt, domain, folder) as process:
+        libvirt.kill()
+        libvirt.start_again()
+        assert json.loads(process.communicate(timeout=240)[0])["failed"]
+    settled(domain, before)
+    domain.wait_for(2)
+
+
+@contextmanager
+def standing_still(libvirt: RealLibvirt, domain: Domain, folder: str) -> Iterator[subprocess.Popen[str]]:
+    """Give a module that captures a domain, at the moment in which that has stopped."""
+    with subprocess.Popen(
+        ["virsh", "--quiet", "--connect", libvirt.uri, "event", domain.name, "--event", "lifecycle", "--loop"],
+        stdout=subprocess.PIPE, text=True,
+    ) as events:  # fmt: skip
+        assert events.stdout
+        with libvirt.begin(state="captured", name=domain.name, folder=folder) as process:
+            assert "Suspended" in events.stdout.readline()
+            events.terminate()
+            yield process
+
+
+def settled(domain: Domain, before: dict[str, Any]) -> None:
     end = time.monotonic() + 60
     while (domain.state(), domain.traces()) != ("running", before) or "@okiagari-domain-" in Path(SOCKETS).read_text():
         assert time.monotonic() < end, (domain.state(), domain.traces(), before)

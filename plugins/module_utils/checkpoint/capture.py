@@ -56,11 +56,16 @@ _TAKES_ROOM_S = 300.0
 STALL_S = 10.0
 """A capture is given up when nothing has come from QEMU for so long: somebody hangs, and the guest may stand still."""
 _OVER = (None, "none", "completed", "failed", "cancelled")
-_FD = "okiagari"
+PIPE = "okiagari"
+"""What QEMU calls the pipe into which it writes."""
 
 
 class StandsStill(OkiagariError):  # noqa: N818 - it says what the guest does
     """The guest can't be made to go on: end it, and it goes on from its last state."""
+
+
+class Outgrown(OkiagariError):  # noqa: N818 - it says what the devices have
+    """The devices' state doesn't fit any more into the image that replicas have of it: a first pack has room."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ class Memory:
         mirror.begin(lambda said: self._emit("devices", said))
         size = len(mirror.image) * pages.PAGE
         if len(devices) > size:
-            raise OkiagariError(f"the devices' state has grown beyond {size} bytes: begin anew with a first pack")
+            raise Outgrown(f"the devices' state has grown beyond {size} bytes: begin anew with a first pack")
         mirror.look(0, pages.pages_of(devices.ljust(size, b"\0")))
         self.devices_bytes = len(devices)
         mirror.end()
@@ -178,7 +183,7 @@ def _read_all(
     monitor.execute("stop")
     stopped = patience.wait(lambda event: event["event"] == "STOP")
     between()
-    monitor.execute("migrate", uri=f"fd:{_FD}")
+    monitor.execute("migrate", uri=f"fd:{PIPE}")
     if way != BACKGROUND:
         written = _wait_until_written(monitor, patience)
         if way == STOP_COPY:
@@ -251,7 +256,7 @@ def _let_go_on(monitor: AnyMonitor, reader: _Reader, way: str, why: str) -> None
         # A migration that wasn't over may have stopped the guest once more.
         _go_on(monitor, _GOES_ON_S)
         with suppress(Refusal):
-            monitor.execute("closefd", fdname=_FD)
+            monitor.execute("closefd", fdname=PIPE)
         writable = way != BACKGROUND or (over and _can_be_watched(monitor))
     except OkiagariError as error:
         raise StandsStill(f"{why}; and the guest can't be made to go on: {error}") from error
@@ -351,7 +356,7 @@ class _Reader:
 
     def give_to(self, monitor: AnyMonitor) -> None:
         """Hand the writing end to QEMU, which keeps it until the stream is over."""
-        monitor.execute("getfd", fd=self._sink, fdname=_FD)
+        monitor.execute("getfd", fd=self._sink, fdname=PIPE)
         self._close_sink()
 
     def abandon(self, *, read_on: bool) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoint.capture import BACKGROUND, StandsStill
+from ..checkpoint.capture import BACKGROUND, Outgrown, StandsStill
 from ..checkpoint.capturer import Capturer, Whose
 from ..checkpoint.monitor import Late
 from ..checkpoint.pages import PAGE
 from ..errors import OkiagariError
 from .care import Care, Watcher, alone
+from .definition import same_devices
 from .epochs import HOLDER, SERVICE, all_of
 from .passthrough import Passthrough
 from .subject import subject
@@ -75,12 +76,15 @@ class Capture:
             # What a capture has left that died together with its watcher.
             care.undo(monitor)
             capturer = self._capturer(monitor, guest, replica, pack.parent)
+            first = capturer.way
             try:
                 found = self._captured(capturer, monitor, watcher, pack)
             except (StandsStill, Gone, Late):
                 raise
-            except OkiagariError:
+            except OkiagariError as error:
                 # Where the background isn't possible after all, it is captured in the other way; a first pack then.
+                if first == capturer.way and not isinstance(error, Outgrown):
+                    raise
                 found = self._captured(capturer, monitor, watcher, pack)
             care.undo(monitor)
         return found
@@ -111,5 +115,6 @@ class Capture:
 
     def _look_whether_it_changed(self, domain: Domain) -> None:
         """Devices that came or went in the middle would be in one half of the epoch."""
-        if self._domains.running(domain.name).definition != domain.definition:
+        there = self._domains.state(domain.name) in ("running", "paused")
+        if there and not same_devices(self._domains.definition(domain.name), domain.definition):
             raise OkiagariError(f"{domain.name} got other devices or settings while it was captured: capture it again")

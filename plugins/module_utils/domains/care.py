@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ..checkpoint.capture import PIPE
 from ..checkpoint.disks import Disks
 from ..checkpoint.monitor import Refusal
 from ..errors import OkiagariError
@@ -65,6 +66,8 @@ class Care:
         disks = Disks(monitor, SubprocessRunner(), Path("/"), {}, self.nodes)
         disks.drop()
         disks.unwatch()
+        with suppress(Refusal):
+            monitor.execute("closefd", fdname=PIPE)
         said = [{"capability": name, "state": state} for name, state in self.capabilities.items()]
         monitor.execute("migrate-set-capabilities", capabilities=said)
         monitor.execute("migrate-set-parameters", max_bandwidth=self.bandwidth)

@@ -80,6 +80,11 @@ def domain(live: str, definition: str) -> Domain:
     return Domain(name, uuid, disks, definition)
 
 
+def same_devices(one: str, other: str) -> bool:
+    """Say whether two definitions of a domain are the same but for the memory that its balloon leaves it."""
+    return _without_balloon(one) == _without_balloon(other)
+
+
 def read_only(definition: str) -> list[str]:
     """Give the files that a domain reads only: they aren't captured, and have to be there where it goes on."""
     tree = parse(definition)
@@ -123,6 +128,13 @@ def restored_from(live: str) -> tuple[int, str] | None:
     """Give the epoch and the state's root from which a running domain was begun; None for one that booted."""
     mark = parse(live).find(f"metadata/{_MARK}")
     return None if mark is None else (int(mark.get("epoch", "0")), mark.get("root", ""))
+
+
+def _without_balloon(definition: str) -> str:
+    tree = parse(definition)
+    for memory in tree.findall("currentMemory"):
+        memory.text = None
+    return written(tree)
 
 
 def _lie_on(disk: ET.Element, image: Image) -> None:

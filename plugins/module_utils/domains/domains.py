@@ -33,7 +33,9 @@ class Domains:
             raise OkiagariError(f"there is no domain {name} here: see virsh list --all")
         if state != "running":
             raise OkiagariError(f"{name} is {state}, and only a domain that runs is captured")
-        found = domain(self.live(name), self._libvirt.do("dumpxml", name, "--migratable", "--security-info"))
+        found = domain(self.live(name), self.definition(name))
+        if found.name != name:
+            raise OkiagariError(f"{name} is the number of the domain {found.name}: rename one (virsh domrename)")
         if self._libvirt.do("domjobinfo", name).split()[2:3] not in ([], ["None"]):
             raise OkiagariError(f"{name} can't be captured: libvirt is at it (virsh domjobinfo {name})")
         return found
@@ -47,6 +49,10 @@ class Domains:
     def live(self, name: str) -> str:
         """Give the definition of a running domain, as it runs."""
         return self._libvirt.do("dumpxml", name)
+
+    def definition(self, name: str) -> str:
+        """Give what another libvirt begins a running domain by, with its secrets."""
+        return self._libvirt.do("dumpxml", name, "--migratable", "--security-info")
 
     def is_persistent(self, name: str) -> bool:
         """Say whether a domain is still there when it is off."""

@@ -155,9 +155,15 @@ def _counting(runner: Runner, uri: str, folder: Path) -> Iterator[Path]:
     if libvirt.state(_NAME):
         libvirt.cut_power(_NAME)
     description = folder / "domain.xml"
-    kind = "kvm" if libvirt.has_kvm() else "qemu"
-    description.write_text(_DOMAIN.format(kind=kind, name=_NAME, disk=disk), encoding="utf-8")
-    libvirt.do("create", str(description))
+    for kind in ["kvm", "qemu"] if libvirt.has_kvm() else ["qemu"]:
+        description.write_text(_DOMAIN.format(kind=kind, name=_NAME, disk=disk), encoding="utf-8")
+        try:
+            libvirt.do("create", str(description))
+            break
+        except OkiagariError:
+            # libvirt may have the processor's help, and its QEMU not.
+            if kind == "qemu":
+                raise
     try:
         if not _until(lambda: written(disk) > _STEPS):
             raise OkiagariError("a small domain doesn't run")

@@ -15,6 +15,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.domains.definitio
     domain,
     read_only,
     restored_from,
+    same_devices,
     with_images,
     written,
 )
@@ -93,6 +94,12 @@ def test_a_domain_begins_with_other_images_and_says_from_where() -> None:
     assert restored_from(kept) is None
     assert "urn:x" in kept
     assert "metadata" not in written(with_images(beginning(xml(), {}, 1, "r"), {}))
+
+
+def test_a_balloon_changes_no_devices() -> None:
+    one, other = (xml(rest=f"<currentMemory>{size}</currentMemory>") for size in (1, 2))
+    assert same_devices(one, other)
+    assert not same_devices(one, xml(DISK, rest="<currentMemory>1</currentMemory>"))
 
 
 def test_a_save_image_begins_as_libvirt_reads_it() -> None:
