@@ -71,7 +71,7 @@ class Capture:
         }  # fmt: skip
 
     def _cared_for(self, monitor: Passthrough, guest: Guest, replica: Replica, pack: Path) -> tuple[str, Took]:
-        care = Care.of(monitor, self._asked.name, self._asked.uri, guest.nodes)
+        care = Care.of(monitor, self._asked.name, self._asked.uri, guest.nodes, pack.parent)
         with Watcher(care) as watcher:
             # What a capture has left that died together with its watcher.
             care.undo(monitor)

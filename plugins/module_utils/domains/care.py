@@ -17,7 +17,6 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..checkpoint.capture import PIPE
@@ -30,6 +29,7 @@ from .virsh import Virsh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from ..checkpoint.monitor import AnyMonitor
     from .definition import Domain
@@ -46,24 +46,28 @@ _PIPE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Care:
-    """How the domain `name` of the libvirt at `uri` was before a capture, and with which `nodes` for its disks."""
+    """How the domain `name` of the libvirt at `uri` was before a capture.
+
+    Its disks have these `nodes`, and what is copied of them is in `folder`.
+    """
 
     name: str
     uri: str
     nodes: Mapping[str, str]
+    folder: Path
     capabilities: Mapping[str, bool] = field(default_factory=dict)
     bandwidth: int = 0
 
     @classmethod
-    def of(cls, monitor: AnyMonitor, name: str, uri: str, nodes: Mapping[str, str]) -> Care:
+    def of(cls, monitor: AnyMonitor, name: str, uri: str, nodes: Mapping[str, str], folder: Path) -> Care:
         """Note how a domain is now."""
         there = {each["capability"]: bool(each["state"]) for each in monitor.execute("query-migrate-capabilities")}
         bandwidth = int(monitor.execute("query-migrate-parameters")["max-bandwidth"])
-        return cls(name, uri, nodes, {each: there[each] for each in _CAPABILITIES if each in there}, bandwidth)
+        return cls(name, uri, nodes, folder, {each: there[each] for each in _CAPABILITIES if each in there}, bandwidth)
 
     def undo(self, monitor: AnyMonitor) -> None:
         """Undo what is left of a capture that is over; raises `OkiagariError` if libvirt or QEMU doesn't obey."""
-        disks = Disks(monitor, SubprocessRunner(), Path("/"), {}, self.nodes)
+        disks = Disks(monitor, SubprocessRunner(), self.folder, {}, self.nodes)
         disks.drop()
         disks.unwatch()
         with suppress(Refusal):

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from ..values import Shape
 
 SERVICE, HOLDER = "domain", "here"
-_HEAD, _WORK = "head.json", "work"
-_OURS = {_HEAD, _WORK, "fence.json", "undo"}
+_HEAD, _UNDO, _WORK = "head.json", "undo", "work"
+_OURS = {_HEAD, _UNDO, _WORK, "fence.json"}
 TOLD: dict[str, Shape] = {
     "name": str, "uuid": str, "definition": str, "captured": (int, float), "persistent": bool, "formats": {"*": str},
     "memory": str, "devices_bytes": int, "qemu": [int],
@@ -85,7 +85,9 @@ class Epochs:
             return False
         except OSError as error:
             raise OkiagariError(f"{self.folder}: {error.strerror}") from error
-        foreign = {name for name in names if name not in _OURS and not name.isdigit()}
+        # Each folder of a replica has this one from the first moment on; numbers alone may be anybody's.
+        begun = _UNDO in names
+        foreign = {name for name in names if not (begun and (name in _OURS or name.isdigit()))}
         if foreign:
             raise OkiagariError(f"{self.folder} holds {min(foreign)}, which is no epoch: name another folder")
         self._look_at_its_mode()

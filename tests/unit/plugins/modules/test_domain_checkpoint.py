@@ -235,6 +235,10 @@ def test_a_folder_of_something_else_is_left_alone(
 ) -> None:
     (tmp_path / "letter").write_text("dear")
     assert f"{tmp_path} holds letter, which is no epoch: name another folder" in made(capsys, tmp_path)["msg"]
+    # Those of somebody else may be numbers, too.
+    (tmp_path / "years" / "2025").mkdir(parents=True, mode=0o700)
+    assert "holds 2025, which is no epoch" in made(capsys, tmp_path / "years")["msg"]
+    assert (tmp_path / "years" / "2025").is_dir()
     made(capsys, tmp_path / "e")
     (tmp_path / "e").chmod(0o755)
     assert "may be read by others, and memory may hold secrets" in made(capsys, tmp_path / "e")["msg"]

@@ -112,7 +112,7 @@ class Rig:
 
     def care(self) -> Care:
         with Virsh("tally") as virsh:
-            return Care.of(Passthrough(virsh), "tally", "", {"vda": "libvirt-1-format"})
+            return Care.of(Passthrough(virsh), "tally", "", {"vda": "libvirt-1-format"}, self._path.parent)
 
 
 @pytest.fixture
