@@ -109,6 +109,7 @@ notes:
   - That the tree runs nowhere else is only looked for at the host itself.
 seealso:
   - module: okiagari.testbed.vm_checkpoint
+  - module: okiagari.testbed.domain_checkpoint
 """
 
 EXAMPLES = r"""

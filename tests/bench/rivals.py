@@ -235,7 +235,7 @@ def made(folder: Path) -> Path:
 def _qemu(scene: Scene, other: Guest, words: tuple[str, ...]) -> Iterator[Monitor]:
     """Start QEMU as it was started, but for the other guest's folder, memory of its own, and for more words."""
     argv = [str(word) for word in scene.running.process.args]  # type: ignore[union-attr]
-    before = scene.running.guest.memory
+    before = scene.running.memory
     with GuestMemory(before.size) as memory, (other.folder / "log").open("wb") as log:
         memories = dict(zip(before.arguments(), memory.arguments(), strict=True))
         for old, new in {**scene.guest.replaced(other), **memories}.items():

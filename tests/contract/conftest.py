@@ -71,7 +71,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have guests captured in each way, and give it; the better one is taken where nobody says so."""
     if request.param == STOP_COPY:
-        monkeypatch.setattr(f"{Capturer.__module__}.way_of", lambda _monitor: STOP_COPY)
+        monkeypatch.setattr(f"{Capturer.__module__}.way_of", lambda *_said: STOP_COPY)
     return str(request.param)
 
 

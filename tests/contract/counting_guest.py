@@ -1,11 +1,7 @@
 # Copyright (c) 2026, Okiagari contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real guest in QEMU that needs no operating system: 60 bytes of a boot sector, which count.
-
-Eighteen times a second it writes its number to its disk, then adds one to it in memory, then says it over its serial
-port: so what the disk has is the memory's number, or one less, in every state that there ever was.
-"""
+"""A real guest in QEMU that needs no operating system: that which `domain_checkpoint` probes with, which counts."""
 
 from __future__ import annotations
 
@@ -16,24 +12,14 @@ from typing import TYPE_CHECKING
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.guest_memory import GuestMemory
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monitor import Monitor
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.restore import ARGUMENTS
+from ansible_collections.okiagari.testbed.plugins.module_utils.domains.probe import COUNTER, boot_disk
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COUNTER = 0x8000
+__all__ = ["COUNTER", "MEMORY", "Guest", "Said", "boot_disk"]
 MEMORY = 64 * 1024 * 1024
-_CODE = bytes.fromhex(
-    "fa31c08ed88ec08ed0bc007c"  # cli; ax = ds = es = ss = 0; sp = 0x7c00
-    "66a30080fb"  # [0x8000] = eax (whose upper half is 0 after reset); sti
-    "f4"  # loop: hlt, until the next tick
-    "b80103bb0080b90200ba8000cd13"  # int 13h: write one sector, from 0x8000 to the disk's second
-    "66ff060080"  # [0x8000] += 1
-    "be0080b90400baf803"  # si = 0x8000; cx = 4; dx = the serial port
-    "acee"  # say: lodsb; out dx, al
-    "e2fc"  # loop say
-    "ebdd"  # jmp loop
-)
 
 
 class Said:
@@ -105,9 +91,3 @@ class Guest(Said):
         self.process.wait()
         self._log.close()
         self.memory.close()
-
-
-def boot_disk(path: Path) -> Path:
-    """Make the disk that a guest boots from."""
-    path.write_bytes(_CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(1024 * 1024 - 512))
-    return path

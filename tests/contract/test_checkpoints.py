@@ -17,6 +17,8 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.capture import (
     BACKGROUND,
     STOP_COPY,
+    STOP_STREAM,
+    WAYS,
     Memory,
     capture,
     room,
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("engine")
 KEY = bytes(range(32))
+
+
+@pytest.fixture(params=[*WAYS, STOP_STREAM])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture

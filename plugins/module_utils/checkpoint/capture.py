@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A running guest's memory and devices at one instant, and the guest goes on (P1.1, P1.3).
 
-Both ways read a migration stream, which every QEMU from 6 on writes:
+All ways read a migration stream, which every QEMU from 6 on writes:
 
 background    The guest stands still for the devices' state only, and runs while its memory is read from the stream:
               each page that it writes to is saved first. Needs write protection by userfaultfd, of Linux 5.19 or later;
               a UML node's kernel lacks it.
 stop_copy     The guest stands still while its memory is compared with the mirror. The stream has its devices only;
               blocks are made when it goes on.
+stop_stream   The same for memory that isn't shared with whoever captures it: the guest stands still while all of it
+              comes by the stream.
 
 Whatever goes wrong, the guest goes on, also when whoever reads the stream hangs: QEMU may hold its own lock while it
 writes, and answers nothing then. A guest that can't be made to go on is to be ended.
@@ -28,7 +30,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ..errors import BadValue, OkiagariError
 from . import pages
-from .guest_memory import NAME
 from .mirror import Mirror
 from .monitor import Late, Refusal
 from .stream import split
@@ -36,13 +37,14 @@ from .stream import split
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .guest_memory import GuestMemory
-    from .monitor import Monitor
+    from .guest_memory import ForeignMemory, GuestMemory
+    from .monitor import AnyMonitor
 
     Emit: TypeAlias = Callable[[str, bytes], object]
 
-BACKGROUND, STOP_COPY = "background", "stop_copy"
+BACKGROUND, STOP_COPY, STOP_STREAM = "background", "stop_copy", "stop_stream"
 WAYS = (BACKGROUND, STOP_COPY)
+"""Those of memory that is shared with whoever captures it."""
 _PIPE_BYTES = 1024 * 1024
 _STEP = 1024 * 1024
 # QEMU before this starts the guest again by itself when a background snapshot has begun.
@@ -54,11 +56,16 @@ _TAKES_ROOM_S = 300.0
 STALL_S = 10.0
 """A capture is given up when nothing has come from QEMU for so long: somebody hangs, and the guest may stand still."""
 _OVER = (None, "none", "completed", "failed", "cancelled")
-_FD = "okiagari"
+PIPE = "okiagari"
+"""What QEMU calls the pipe into which it writes."""
 
 
 class StandsStill(OkiagariError):  # noqa: N818 - it says what the guest does
     """The guest can't be made to go on: end it, and it goes on from its last state."""
+
+
+class Outgrown(OkiagariError):  # noqa: N818 - it says what the devices have
+    """The devices' state doesn't fit any more into the image that replicas have of it: a first pack has room."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Memory:
     are in use says `devices_bytes`. After a capture that failed it is to be thrown away.
     """
 
-    def __init__(self, memory: GuestMemory, images: Mapping[str, Mirror] | None = None) -> None:
+    def __init__(self, memory: GuestMemory | ForeignMemory, images: Mapping[str, Mirror] | None = None) -> None:
         self.memory = memory
         self.images = dict(images or {"ram": Mirror(room(memory.size))})
         self.devices_bytes = 0
@@ -90,7 +97,7 @@ class Memory:
 
     def split(self, readinto: Callable[[memoryview], int]) -> bytes:
         """Take the memory from a stream, and give the rest."""
-        return split(readinto, NAME, self.images["ram"])
+        return split(readinto, self.memory.name, self.images["ram"])
 
     def compare(self) -> None:
         """Take the memory as it is now."""
@@ -106,28 +113,39 @@ class Memory:
         mirror.begin(lambda said: self._emit("devices", said))
         size = len(mirror.image) * pages.PAGE
         if len(devices) > size:
-            raise OkiagariError(f"the devices' state has grown beyond {size} bytes: begin anew with a first pack")
+            raise Outgrown(f"the devices' state has grown beyond {size} bytes: begin anew with a first pack")
         mirror.look(0, pages.pages_of(devices.ljust(size, b"\0")))
         self.devices_bytes = len(devices)
         mirror.end()
 
 
-def way_of(monitor: Monitor) -> str:
+def way_of(monitor: AnyMonitor, memory: GuestMemory | ForeignMemory) -> str:
     """Give the way that is possible here, as far as QEMU says so; one that fails after all is told by `capture`."""
+    return BACKGROUND if _can_be_watched(monitor) else way_of_stopped(memory)
+
+
+def way_of_stopped(memory: GuestMemory | ForeignMemory) -> str:
+    """Give the way in which a guest with this memory is captured that stands still meanwhile."""
+    return STOP_COPY if memory.shared else STOP_STREAM
+
+
+def have_all_of_memory(monitor: AnyMonitor, memory: GuestMemory | ForeignMemory) -> None:
+    """Have QEMU take room for all of the guest's memory now, and not page by page while the guest stands still."""
+    path = f"/objects/{memory.name}"
+    monitor.execute("qom-set", path=path, property="prealloc", value=True, within_s=_TAKES_ROOM_S)
+
+
+def _can_be_watched(monitor: AnyMonitor) -> bool:
+    """Say whether QEMU can be told where the guest writes to its memory."""
     try:
         monitor.execute("migrate-set-capabilities", capabilities=[{"capability": "background-snapshot", "state": True}])
     except Refusal:
-        return STOP_COPY
-    return BACKGROUND
-
-
-def have_all_of_memory(monitor: Monitor) -> None:
-    """Have QEMU take room for all of the guest's memory now, and not page by page while the guest stands still."""
-    monitor.execute("qom-set", path=f"/objects/{NAME}", property="prealloc", value=True, within_s=_TAKES_ROOM_S)
+        return False
+    return True
 
 
 def capture(
-    monitor: Monitor, memory: Memory, way: str, emit: Emit, *,
+    monitor: AnyMonitor, memory: Memory, way: str, emit: Emit, *,
     between: Callable[[], object] = lambda: None, goes_on: bool = True, timeout_s: float = 60.0,
     stall_s: float = STALL_S,
 ) -> Took:  # fmt: skip
@@ -136,14 +154,14 @@ def capture(
     `between` is called while the guest stands still: what it does to the disks is of the same instant. In the way
     `STOP_COPY` the stream is written by then, and QEMU has given the disks up. Raises `OkiagariError` if nothing was
     captured; the guest runs then, or it is a `StandsStill`. It is given up when it takes longer than `timeout_s`, or
-    when nothing comes from QEMU for `stall_s`. A guest that doesn't go on is captured in the way `STOP_COPY`, and
-    stands still from then on, whatever happens.
+    when nothing comes from QEMU for `stall_s`. A guest that doesn't go on is captured in a way other than `BACKGROUND`,
+    and stands still from then on, whatever happens.
     """
     began = time.monotonic()
     capabilities = {"background-snapshot": way == BACKGROUND, "x-ignore-shared": way == STOP_COPY, "events": True}
     said = [{"capability": name, "state": state} for name, state in capabilities.items()]
     # Whoever is slow to take blocks, such as a disk, isn't to be waited for while the guest stands still.
-    memory.begin(emit, later=way == STOP_COPY)
+    memory.begin(emit, later=way != BACKGROUND)
     with _Reader(_devices_alone if way == STOP_COPY else memory.split) as reader:
         try:
             monitor.execute("migrate-set-capabilities", capabilities=said)
@@ -160,18 +178,19 @@ def capture(
 
 
 def _read_all(
-    monitor: Monitor, memory: Memory, patience: _Patience, way: str, between: Callable[[], object], goes_on: bool
+    monitor: AnyMonitor, memory: Memory, patience: _Patience, way: str, between: Callable[[], object], goes_on: bool
 ) -> float:  # fmt: skip
     """Stop the guest, let QEMU write, let the guest go on as soon as may be; give for how many ms it stood still."""
     monitor.execute("stop")
     stopped = patience.wait(lambda event: event["event"] == "STOP")
-    if way == BACKGROUND:
+    if way != STOP_COPY:
         between()
-    monitor.execute("migrate", uri=f"fd:{_FD}")
-    if way == STOP_COPY:
+    monitor.execute("migrate", uri=f"fd:{PIPE}")
+    if way != BACKGROUND:
         written = _wait_until_written(monitor, patience)
-        memory.compare()
-        between()
+        if way == STOP_COPY:
+            memory.compare()
+            between()
         if not goes_on:
             return 1000 * (_time(written) - _time(stopped))
         _go_on(monitor, patience.stall_s)
@@ -187,14 +206,14 @@ def _read_all(
     return 1000 * (_time(resumed) - _time(stopped))
 
 
-def _wait_until_written(monitor: Monitor, patience: _Patience) -> Mapping[str, Any]:
+def _wait_until_written(monitor: AnyMonitor, patience: _Patience) -> Mapping[str, Any]:
     over = patience.wait(lambda event: _failed(event) or _status(event) == "completed")
     if _failed(over):
         raise OkiagariError(f"the guest can't be captured: {_why(monitor)}")
     return over
 
 
-def _wait_for_pages(monitor: Monitor, timeout_s: float) -> None:
+def _wait_for_pages(monitor: AnyMonitor, timeout_s: float) -> None:
     end = time.monotonic() + timeout_s
     while not _pages_written(monitor):
         if time.monotonic() > end:
@@ -202,7 +221,7 @@ def _wait_for_pages(monitor: Monitor, timeout_s: float) -> None:
         time.sleep(_POLL_S)
 
 
-def _pages_written(monitor: Monitor) -> bool:
+def _pages_written(monitor: AnyMonitor) -> bool:
     said = monitor.execute("query-migrate")
     if said.get("status") in ("failed", "cancelled"):
         raise OkiagariError(f"the guest can't be captured: {_why(monitor)}")
@@ -210,7 +229,7 @@ def _pages_written(monitor: Monitor) -> bool:
     return int(ram.get("normal", 0)) + int(ram.get("duplicate", 0)) > 0
 
 
-def _go_on(monitor: Monitor, timeout_s: float) -> None:
+def _go_on(monitor: AnyMonitor, timeout_s: float) -> None:
     """Let the guest go on; QEMU takes a moment to close a migration, and refuses until then."""
     end = time.monotonic() + timeout_s
     while True:
@@ -224,7 +243,7 @@ def _go_on(monitor: Monitor, timeout_s: float) -> None:
             return
 
 
-def _let_go_on(monitor: Monitor, reader: _Reader, way: str, why: str) -> None:
+def _let_go_on(monitor: AnyMonitor, reader: _Reader, way: str, why: str) -> None:
     """After a failure, `why`: whatever QEMU is at, the guest goes on; raise `StandsStill` if it doesn't.
 
     A background snapshot has to come to its end: one that is broken off leaves memory write-protected, and a guest that
@@ -232,7 +251,7 @@ def _let_go_on(monitor: Monitor, reader: _Reader, way: str, why: str) -> None:
     """
     reader.abandon(read_on=way == BACKGROUND)
     try:
-        if way == STOP_COPY:
+        if way != BACKGROUND:
             with suppress(Refusal):
                 monitor.execute("migrate_cancel")
         _go_on(monitor, _GOES_ON_S)
@@ -240,15 +259,15 @@ def _let_go_on(monitor: Monitor, reader: _Reader, way: str, why: str) -> None:
         # A migration that wasn't over may have stopped the guest once more.
         _go_on(monitor, _GOES_ON_S)
         with suppress(Refusal):
-            monitor.execute("closefd", fdname=_FD)
-        writable = way == STOP_COPY or (over and way_of(monitor) == BACKGROUND)
+            monitor.execute("closefd", fdname=PIPE)
+        writable = way != BACKGROUND or (over and _can_be_watched(monitor))
     except OkiagariError as error:
         raise StandsStill(f"{why}; and the guest can't be made to go on: {error}") from error
     if not writable:
         raise StandsStill(f"{why}; and QEMU has left the guest's memory write-protected")
 
 
-def _is_over(monitor: Monitor, reader: _Reader) -> bool:
+def _is_over(monitor: AnyMonitor, reader: _Reader) -> bool:
     """Wait until a migration is over, and say whether it is; one of which nothing comes any more isn't waited for."""
     came, end = reader.came, time.monotonic() + _GOES_ON_S
     while monitor.execute("query-migrate").get("status") not in _OVER:
@@ -268,7 +287,7 @@ def _failed(event: Mapping[str, Any]) -> bool:
     return _status(event) in ("failed", "cancelled")
 
 
-def _why(monitor: Monitor) -> str:
+def _why(monitor: AnyMonitor) -> str:
     return str(monitor.execute("query-migrate").get("error-desc", "QEMU doesn't say why"))
 
 
@@ -295,7 +314,7 @@ def room(size: int) -> pages.Pages:
 class _Patience:
     """Waits for QEMU while its stream goes on."""
 
-    def __init__(self, monitor: Monitor, reader: _Reader, timeout_s: float, stall_s: float) -> None:
+    def __init__(self, monitor: AnyMonitor, reader: _Reader, timeout_s: float, stall_s: float) -> None:
         self.stall_s = stall_s
         self._monitor, self._reader, self._timeout_s = monitor, reader, timeout_s
 
@@ -338,9 +357,9 @@ class _Reader:
         self._close_sink()
         self._thread.join(_GOES_ON_S)
 
-    def give_to(self, monitor: Monitor) -> None:
+    def give_to(self, monitor: AnyMonitor) -> None:
         """Hand the writing end to QEMU, which keeps it until the stream is over."""
-        monitor.execute("getfd", fd=self._sink, fdname=_FD)
+        monitor.execute("getfd", fd=self._sink, fdname=PIPE)
         self._close_sink()
 
     def abandon(self, *, read_on: bool) -> None:

@@ -5,12 +5,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import OkiagariError
 from . import digests, pages
-from .capture import BACKGROUND, STOP_COPY, Memory, StandsStill, capture, have_all_of_memory, room, way_of
+from .capture import (
+    BACKGROUND,
+    STALL_S,
+    STOP_COPY,
+    STOP_STREAM,
+    Memory,
+    StandsStill,
+    capture,
+    have_all_of_memory,
+    room,
+    way_of,
+    way_of_stopped,
+)
 from .disks import Disks
 from .engines import np
 from .mirror import Mirror
@@ -22,17 +34,24 @@ if TYPE_CHECKING:
 
     from ..runner import Runner
     from .capture import Took
-    from .guest_memory import GuestMemory
-    from .monitor import Monitor
+    from .guest_memory import ForeignMemory, GuestMemory
+    from .monitor import AnyMonitor
     from .replica import Replica
 
 
 @dataclass(frozen=True)
 class Guest:
-    """What a guest has: its memory, and its disks by the names of their images, in bytes."""
+    """What a guest has: its memory, and its disks by the names of their images, in bytes.
 
-    memory: GuestMemory
+    `nodes` has QEMU's names of these disks, where they are others. `unwatched`: it wrote to them since the replica's
+    state, and nobody noted where. `told` is what else a label says to those who restore it.
+    """
+
+    memory: GuestMemory | ForeignMemory
     disks: Mapping[str, int]
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    unwatched: bool = False
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,15 +69,20 @@ class Capturer:
     """Captures one guest, which doesn't run yet. `folder` holds the disks' mirrors, which only this process uses.
 
     The first epoch is a first pack, or changes the state from which the guest was `resumed`. `way` is how the next one
-    is captured.
+    is captured. `once`: the replica takes nothing before this one has come to its end, so that its disks needn't be
+    copied.
     """
 
-    def __init__(self, monitor: Monitor, runner: Runner, folder: Path, guest: Guest, whose: Whose) -> None:
+    def __init__(
+        self, monitor: AnyMonitor, runner: Runner, folder: Path, guest: Guest, whose: Whose, *, once: bool = False
+    ) -> None:  # fmt: skip
         self._monitor, self._runner, self._folder, self._guest, self._whose = monitor, runner, folder, guest, whose
         self._epoch, self._parent = 0, ""
-        self.way = self._best = way_of(monitor)
-        if self.way == BACKGROUND:
-            have_all_of_memory(monitor)
+        self._unwatched, self._once = guest.unwatched, once
+        self.way = self._best = way_of(monitor, guest.memory)
+        self._stopped = way_of_stopped(guest.memory)
+        if self.way == BACKGROUND and guest.memory.shared:
+            have_all_of_memory(monitor, guest.memory)
         self._memory, self._disks = self._begun()
         self._disks.watch()
 
@@ -74,7 +98,10 @@ class Capturer:
             self._guest.memory,
             {name: replica.mirror(name, room(replica.page_count(name) * pages.PAGE)) for name in inner},
         )
-        disks = {name: replica.mirror(name, self._room(name, size)) for name, size in self._guest.disks.items()}
+        disks = {
+            name: replica.mirror_over(name) if self._once else replica.mirror(name, self._room(name, size))
+            for name, size in self._guest.disks.items()
+        }
         self._disks = self._copier(disks)
         self._parent = replica.head.root
 
@@ -92,7 +119,7 @@ class Capturer:
             raise
         except BaseException:
             # What is here isn't what the replicas have any more, whatever QEMU says to the rest.
-            self.way = self._best if self.way == STOP_COPY else STOP_COPY
+            self.way = self._best if self.way == self._stopped else self._stopped
             self.begin_anew()
             raise
         mirrors = {**self._memory.images, **self._disks.mirrors}
@@ -101,7 +128,7 @@ class Capturer:
             self._whose.service, self._whose.holder, self._whose.term, self._epoch, self._parent,
             digests.root({name: mirror.table for name, mirror in mirrors.items()}),
             tuple(Image(name, len(mirror.image), mirror.blocks) for name, mirror in mirrors.items()),
-            {"devices_bytes": self._memory.devices_bytes, "qemu": list(self._monitor.version)},
+            {**self._guest.told, "devices_bytes": self._memory.devices_bytes, "qemu": list(self._monitor.version)},
         )  # fmt: skip
         writer.finish(label, self._whose.sign)
         self._parent = label.root
@@ -114,26 +141,30 @@ class Capturer:
         disks.drop()
 
     def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
-        way = STOP_COPY if last else self.way
+        way = self._stopped if last else self.way
         self._disks.prepare()
         took = capture(
             self._monitor, self._memory, way, lambda _image, block: writer.add(block),
             between=lambda: self._copy_disks(way), goes_on=not last, timeout_s=timeout_s,
         )  # fmt: skip
         self._disks.collect(writer.add, timeout_s)
+        self._unwatched = False
         return took
 
     def _copy_disks(self, way: str) -> None:
+        """Begin to copy the disks: QEMU gives them up when it has written a stream while the guest stands still."""
         if way == STOP_COPY:
             self._disks.take_back()
-        self._disks.begin(whole=not self._parent)
+        self._disks.begin(whole=self._unwatched or not self._parent)
+        if way == STOP_STREAM:
+            self._disks.wait(STALL_S)
 
     def _begun(self) -> tuple[Memory, Disks]:
         mirrors = {name: Mirror(self._room(name, size)) for name, size in self._guest.disks.items()}
         return Memory(self._guest.memory), self._copier(mirrors)
 
     def _copier(self, mirrors: Mapping[str, Mirror]) -> Disks:
-        return Disks(self._monitor, self._runner, self._folder, mirrors)
+        return Disks(self._monitor, self._runner, self._folder, mirrors, self._guest.nodes)
 
     def _room(self, name: str, size: int) -> pages.Pages:
         """Give a disk's room of zeros, in a file that takes room only where something is written to it."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..runner import Runner
     from .mirror import Mirror
-    from .monitor import Monitor
+    from .monitor import AnyMonitor
 
 _BITMAP = "okiagari"
 _POLL_S = 0.005
@@ -38,47 +38,65 @@ _ENDS_S = 10.0
 
 
 class Disks:
-    """The disks of a guest: `mirrors` has what the replicas have of each, by the name of its node in QEMU.
+    """The disks of a guest: `mirrors` has what the replicas have of each, by its name.
+
+    `nodes` has the names of their nodes in QEMU, if they are others. QEMU is handed the files that it copies to, so
+    that it needs no right to open any.
 
     `folder` is for what was copied, until it is read. The order is: `watch` before the guest runs; then each time
-    `prepare`, `begin` while the guest stands still, after `take_back` where a migration has ended, and `collect`; or
-    `drop`, if anything fails.
+    `prepare`, `begin` while the guest stands still, after `take_back` where a migration has ended, `wait` where it is
+    to stand still until all is copied, and `collect`; or `drop`, if anything fails. Without mirrors there is nothing
+    but to `drop` and `unwatch`.
     """
 
-    def __init__(self, monitor: Monitor, runner: Runner, folder: Path, mirrors: Mapping[str, Mirror]) -> None:
+    def __init__(
+        self, monitor: AnyMonitor, runner: Runner, folder: Path, mirrors: Mapping[str, Mirror],
+        nodes: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.mirrors = dict(mirrors)
         self._monitor, self._runner, self._folder = monitor, runner, folder
+        self._nodes = dict(nodes or {name: name for name in mirrors})
 
     def watch(self) -> None:
         """Have QEMU note where the guest writes from now on."""
-        # Nobody is to come to this server: without one there are no exports, by which disks are taken back.
-        self._monitor.execute("nbd-server-start", addr={"type": "unix", "data": {"path": str(self._folder / "nbd")}})
-        for node in self.mirrors:
+        for node in self._nodes.values():
             self._monitor.execute("block-dirty-bitmap-add", node=node, name=_BITMAP)
+
+    def unwatch(self) -> None:
+        """Have QEMU forget where the guest wrote, if it was told to note it."""
+        for node in self._nodes.values():
+            with suppress(Refusal):
+                self._monitor.execute("block-dirty-bitmap-remove", node=node, name=_BITMAP)
 
     def prepare(self) -> None:
         """Have room for what is copied; it may take a while."""
         self.drop()
-        for node, mirror in self.mirrors.items():
-            path = self._path(node)
+        for name, mirror in self.mirrors.items():
+            path = self._path(name)
             size = str(len(mirror.image) * pages.PAGE)
             output(self._runner, ["qemu-img", "create", "-q", "-f", "qcow2", str(path), size])
-            self._monitor.execute(
-                "blockdev-add", driver="qcow2", node_name=_target(node), file={"driver": "file", "filename": str(path)}
-            )
+            with path.open("r+b") as file:
+                lent = self._monitor.execute("add-fd", fd=file.fileno(), opaque=_target(name))
+            file_node = {"driver": "file", "filename": f"/dev/fdset/{lent['fdset-id']}"}
+            self._monitor.execute("blockdev-add", driver="qcow2", node_name=_target(name), file=file_node)
 
     def take_back(self) -> None:
         """Have QEMU use the disks again, which a migration has given up for whoever goes on elsewhere."""
         # Every QEMU takes back what it exports. From 10.0 on there is blockdev-set-active, too.
-        for node in (*self.mirrors, *map(_target, self.mirrors)):
-            self._monitor.execute("block-export-add", type="nbd", id=node, node_name=node)
-            self._monitor.execute("block-export-del", id=node, mode="hard")
+        path = str(self._folder / "nbd")
+        self._monitor.execute("nbd-server-start", addr={"type": "unix", "data": {"path": path}})
+        try:
+            for node in (*self._nodes.values(), *map(_target, self._nodes)):
+                self._monitor.execute("block-export-add", type="nbd", id=node, node_name=node)
+                self._monitor.execute("block-export-del", id=node, mode="hard")
+        finally:
+            self._monitor.execute("nbd-server-stop")
 
     def begin(self, whole: bool) -> None:
         """Begin to copy, of all disks at one instant: what was written since the last time, or with `whole` all."""
         actions: list[dict[str, Any]] = []
-        for node in self.mirrors:
-            job = {"job-id": _target(node), "device": node, "target": _target(node), "auto-dismiss": False}
+        for name, node in self._nodes.items():
+            job = {"job-id": _target(name), "device": node, "target": _target(name), "auto-dismiss": False}
             if whole:
                 actions += [
                     {"type": "block-dirty-bitmap-clear", "data": {"node": node, "name": _BITMAP}},
@@ -95,10 +113,10 @@ class Disks:
 
         Raises `OkiagariError` if nothing more is copied for `stall_s`, or a disk can't be read.
         """
-        self._wait(stall_s)
+        self.wait(stall_s)
         self._release()
-        for node, mirror in self.mirrors.items():
-            path = self._path(node)
+        for name, mirror in self.mirrors.items():
+            path = self._path(name)
             mirror.begin(emit)
             for start, length, offset in _extents(self._runner, path):
                 _offer(mirror, path, start, length, offset)
@@ -107,22 +125,22 @@ class Disks:
 
     def drop(self) -> None:
         """End whatever there is of a copy."""
-        for node in self.mirrors:
+        for name in self._nodes:
             with suppress(Refusal):
-                self._monitor.execute("job-cancel", id=_target(node))
-        if self.mirrors:
+                self._monitor.execute("job-cancel", id=_target(name))
+        if self._nodes:
             with suppress(OkiagariError):
-                self._wait(_ENDS_S)
+                self.wait(_ENDS_S)
         self._release()
-        for node in self.mirrors:
-            self._path(node).unlink(missing_ok=True)
+        for name in self._nodes:
+            self._path(name).unlink(missing_ok=True)
 
-    def _wait(self, stall_s: float) -> None:
+    def wait(self, stall_s: float) -> None:
         """Wait until no job copies any more; raise `OkiagariError` with what any of them failed by.
 
         It may take as long as it likes, but goes on: nothing for `stall_s` is an error.
         """
-        ours = {_target(node) for node in self.mirrors}
+        ours = {_target(name) for name in self._nodes}
         copied, end = -1, 0.0
         while True:
             jobs = [job for job in self._monitor.execute("query-jobs") if job["id"] in ours]
@@ -132,21 +150,26 @@ class Disks:
             if copied != before:
                 end = time.monotonic() + stall_s
             if time.monotonic() > end:
-                raise OkiagariError(f"nothing of the disk {_node(jobs[0]['id'])} is copied for {stall_s:g} s")
+                raise OkiagariError(f"nothing of the disk {_name(jobs[0]['id'])} is copied for {stall_s:g} s")
             time.sleep(_POLL_S)
-        wrong = [f"the disk {_node(job['id'])} can't be copied: {job['error']}" for job in jobs if "error" in job]
+        wrong = [f"the disk {_name(job['id'])} can't be copied: {job['error']}" for job in jobs if "error" in job]
         for job in jobs:
             self._monitor.execute("job-dismiss", id=job["id"])
         if wrong:
             raise OkiagariError("; ".join(wrong))
 
     def _release(self) -> None:
-        for node in self.mirrors:
+        for name in self._nodes:
             with suppress(Refusal):
-                self._monitor.execute("blockdev-del", node_name=_target(node))
+                self._monitor.execute("blockdev-del", node_name=_target(name))
+        ours = {_target(name) for name in self._nodes}
+        for lent in self._monitor.execute("query-fdsets") if ours else ():
+            if any(each.get("opaque") in ours for each in lent["fds"]):
+                with suppress(Refusal):
+                    self._monitor.execute("remove-fd", fdset_id=lent["fdset-id"])
 
-    def _path(self, node: str) -> Path:
-        return self._folder / f"{node}.copied"
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.copied"
 
 
 def overlay(runner: Runner, path: Path, below: Path, kind: str) -> int:
@@ -162,11 +185,11 @@ def overlay(runner: Runner, path: Path, below: Path, kind: str) -> int:
     return size
 
 
-def _target(node: str) -> str:
-    return f"{_BITMAP}-{node}"
+def _target(name: str) -> str:
+    return f"{_BITMAP}-{name}"
 
 
-def _node(target: str) -> str:
+def _name(target: str) -> str:
     return target.removeprefix(_target(""))
 
 

@@ -3,14 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A guest's memory: a file without a name, which QEMU has as the guest's memory, and whoever captures it reads.
 
-Its pages can be protected where the kernel can, which those of a file on a disk can't be.
+Its pages can be protected where the kernel can, which those of a file on a disk can't be. Or it is memory that somebody
+else gave the guest, and QEMU has it alone.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from ..errors import OkiagariError
 from .pages import PAGE
 from .sparse import extents, filled, have_room
 
@@ -23,11 +26,31 @@ NAME = "pc.ram"
 """What QEMU calls the memory of a PC."""
 
 
+@dataclass(frozen=True)
+class ForeignMemory:
+    """Memory of `size` bytes that QEMU calls `name`, and nobody else reads."""
+
+    size: int
+    name: str = NAME
+
+    shared: ClassVar[bool] = False
+
+    def make_room(self, _mirror: Mirror) -> None:
+        """Take none: nobody knows what the guest has used."""
+
+    def compare(self, _mirror: Mirror) -> None:
+        """Refuse: it comes by the stream alone."""
+        raise OkiagariError(f"{self.name} can't be read but from QEMU's stream")
+
+
 class GuestMemory:
     """Memory of `size` bytes, a whole number of pages, all zeros. A context manager, which closes its `file`.
 
     What was written to it only takes room.
     """
+
+    name = NAME
+    shared = True
 
     def __init__(self, size: int) -> None:
         self.size = size

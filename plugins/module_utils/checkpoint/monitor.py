@@ -9,13 +9,13 @@ import json
 import socket
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..errors import BadValue, OkiagariError
 from ..values import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _LONGEST = 16 * 1024 * 1024
@@ -27,6 +27,32 @@ class Refusal(OkiagariError):  # noqa: N818 - it is what QEMU gives
 
 class Late(OkiagariError):  # noqa: N818 - it is what the answer is
     """What was waited for has not come in time."""
+
+
+def named(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Give arguments under QEMU's names, which have `-` where Python's have `_`."""
+    return {key.replace("_", "-"): value for key, value in arguments.items()}
+
+
+class AnyMonitor(Protocol):
+    """QEMU's monitor, whoever passes it on. `version` is QEMU's."""
+
+    version: tuple[int, int]
+
+    def execute(
+        self, command: str, *, fd: int | None = None, within_s: float | None = None, **arguments: Any
+    ) -> Any:  # fmt: skip
+        """Give what QEMU returns; raise `Refusal` if it refuses. `fd` is a file descriptor that goes with the command.
+
+        It has as long as the monitor gives it, or `within_s` where that takes longer. QEMU's names of arguments have
+        `-` where these have `_`.
+        """
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float) -> dict[str, Any]:
+        """Give the next event that is wanted; those before it are forgotten. Raises `Late` if none comes in time."""
+
+    def forget(self) -> None:
+        """Forget the events that came up to now."""
 
 
 class Monitor:
@@ -63,14 +89,9 @@ class Monitor:
     def execute(
         self, command: str, *, fd: int | None = None, within_s: float | None = None, **arguments: Any
     ) -> Any:  # fmt: skip
-        """Give what QEMU returns; raise `Refusal` if it refuses. `fd` is a file descriptor that goes with the command.
-
-        It has as long as the monitor gives it, or `within_s` where that takes longer. A name with `_` in it is written
-        so; QEMU's names of arguments have `-` where these have `_`.
-        """
+        """See `AnyMonitor`."""
         self._asked += 1
-        named = {key.replace("_", "-"): value for key, value in arguments.items()}
-        line = json.dumps({"execute": command, "arguments": named, "id": self._asked}).encode() + b"\n"
+        line = json.dumps({"execute": command, "arguments": named(arguments), "id": self._asked}).encode() + b"\n"
         try:
             if fd is None:
                 self._socket.sendall(line)

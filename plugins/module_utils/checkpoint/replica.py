@@ -86,11 +86,14 @@ class Epoch:
 class Replica:
     """The replica of `service` in a folder of its own, which one process uses at a time; `close` it in the end.
 
-    `key` is the service's. `step` is called between the steps of whatever is done: tests stop there.
+    `key` is the service's. It can go back `kept` epochs. `step` is called between the steps of whatever is done: tests
+    stop there.
     """
 
-    def __init__(self, folder: Path, service: str, key: bytes, step: Callable[[], object] = lambda: None) -> None:
-        self._folder, self._service, self._key, self._step = folder, service, key, step
+    def __init__(
+        self, folder: Path, service: str, key: bytes, step: Callable[[], object] = lambda: None, kept: int = KEPT
+    ) -> None:  # fmt: skip
+        self._folder, self._service, self._key, self._step, self._kept_epochs = folder, service, key, step, kept
         self._torn = False
         (folder / "undo").mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(folder, os.O_RDONLY)
@@ -113,6 +116,28 @@ class Replica:
         self._mend()
         return self._images(self._present()) / name
 
+    def copy(self, root: str, name: str, path: Path) -> None:
+        """Write to a new file what an image was in this state, the present one or one that can be gone back to.
+
+        Raises `Refused` if it isn't kept. Nothing is changed here.
+        """
+        self._mend()
+        epochs = [self._present(), *self.back]
+        place = next((place for place, epoch in enumerate(epochs) if epoch.root == root), None)
+        if place is None:
+            raise Refused("that state isn't kept here any more")
+        # The images of a generation are as its newest epoch left them.
+        last = next(number for number, epoch in enumerate(epochs) if epoch.generation == epochs[place].generation)
+        with (self._images(epochs[place]) / name).open("rb") as source, path.open("xb") as file:
+            size = epochs[place].images[name] * PAGE
+            file.truncate(size)
+            for first, content in filled(source.fileno(), size):
+                _write_all(file.fileno(), content.tobytes(), first * PAGE)
+            for epoch in epochs[last + 1 : place + 1]:
+                for other, block in self._kept(epoch):
+                    if other == name:
+                        _write(file.fileno(), block.numbers, pages.outcome(self._pages(epoch, name), block))
+
     def mirror(self, name: str, room: Pages) -> Mirror:
         """Give an image of the present state in a room of zeros, for whoever captures what becomes of it."""
         path, present = self.image(name), self._present()
@@ -123,6 +148,11 @@ class Replica:
                 have_room(room, first, first + len(content))
                 room[first : first + len(content)] = content
         return Mirror(room, np.array(self._table(present, name)))
+
+    def mirror_over(self, name: str) -> Mirror:
+        """Give an image of the present state that takes no room but for what changes, as long as nothing is taken."""
+        image = np.memmap(self.image(name), np.uint8, "c")
+        return Mirror(pages.pages_of(image), np.array(self._table(self._present(), name)))
 
     def whole(self, file: BinaryIO, holder: str, sign: Callable[[bytes], bytes]) -> Label:
         """Write a first pack of the present state, for a replica that is too far behind; this host signs for it."""
@@ -248,7 +278,7 @@ class Replica:
         return Epoch(label.term, label.epoch, label.root, generation, images, label.machine)
 
     def _become(self, new: Epoch) -> Epoch:
-        back = [self.head, *self.back][:KEPT] if self.head else []
+        back = [self.head, *self.back][: self._kept_epochs] if self.head else []
         self._write_head(new, back)
         self.head, self.back = new, back
         self._clear()

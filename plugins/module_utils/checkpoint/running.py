@@ -66,6 +66,7 @@ class Running:
         have(runner, folder, machine.networks)
         with ExitStack() as undone:
             memory = undone.enter_context(GuestMemory(machine.memory * MIB))
+            self.memory = memory
             self.guest = Guest(memory, sizes)
             if state:
                 _look_whether_it_fits(memory, state)
@@ -110,7 +111,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 process_group=0,
-                pass_fds=[self.guest.memory.file],
+                pass_fds=[self.memory.file],
             )
 
     def _argv(self, machine: Machine, template: Template | None, state: _State | None) -> list[str]:
@@ -127,7 +128,7 @@ class Running:
             "setpriv", "--pdeathsig", "KILL", "--",
             "qemu-system-x86_64",
             "-machine", f"{kind},accel={machine.accelerator},memory-backend={NAME}",
-            "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *self.guest.memory.arguments(),
+            "-m", f"{machine.memory}M", "-smp", str(machine.cpus), *self.memory.arguments(),
             *(restore.ARGUMENTS if state else ("-S",)), "-nodefaults", "-no-user-config",
             "-display", "none", "-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off",
             *(_boot(template) if template else ()), *drives, *cards, *clock.arguments(self._folder / "agent"),

@@ -8,7 +8,8 @@
 Nobody but QEMU knows how long a device's section is, but memory comes before all of them. So what stands before the
 first page and behind the last one is kept as it is; the pages of the guest's memory are given away; those of small
 blocks (firmware, video memory) are kept, in a PART of their own. What is kept is a stream again, which QEMU loads when
-the guest's memory is mapped to its file already: it doesn't insist on pages.
+the guest's memory is mapped to its file already: it doesn't insist on pages. Where it isn't, `merged` puts the pages
+back in.
 
 The format is that of QEMU 6 to 10, version 3, from docs/devel/migration and migration/ram.c.
 """
@@ -24,9 +25,10 @@ from .machine import TYPE
 from .pages import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .mirror import Mirror
+    from .pages import Pages
 
 _MAGIC = struct.pack(">4sI", b"QEVM", 3)
 _START, _PART, _END, _FULL, _COMMAND, _FOOTER = 0x01, 0x02, 0x03, 0x04, 0x08, 0x7E
@@ -51,6 +53,47 @@ def split(readinto: Callable[[memoryview], int], name: str, mirror: Mirror) -> b
     `readinto` fills a buffer and says how far, as a file's does. Raises `BadValue` for what isn't such a stream.
     """
     return _Splitter(_Buffer(readinto), name.encode(), mirror).run()
+
+
+def merged(said: bytes, name: str, filled: Iterable[tuple[int, Pages]]) -> Iterator[bytes]:
+    """Give a stream that `split` gave with the guest's memory in it again, in parts: a whole one, which QEMU loads.
+
+    `filled` has the memory's pages, each run of them with the number of its first; those that are zero may be left out.
+    Raises `BadValue` for what isn't such a stream.
+    """
+    rest = memoryview(said)
+    place = said.find(_RAM) - _NUMBER.size
+    if place < 1 or said[place - 1] != _START:
+        raise BadValue("is no migration stream that has a guest's memory")
+    section = said[place : place + _NUMBER.size]
+    end = said.find(_WORD.pack(_EOS) + bytes([_FOOTER]) + section, place)
+    if end < 0:
+        raise BadValue("is no migration stream: its memory has no end")
+    end += _WORD.size + 1 + _NUMBER.size
+    yield bytes(rest[:end])
+    yield bytes([_PART]) + section
+    named = bytes([len(name)]) + name.encode()
+    for first, content in filled:
+        yield from _records_of(named, first, content)
+        named = b""
+    yield _WORD.pack(_EOS) + bytes([_FOOTER]) + section
+    yield bytes(rest[end:])
+
+
+def _records_of(named: bytes, first: int, content: Pages) -> Iterator[bytes]:
+    """Give the records of pages; those after the first one of all are of the same block, whose name isn't repeated."""
+    records = np.empty((len(content), _RECORD), np.uint8)
+    numbers = np.arange(first, first + len(content), dtype=np.uint64)
+    flags = np.full(len(content), _WHOLE | _CONTINUE, np.uint64)
+    if named:
+        flags[0] = _WHOLE
+    records[:, : _WORD.size] = (numbers * np.uint64(PAGE) | flags).astype(">u8").view(np.uint8).reshape(-1, _WORD.size)
+    records[:, _WORD.size :] = content.view(np.uint8).reshape(len(content), PAGE)
+    said = records.tobytes()
+    if named:
+        yield said[: _WORD.size] + named
+        said = said[_WORD.size :]
+    yield said
 
 
 def has_no_memory(said: bytes) -> bool:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import OkiagariError
-from ..runner import CommandFailed, output, reason
+from ..runner import CommandFailed, reason
 from .domain import asked_of, held_by
 
 if TYPE_CHECKING:
@@ -72,7 +72,14 @@ class Libvirt:
 
     def do(self, *arguments: str, timeout: float = 60.0) -> str:
         """Run one command of virsh that must succeed, and give what it prints."""
-        return output(self._runner, [*self._virsh, *arguments], timeout)
+        argv = [*self._virsh, *arguments]
+        done = self._runner.run(argv, timeout=timeout)
+        if done.rc:
+            # It says first what it couldn't do, and then why.
+            _what, *why = [line.strip() for line in done.err.splitlines() if line.strip()] or [""]
+            said = [reason(done), *(line.removeprefix("error: ") for line in why)]
+            raise CommandFailed(f"{' '.join(argv)}: {': '.join(said)}")
+        return done.out
 
     def define(self, definition: str) -> None:
         """Define a guest."""

@@ -58,11 +58,11 @@ class Holder:
         found.images, found.parent, found.epoch = dict(self.images), self.parent, self.epoch
         return found
 
-    def pack(self, images: dict[str, Any], **others: Any) -> bytes:
+    def pack(self, images: dict[str, Any], key: bytes = KEY, **others: Any) -> bytes:
         """Give the pack that leads from the last state to this one."""
         self.epoch += 1
         file = io.BytesIO()
-        writer = Writer(file, KEY)
+        writer = Writer(file, key)
         parts = []
         for name, image in images.items():
             old = self.images[name] if self.parent else np.zeros_like(image)

@@ -98,6 +98,42 @@ def test_a_first_pack_begins_anew_and_can_be_gone_back_from(tmp_path: Path, hold
     replica.close()
 
 
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_what_it_was_is_copied_without_going_back(tmp_path: Path, holder: Holder, kept: int) -> None:
+    """Also across a first pack, which is beside what was there."""
+    replica, roots, wanted = Replica(tmp_path / "replica", "tally", KEY, kept=kept), [], states(6)
+    for number, state in enumerate(wanted):
+        if number == 3:
+            holder.parent = ""
+        replica.take(opened(holder.pack(state)))
+        roots.append(holder.parent)
+    assert [epoch.root for epoch in replica.back] == roots[-2::-1][:kept]
+    for number, root in enumerate(roots):
+        path = tmp_path / f"{number}"
+        if number < len(wanted) - 1 - kept:
+            with pytest.raises(Refused, match="isn't kept here any more"):
+                replica.copy(root, "ram", path)
+            continue
+        for name in ("ram", "disk0"):
+            replica.copy(root, name, path)
+            assert (np.fromfile(path, np.uint64).reshape(-1, 512) == wanted[number][name]).all()
+            path.unlink()
+    assert same(content(replica), wanted[-1])
+    replica.close()
+
+
+def test_a_mirror_over_an_image_does_not_change_it(tmp_path: Path, holder: Holder) -> None:
+    replica, (one, two) = Replica(tmp_path, "tally", KEY), states(2)
+    replica.take(opened(holder.pack(one)))
+    mirror, blocks = replica.mirror_over("disk0"), list[bytes]()
+    mirror.begin(blocks.append)
+    mirror.look(0, two["disk0"])
+    mirror.end()
+    assert (mirror.image == two["disk0"]).all()
+    assert (len(blocks), same(content(replica), one)) == (1, True)
+    replica.close()
+
+
 def test_the_next_holder_goes_on_from_what_was_committed(tmp_path: Path, holder: Holder) -> None:
     replica = Replica(tmp_path, "tally", KEY)
     one, two, three, four = states(4)
