@@ -25,13 +25,17 @@ import socket
 import sys
 import time
 from itertools import pairwise
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PORT = 7000
 HOOK_S = 30.0
 PATIENCE_S = 60.0
 ANSWER_S = 2.0
 REST_S = 0.1
+BATCH = 200
 
 
 class Client:
@@ -50,9 +54,21 @@ class Client:
         verb, value = self._answer(f"get {key}", "ok", "missing")
         return value if verb == "ok" else None
 
+    def values(self, keys: list[str]) -> Iterator[tuple[str, str | None]]:
+        """Give keys with their values, many by one way to the server and back."""
+        for batch in (keys[begin : begin + BATCH] for begin in range(0, len(keys), BATCH)):
+            self._file.write("".join(f"get {key}\n" for key in batch))
+            self._file.flush()
+            for key in batch:
+                verb, value = self._read(f"get {key}", "ok", "missing")
+                yield key, value if verb == "ok" else None
+
     def _answer(self, line: str, *verbs: str) -> tuple[str, str]:
         self._file.write(f"{line}\n")
         self._file.flush()
+        return self._read(line, *verbs)
+
+    def _read(self, line: str, *verbs: str) -> tuple[str, str]:
         verb, _blank, rest = self._file.readline().rstrip("\n").partition(" ")
         if verb not in verbs:
             raise OSError(f"to {line[:40]}: {verb or 'no answer'} {rest}".rstrip())
@@ -74,15 +90,18 @@ def export(folder: str) -> None:
 
 
 def snapshot(server: Client) -> None:
-    for key in server.ask("keys").split():
+    for key, value in server.values(server.ask("keys").split()):
         # One that was deleted in between has no value any more.
-        if (value := server.get(key)) is not None:
+        if value is not None:
             print(json.dumps((key, value)))
 
 
 def merge(server: Client, exported: dict[str, str], whose: str) -> None:
     """Have the server keep all of this. What it has already stays as it is, so that to do it twice changes nothing."""
+    alike = {key for key, there in server.values(list(exported)) if there == exported[key]}
     for key, value in exported.items():
+        if key in alike:
+            continue
         there = server.get(key)
         if there is None:
             server.ask(f"set {key} {value}")

@@ -79,7 +79,7 @@ def test_the_hook_exports_what_a_server_that_has_stopped_kept(tmp_path: Path) ->
 
 
 def test_a_server_that_runs_is_written_as_one_that_has_stopped(capsys: pytest.CaptureFixture[str]) -> None:
-    kept = {"a": "1", "motto": "fall seven times, rise eight", "empty": ""}
+    kept = {"a": "1", "motto": "fall seven times, rise eight", "empty": "", **{f"k{each}": "v" for each in range(450)}}
     with tally(kept) as (client, _folder):
         notes.snapshot(client)
     assert dict(map(json.loads, capsys.readouterr().out.splitlines())) == kept
