@@ -23,6 +23,7 @@ from ..checkpoint.capture import PIPE
 from ..checkpoint.disks import Disks
 from ..checkpoint.monitor import Refusal
 from ..errors import OkiagariError
+from ..guest.libvirtd import Libvirt
 from ..target.system import SubprocessRunner
 from .passthrough import Passthrough
 from .virsh import Virsh
@@ -175,6 +176,8 @@ def _put_right(care: Care, *, cancel: bool) -> None:
     """Do so as soon as libvirt answers, as long as the domain is there."""
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end:
+        # A user's libvirt that has ended is begun again by this, with all that the user has.
+        Libvirt(SubprocessRunner(), care.uri or None).state(care.name)
         with suppress(OkiagariError), Virsh(care.name, care.uri) as virsh:
             monitor = Passthrough(virsh)
             care.let_go_on(monitor, cancel=cancel)

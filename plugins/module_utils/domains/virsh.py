@@ -15,7 +15,6 @@ import secrets
 import select
 import shlex
 import subprocess
-import tempfile
 import time
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -42,8 +41,6 @@ class Virsh:
         self._argv = ("virsh", "--quiet", *(("--connect", uri) if uri else ()))
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = bytearray()
-        # virsh adds what it is told to the history of whoever calls it, unless that is elsewhere.
-        self._history = tempfile.TemporaryDirectory(prefix="okiagari-", ignore_cleanup_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +50,6 @@ class Virsh:
 
     def close(self) -> None:
         self._end()
-        self._history.cleanup()
 
     def monitor(self, command: str, timeout_s: float, fd: int | None = None) -> Mapping[str, Any]:
         """Give what QEMU's monitor answers to a command, which is JSON; `fd` is a file descriptor that goes with it.
@@ -84,7 +80,7 @@ class Virsh:
         try:
             done = subprocess.run(
                 argv, check=False, capture_output=True, stdin=subprocess.DEVNULL, pass_fds=[fd], timeout=timeout_s,
-                encoding="utf-8", errors="replace", env=self._environment(),
+                encoding="utf-8", errors="replace", env=_environment(),
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Gone(f"virsh: {error}") from error
@@ -102,15 +98,12 @@ class Virsh:
             self._unread.clear()
             self._process = subprocess.Popen(
                 self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                env=self._environment(),
+                env=_environment(),
             )  # fmt: skip
         told, answers = self._process.stdin, self._process.stdout
         if told is None or answers is None:
             raise Gone("virsh: it has no pipes")
         return told, answers
-
-    def _environment(self) -> Mapping[str, str]:
-        return {**os.environ, "LC_ALL": "C", "XDG_CACHE_HOME": self._history.name}
 
     def _read(self, answers: IO[bytes], mark: bytes, end: float) -> str:
         """Give what comes up to a mark."""
@@ -135,6 +128,11 @@ class Virsh:
                 process.wait(_ENDS_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _environment() -> Mapping[str, str]:
+    # virsh adds what it is told to the history of whoever calls it, unless there is no place for that.
+    return {**os.environ, "LC_ALL": "C", "XDG_CACHE_HOME": os.devnull}
 
 
 def _document(line: str) -> Mapping[str, Any] | None:
