@@ -151,8 +151,8 @@ def capture(
 ) -> Took:  # fmt: skip
     """Capture a guest that runs: what is different now goes to `emit`, an image's name and a block of its pages each.
 
-    `between` is called while the guest stands still: what it does to the disks is of the same instant. In the way
-    `STOP_COPY` the stream is written by then, and QEMU has given the disks up. Raises `OkiagariError` if nothing was
+    `between` is called while the guest stands still: what it does to the disks is of the same instant. But for the way
+    `BACKGROUND`, the stream is written by then, and QEMU has given the disks up. Raises `OkiagariError` if nothing was
     captured; the guest runs then, or it is a `StandsStill`. It is given up when it takes longer than `timeout_s`, or
     when nothing comes from QEMU for `stall_s`. A guest that doesn't go on is captured in a way other than `BACKGROUND`,
     and stands still from then on, whatever happens.
@@ -183,14 +183,14 @@ def _read_all(
     """Stop the guest, let QEMU write, let the guest go on as soon as may be; give for how many ms it stood still."""
     monitor.execute("stop")
     stopped = patience.wait(lambda event: event["event"] == "STOP")
-    if way != STOP_COPY:
+    if way == BACKGROUND:
         between()
     monitor.execute("migrate", uri=f"fd:{PIPE}")
     if way != BACKGROUND:
         written = _wait_until_written(monitor, patience)
         if way == STOP_COPY:
             memory.compare()
-            between()
+        between()
         if not goes_on:
             return 1000 * (_time(written) - _time(stopped))
         _go_on(monitor, patience.stall_s)

@@ -12,9 +12,6 @@ from ..errors import OkiagariError
 from . import digests, pages
 from .capture import (
     BACKGROUND,
-    STALL_S,
-    STOP_COPY,
-    STOP_STREAM,
     Memory,
     StandsStill,
     capture,
@@ -153,11 +150,9 @@ class Capturer:
 
     def _copy_disks(self, way: str) -> None:
         """Begin to copy the disks: QEMU gives them up when it has written a stream while the guest stands still."""
-        if way == STOP_COPY:
+        if way != BACKGROUND:
             self._disks.take_back()
         self._disks.begin(whole=self._unwatched or not self._parent)
-        if way == STOP_STREAM:
-            self._disks.wait(STALL_S)
 
     def _begun(self) -> tuple[Memory, Disks]:
         mirrors = {name: Mirror(self._room(name, size)) for name, size in self._guest.disks.items()}

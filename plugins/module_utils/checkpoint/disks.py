@@ -14,8 +14,10 @@ So jobs begin after that, when QEMU has taken the disks back.
 from __future__ import annotations
 
 import json
+import socket
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
@@ -44,9 +46,8 @@ class Disks:
     that it needs no right to open any.
 
     `folder` is for what was copied, until it is read. The order is: `watch` before the guest runs; then each time
-    `prepare`, `begin` while the guest stands still, after `take_back` where a migration has ended, `wait` where it is
-    to stand still until all is copied, and `collect`; or `drop`, if anything fails. Without mirrors there is nothing
-    but to `drop` and `unwatch`.
+    `prepare`, `begin` while the guest stands still, after `take_back` where a migration has ended, and `collect`; or
+    `drop`, if anything fails. Without mirrors there is nothing but to `drop` and `unwatch`.
     """
 
     def __init__(
@@ -83,12 +84,27 @@ class Disks:
     def take_back(self) -> None:
         """Have QEMU use the disks again, which a migration has given up for whoever goes on elsewhere."""
         # Every QEMU takes back what it exports. From 10.0 on there is blockdev-set-active, too.
-        path = str(self._folder / "nbd")
-        self._monitor.execute("nbd-server-start", addr={"type": "unix", "data": {"path": path}})
-        try:
+        with self._exporting():
             for node in (*self._nodes.values(), *map(_target, self._nodes)):
                 self._monitor.execute("block-export-add", type="nbd", id=node, node_name=node)
                 self._monitor.execute("block-export-del", id=node, mode="hard")
+
+    @contextmanager
+    def _exporting(self) -> Iterator[None]:
+        """Have a server of exports to which nobody can come, unless there is somebody's own."""
+        with socket.socket(socket.AF_UNIX) as nowhere:
+            with TemporaryDirectory() as gone:
+                nowhere.bind(f"{gone}/nbd")
+            nowhere.listen()
+            self._monitor.execute("getfd", fd=nowhere.fileno(), fdname=_BITMAP)
+        try:
+            self._monitor.execute("nbd-server-start", addr={"type": "fd", "data": {"str": _BITMAP}})
+        except Refusal:
+            self._monitor.execute("closefd", fdname=_BITMAP)
+            yield
+            return
+        try:
+            yield
         finally:
             self._monitor.execute("nbd-server-stop")
 
@@ -113,7 +129,7 @@ class Disks:
 
         Raises `OkiagariError` if nothing more is copied for `stall_s`, or a disk can't be read.
         """
-        self.wait(stall_s)
+        self._wait(stall_s)
         self._release()
         for name, mirror in self.mirrors.items():
             path = self._path(name)
@@ -130,12 +146,12 @@ class Disks:
                 self._monitor.execute("job-cancel", id=_target(name))
         if self._nodes:
             with suppress(OkiagariError):
-                self.wait(_ENDS_S)
+                self._wait(_ENDS_S)
         self._release()
         for name in self._nodes:
             self._path(name).unlink(missing_ok=True)
 
-    def wait(self, stall_s: float) -> None:
+    def _wait(self, stall_s: float) -> None:
         """Wait until no job copies any more; raise `OkiagariError` with what any of them failed by.
 
         It may take as long as it likes, but goes on: nothing for `stall_s` is an error.
