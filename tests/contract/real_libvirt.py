@@ -125,7 +125,10 @@ class RealLibvirt:
         argv = [*self._as_user("dac_read_search"), *before, sys.executable, "-B", "-c", _MODULE, given]
         return subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**self._environment(), "OKIAGARI_RUN": str(self.folder)},
+            env={
+                **self._environment(), "OKIAGARI_RUN": str(self.folder),
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            },
         )  # fmt: skip
 
     def made(self, name: str) -> Path:
