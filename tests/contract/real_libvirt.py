@@ -202,7 +202,10 @@ class Domain(Said):
 
     def traces(self) -> dict[str, Any]:
         """Give all that a capture changes in its QEMU."""
-        ask = lambda command: self._libvirt.monitor(self.name, command)  # noqa: E731 - it is short
+
+        def ask(command: str) -> Any:
+            return self._libvirt.monitor(self.name, command)
+
         return {
             "capabilities": ask("query-migrate-capabilities"), "parameters": ask("query-migrate-parameters"),
             "jobs": ask("query-jobs"), "files": ask("query-fdsets"),

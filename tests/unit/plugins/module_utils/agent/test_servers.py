@@ -115,8 +115,11 @@ class Agents:
             await asyncio.sleep(0.005)
 
 
+WEB = service(name="web")
+
+
 class Quorum:
-    service = service(name="web")
+    service = WEB
 
 
 @pytest.fixture(autouse=True)
