@@ -108,13 +108,13 @@ class Captured:
     def __init__(self) -> None:
         self.holder = Holder("domain")
         self.states: list[dict[str, Any]] = []
-        self.fails: Exception | None = None
+        self.fails: list[Exception] = []
 
     def __call__(
         self, _monitor: object, guest: Any, replica: Replica, pack: Path
     ) -> tuple[str, Took]:  # fmt: skip
-        if self.fails:
-            raise self.fails
+        for error in self.fails:
+            raise error
         memory = noise(len(self.states), PAGES)
         _image, devices = taken(stream(memory, noise(50, 2)))
         room = devices.ljust(16 * 4096, b"\0")
@@ -222,9 +222,9 @@ def test_what_keeps_it_from_being_captured_is_told(
         for name, value in old.items():
             setattr(libvirt, name, value)
     assert (captured.states, libvirt.answers["query-migrate"]) == ([], before)
-    captured.fails = OSError(28, "No space left on device")
+    captured.fails = [OSError(28, "No space left on device")]
     assert "tally can't be captured, and runs on: " in made(capsys, folder)["msg"]
-    captured.fails = None
+    captured.fails = []
     assert made(capsys, folder)["checkpoint"]["epoch"] == 1
     other = run_module(domain_checkpoint.main, capsys, state="captured", name="ledger", folder=str(folder))
     assert other["msg"] == f"{folder} has epochs of tally: name another folder"

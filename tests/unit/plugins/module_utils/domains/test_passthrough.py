@@ -103,6 +103,6 @@ def test_a_guest_that_goes_on_does_so_before_its_migration_is_over() -> None:
         monitor.execute("stop")
         monitor.execute("migrate", uri="fd:okiagari")
         qemu.status = "active"
-        qemu.then = [*({} for _ in range(step)), {"runs": True, "status": "completed"}]
+        qemu.then = [*({} for _step in range(step)), {"runs": True, "status": "completed"}]
         found = names(monitor, "completed")
         assert found.index("RESUME") < found.index("completed")
