@@ -85,15 +85,15 @@ def run(config: Config, service: Service, order: Order) -> int:
         prepared = boottime()
         if not order.goes_on():
             return 0
-        # From now on this host's replica takes the guest's own packs, and no late ones of the holder before.
+        # From now on this host's replica takes the guest's own packs, and no late ones of the holder before: it is as
+        # it was until the guest is captured first, whoever has it meanwhile.
         replica.raise_fence(order.term)
+        replica.close()
         running.go_on()
         if from_state:
             threading.Thread(target=_set_clock, args=[running], daemon=True).start()
             figures = {"collect_ms": collected - begun, "restore_ms": prepared - collected}
             _tell(config, service, "guest_goes_on", {key: round(1000 * took) for key, took in figures.items()})
-        else:
-            replica.close()
         _say(f"the guest runs, from {replica.head.name if replica.head else 'its first boot'}")
         guest = _Guest(config, service, running, capturer, work, from_state)
         try:
@@ -132,7 +132,10 @@ class _Guest:
 
     def capture(self, *, last: bool) -> Captured:
         if self._from_state:
-            self._compare_with(self._from_state)
+            # Whoever asks a guest that has just gone on is answered first. Where it can't be read, the next pack is a
+            # first one.
+            state, self._from_state = self._from_state, None
+            self._capturer.resumed(state)
         part = self._path.with_suffix(".part")
         at = boottime()
         with part.open("w+b") as file:
@@ -144,15 +147,6 @@ class _Guest:
         paused = "stands still from now on, captured in" if last else f"paused {took.pause_ms:.0f} ms of"
         _say(f"epoch {label.epoch}: {size} bytes, {paused} {took.total_ms:.0f} ms")
         return Captured(at, took.pause_ms)
-
-    def _compare_with(self, replica: Replica) -> None:
-        """Read what the next pack changes. Whoever asks a guest that has just gone on is answered before that."""
-        self._from_state = None
-        try:
-            self._capturer.resumed(replica)
-        finally:
-            # Where it can't be read, the next pack is a first one.
-            replica.close()
 
     def ship(self, captured: Captured) -> None:
         said = {"at": captured.at, "pause_ms": round(captured.pause_ms, 1)}

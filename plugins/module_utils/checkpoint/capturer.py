@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import OkiagariError
 from . import digests, pages
-from .capture import (
-    BACKGROUND,
-    Memory,
-    StandsStill,
-    capture,
-    have_all_of_memory,
-    room,
-    way_of,
-    way_of_stopped,
-)
+from .capture import BACKGROUND, Memory, StandsStill, capture, have_all_of_memory, room, way_of, way_of_stopped
 from .disks import Disks
 from .engines import np
 from .mirror import Mirror
@@ -63,8 +54,9 @@ class Whose:
 
 
 class Capturer:
-    """Captures one guest, which doesn't run yet. `folder` holds the disks' mirrors, which only this process uses.
+    """Captures one guest, which doesn't run yet, or is `unwatched`.
 
+    `folder` holds the disks' mirrors, which only this process uses.
     The first epoch is a first pack, or changes the state from which the guest was `resumed`. `way` is how the next one
     is captured. `once`: the replica takes nothing before this one has come to its end, so that its disks needn't be
     copied.

@@ -74,12 +74,12 @@ def test_what_a_guest_went_on_from_is_read_once_and_before_it_is_captured(
             raise OkiagariError("it is damaged")
 
     monkeypatch.setattr(rig, "resumed", resumed, raising=False)
-    monkeypatch.setattr(rig.guest, "_from_state", SimpleNamespace(close=lambda: done.append("closed")))
+    monkeypatch.setattr(rig.guest, "_from_state", SimpleNamespace())
     # What isn't read isn't compared with: the next pack is a first one.
     with pytest.raises(OkiagariError, match="it is damaged"):
         rig.guest.capture(last=False)
     rig.guest.capture(last=False)
-    assert done == ["read", "closed"]
+    assert done == ["read"]
 
 
 def test_what_is_captured_is_shipped_and_not_kept(rig: Rig) -> None:
@@ -141,7 +141,8 @@ class Pretended:
 
     def __init__(self, *_arguments: object) -> None:
         self.done: list[str] = []
-        self.head, self.monitor, self.guest, self.words = None, None, None, ""
+        self.head: Any = None
+        self.monitor, self.guest, self.words = None, None, ""
         self.process = SimpleNamespace(poll=lambda: None)
 
     def __call__(self, *_arguments: object) -> Pretended:
@@ -160,11 +161,14 @@ class Pretended:
         self.done.append("goes on")
 
     def run(self, *, committed: bool) -> None:
-        assert not committed
+        assert committed is (self.head is not None)
         self.done.append("captured")
 
     def close(self) -> None:
-        pass
+        self.done.append("anybody may have its replica")
+
+    def set_clock(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
@@ -172,24 +176,35 @@ class Pretended:
     [
         ("", []),
         ('{"term": 3}\n', ["ended"]),
-        ('{"term": 3}\ngo on\n', ["from term 3 on", "goes on", "captured", "ended"]),
+        (
+            '{"term": 3}\ngo on\n',
+            ["from term 3 on", "anybody may have its replica", "goes on", "captured", "ended"],
+        ),
     ],
 )
+@pytest.mark.parametrize("head", [None, SimpleNamespace(name="2-17")])
 def test_a_guest_that_is_prepared_stands_still_until_it_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, done: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, done: list[str], head: Any
 ) -> None:
-    """The lease of the holder before is what it waits for: one that went on by itself would be a second one."""
-    pretended = Pretended()
+    """The lease of the holder before is what it waits for: one that went on by itself would be a second one.
+
+    Its replica isn't held for the period until the guest is captured, which may be hours.
+    """
+    pretended, asked = Pretended(), list[dict[str, Any]]()
+    pretended.head = head
     for name in ("Running", "Capturer", "Replica", "Rounds", "envelopes_of", "Whose"):
         monkeypatch.setattr(module, name, pretended)
     monkeypatch.setattr(pretended, "sign", None, raising=False)
-    monkeypatch.setattr(module, "ask", lambda *_request, timeout_s: iter([{}] if timeout_s else []))
+    monkeypatch.setattr(module, "ask", lambda request, _run, timeout_s: iter(asked.append(request) or []))
     monkeypatch.setattr(module, "key_of", lambda _path: b"")
     monkeypatch.setattr("signal.signal", lambda *_handler: None)
     order = module.ordered(io.StringIO(told))
     guest = service(machine=Machine(64, {}), checkpoint=Checkpointing(tmp_path / "key"))
     assert order is None or module.run(config(tmp_path), guest, order) == 0
     assert pretended.done == done
+    events = [each["values"] for each in asked if each["op"] == "tell"]
+    assert [each["event"] for each in events] == (["guest_goes_on"] if head and "captured" in done else [])
+    assert all(each["collect_ms"] >= 0 and each["restore_ms"] >= 0 for each in events)
 
 
 def test_the_log_says_why_a_guest_cannot_go_on_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
