@@ -105,6 +105,33 @@ def test_a_disk_may_be_copied_long_after_the_guest_has_gone_on(
     replica.close()
 
 
+def test_what_a_killed_capture_has_left_is_no_hindrance(
+    tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took the disks back was killed in the middle, and QEMU lives on, as one does that libvirt runs."""
+    host = Host(tmp_path / "a", disk)
+    execute = Monitor.execute
+
+    def until_it_is_killed(monitor: Monitor, command: str, **arguments: Any) -> Any:
+        if command in ("block-export-del", "nbd-server-stop"):
+            raise KeyboardInterrupt
+        return execute(monitor, command, **arguments)
+
+    with host.running() as capturer:
+        disks, monitor = capturer._disks, capturer._monitor
+        disks.prepare()
+        with monkeypatch.context() as patched:
+            patched.setattr(Monitor, "execute", until_it_is_killed)
+            with pytest.raises(KeyboardInterrupt):
+                disks.take_back()
+        assert len(monitor.execute("query-block-exports")) == 1
+        disks.drop()
+        assert monitor.execute("query-block-exports") == []
+        disks.prepare()
+        disks.take_back()
+        disks.drop()
+
+
 def test_each_holder_goes_on_from_the_one_before(tmp_path: Path, disk: Path) -> None:
     """Three hosts in turn, each with its replica; who comes next changes what the others have already."""
     hosts = [Host(tmp_path / name, disk) for name in "abc"]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .monitor import AnyMonitor
 
 _BITMAP = "okiagari"
+_NOWHERE = "okiagari-nowhere"
 _POLL_S = 0.005
 _STEP = 4 * 1024 * 1024
 _ENDS_S = 10.0
@@ -85,9 +86,9 @@ class Disks:
         """Have QEMU use the disks again, which a migration has given up for whoever goes on elsewhere."""
         # Every QEMU takes back what it exports. From 10.0 on there is blockdev-set-active, too.
         with self._exporting():
-            for node in (*self._nodes.values(), *map(_target, self._nodes)):
-                self._monitor.execute("block-export-add", type="nbd", id=node, node_name=node)
-                self._monitor.execute("block-export-del", id=node, mode="hard")
+            for export, node in self._exports().items():
+                self._monitor.execute("block-export-add", type="nbd", id=export, node_name=node)
+                self._monitor.execute("block-export-del", id=export, mode="hard")
 
     @contextmanager
     def _exporting(self) -> Iterator[None]:
@@ -96,17 +97,22 @@ class Disks:
             with TemporaryDirectory() as gone:
                 nowhere.bind(f"{gone}/nbd")
             nowhere.listen()
-            self._monitor.execute("getfd", fd=nowhere.fileno(), fdname=_BITMAP)
+            self._monitor.execute("getfd", fd=nowhere.fileno(), fdname=_NOWHERE)
         try:
-            self._monitor.execute("nbd-server-start", addr={"type": "fd", "data": {"str": _BITMAP}})
+            self._monitor.execute("nbd-server-start", addr={"type": "fd", "data": {"str": _NOWHERE}})
         except Refusal:
-            self._monitor.execute("closefd", fdname=_BITMAP)
+            self._monitor.execute("closefd", fdname=_NOWHERE)
             yield
             return
         try:
             yield
         finally:
             self._monitor.execute("nbd-server-stop")
+
+    def _exports(self) -> dict[str, str]:
+        """Give which nodes are taken back, by the names of their exports, which nobody else's have."""
+        copies = {f"{_target(name)}-copy": _target(name) for name in self._nodes}
+        return {**{f"{_target(name)}-disk": node for name, node in self._nodes.items()}, **copies}
 
     def begin(self, whole: bool) -> None:
         """Begin to copy, of all disks at one instant: what was written since the last time, or with `whole` all."""
@@ -140,7 +146,10 @@ class Disks:
             path.unlink()
 
     def drop(self) -> None:
-        """End whatever there is of a copy."""
+        """End whatever there is of a copy, also what somebody has left who was killed."""
+        for export in self._exports():
+            with suppress(Refusal):
+                self._monitor.execute("block-export-del", id=export, mode="hard")
         for name in self._nodes:
             with suppress(Refusal):
                 self._monitor.execute("job-cancel", id=_target(name))
