@@ -29,18 +29,20 @@ class Standby:
         self._program, self._begin = program, begin
         self._instance: Instance | None = None
         self._version = ""
-        self._begin_at = float("-inf")
+        self._look_at = float("-inf")
 
     def look(self, now: float) -> None:
-        """Have one. Raises what `begin` does; one that can't be had is tried again some seconds later."""
-        if self._instance and not self._current():
-            # Until nothing is left of it, it counts.
-            if self._instance.dead():
-                self._instance = None
-            else:
+        """Have one, and see now and then whether it is still good. Raises what `begin` does, and tries again later."""
+        if now < self._look_at:
+            return
+        if self._instance and not self._good(self._instance):
+            if not self._instance.dead():
+                # Until nothing is left of it, it counts.
                 self._instance.kill()
-        if self._instance is None and now >= self._begin_at:
-            self._begin_at = now + _AGAIN_S
+                return
+            self._instance = None
+        self._look_at = now + _AGAIN_S
+        if self._instance is None:
             self._version = self._newest()
             self._instance = self._begin()
 
@@ -58,8 +60,8 @@ class Standby:
         self._instance.kill()
         return False
 
-    def _current(self) -> bool:
-        return self._instance is not None and not self._instance.dead() and self._version == self._newest()
+    def _good(self, instance: Instance) -> bool:
+        return not instance.dead() and self._version == self._newest()
 
     def _newest(self) -> str:
         return os.path.realpath(self._program)
