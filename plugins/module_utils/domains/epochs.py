@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,6 +19,7 @@ from ..checkpoint.pack import KEY_BYTES, Pack
 from ..checkpoint.pages import PAGE
 from ..checkpoint.replica import Replica
 from ..errors import BadValue, OkiagariError
+from ..target.system import look_whether_private
 from ..values import mismatch
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Epochs:
         foreign = {name for name in names if not (begun and (name in _OURS or name.isdigit()))}
         if foreign:
             raise OkiagariError(f"{self.folder} holds {min(foreign)}, which is no epoch: name another folder")
-        self._look_at_its_mode()
+        look_whether_private(self.folder)
         return _HEAD in names
 
     @contextmanager
@@ -98,7 +98,7 @@ class Epochs:
         """Have the folder for oneself, made if need be; raise `OkiagariError` if somebody else has it."""
         self.there()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._look_at_its_mode()
+        look_whether_private(self.folder)
         replica = Replica(self.folder, SERVICE, self.key, kept=self._keep - 1)
         try:
             yield replica
@@ -130,11 +130,6 @@ class Epochs:
     def take(self, replica: Replica, file: BinaryIO) -> Epoch:
         """Have one more epoch from a pack."""
         return _epoch(replica.take(Pack(file, lambda *_said: None)))
-
-    def _look_at_its_mode(self) -> None:
-        there = self.folder.stat()
-        if there.st_uid != os.geteuid() or stat.S_IMODE(there.st_mode) & 0o077:
-            raise OkiagariError(f"{self.folder} may be read by others, and memory may hold secrets: chmod 700 it")
 
 
 def all_of(replica: Replica) -> list[Epoch]:

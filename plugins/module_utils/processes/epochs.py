@@ -19,14 +19,13 @@ import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checksum import sealed, unsealed
 from ..errors import BadValue, OkiagariError
-from ..target.system import sync_names, write_safely
+from ..target.system import look_whether_private, sync_names, write_safely
 from ..values import from_json, mismatch
 from .digest import digest
 
@@ -70,9 +69,7 @@ class Epochs:
         """Have the directory for oneself, made if need be; raise `OkiagariError` if somebody else has it."""
         self.numbers()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        there = self.folder.stat()
-        if there.st_uid != os.geteuid() or stat.S_IMODE(there.st_mode) & 0o077:
-            raise OkiagariError(f"{self.folder} may be read by others, and memory may hold secrets: chmod 700 it")
+        look_whether_private(self.folder)
         descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             try:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import OkiagariError
 from ..runner import Completed
 
 if TYPE_CHECKING:
@@ -151,6 +153,13 @@ def write_safely(path: Path, content: bytes, mode: int = 0o600) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     sync_names(path.parent)
+
+
+def look_whether_private(folder: Path) -> None:
+    """Raise `OkiagariError` if a folder with what was in memory isn't this user's, for nobody else to read."""
+    there = folder.stat()
+    if there.st_uid != os.geteuid() or stat.S_IMODE(there.st_mode) & 0o077:
+        raise OkiagariError(f"{folder} may be read by others, and memory may hold secrets: chmod 700 it")
 
 
 def sync_names(folder: Path) -> None:
