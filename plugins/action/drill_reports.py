@@ -74,6 +74,5 @@ class ActionModule(ActionBase):
             read=read,
             want=lambda: {"outdated": [], INDEX: "current"},
             create=act,
-            remove=dict,
         )
         return {"changed": outcome.changed, "diff": outcome.diff(), "removed": names, "page": str(index)}

@@ -30,14 +30,14 @@ def reconcile(
     read: Callable[[], Content],
     want: Callable[[], Content],
     create: Callable[[], object],
-    remove: Callable[[], object],
+    remove: Callable[[], object] = lambda: None,
     keep: Callable[[], object] = lambda: None,
 ) -> Outcome:
     """Bring a thing to `state` (present or absent) and say what changed.
 
     `read` gives what stands (empty: nothing) and `want` what shall stand; both only look and may raise to refuse, and
     both are also called in check mode. `create`, `remove` and `keep` act, and are never called in check mode; `keep` is
-    for a thing that is already as wanted, to renew its lease for example.
+    for a thing that is already as wanted, to renew its lease for example. What can't become absent has no `remove`.
     """
     before = read()
     after = want() if state == "present" else {}

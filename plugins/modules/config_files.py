@@ -133,9 +133,7 @@ def main() -> None:
         with Turn(module.params["turn"], module.check_mode).hold(finish=False) as mine:
             if not mine:
                 module.exit_json(changed=False, late=True, changed_paths=[])
-            outcome = reconcile(
-                "present", module.check_mode, read=files.read, want=files.want, create=files.apply, remove=dict
-            )
+            outcome = reconcile("present", module.check_mode, read=files.read, want=files.want, create=files.apply)
         module.exit_json(
             late=False,
             changed=outcome.changed,

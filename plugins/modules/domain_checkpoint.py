@@ -195,7 +195,6 @@ def main() -> None:
             read=desire.read,
             want=desire.want,
             create=desire.create,
-            remove=desire.remove,
         )
         said = desire.said()
     except OkiagariError as error:

@@ -130,7 +130,6 @@ def main() -> None:
             want=desire.want,
             create=desire.act,
             keep=desire.wait,
-            remove=dict,
         )
         module.exit_json(changed=outcome.changed, node=lab.node_state(node.name), diff=outcome.diff())
     except OkiagariError as error:

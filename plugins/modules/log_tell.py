@@ -88,7 +88,7 @@ def main() -> None:
         Emitter("host", "0", time.time).event(**event)
         reconcile(
             "present", module.check_mode, read=dict, want=lambda: event,
-            create=lambda: told.update(*ask({"op": "tell", **event})), remove=dict,
+            create=lambda: told.update(*ask({"op": "tell", **event})),
         )  # fmt: skip
     except OkiagariError as error:
         module.fail_json(msg=str(error))

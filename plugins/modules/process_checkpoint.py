@@ -215,7 +215,6 @@ def main() -> None:
             read=desire.read,
             want=desire.want,
             create=desire.create,
-            remove=desire.remove,
         )
     except OkiagariError as error:
         module.fail_json(msg=str(error))

@@ -107,7 +107,6 @@ def main() -> None:
                     want=devices.want,
                     create=devices.apply,
                     keep=devices.apply if params["reload"] else lambda: None,
-                    remove=dict,
                 )
         if not mine:
             turn.await_other()

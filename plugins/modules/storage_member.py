@@ -123,9 +123,7 @@ def main() -> None:
         brick = BrickDesire(runner, mount, Path(params["path"])) if params["path"] else None
         member = MemberDesire(runner, params["address"], params["silence"], identity)
         outcomes = [
-            reconcile(
-                "present", module.check_mode, read=part.read, want=part.want, create=part.create, remove=lambda: None
-            )
+            reconcile("present", module.check_mode, read=part.read, want=part.want, create=part.create)
             for part in (brick, member)
             if part
         ]

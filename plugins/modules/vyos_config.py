@@ -190,7 +190,6 @@ def main() -> None:
                 read=router.read,
                 want=lambda: router.want(look=module.check_mode),
                 create=lambda: router.apply(confirm, params["save"], params["revert"] == "reload"),
-                remove=dict,
             )
         module.exit_json(
             changed=outcome.changed,

@@ -68,9 +68,6 @@ class CaptureDesire:
         """Capture the domain."""
         self._made = self._capture.run()
 
-    def remove(self) -> None:
-        """Never called: epochs are removed by newer ones."""
-
     def said(self) -> dict[str, Any]:
         """Give what is told of it."""
         made = {"checkpoint": self._made} if self._made else {}
@@ -104,9 +101,6 @@ class RestoreDesire:
         """Begin it."""
         self._restore.look()
         self._made = self._restore.run()
-
-    def remove(self) -> None:
-        """Never called: what runs is ended by whoever wants that."""
 
     def said(self) -> dict[str, Any]:
         """Give what is told of it."""

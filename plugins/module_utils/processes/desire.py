@@ -67,9 +67,6 @@ class CaptureDesire:
         if self._asked.unit and self._asked.leave == "ended":
             self._runner.run(["systemctl", "stop", "--", self._asked.unit], timeout=90.0)
 
-    def remove(self) -> None:
-        """Never called: epochs are removed by newer ones."""
-
     def said(self) -> dict[str, Any]:
         """Give what is told of it."""
         made = {"checkpoint": self._made} if self._made else {}
@@ -98,9 +95,6 @@ class RestoreDesire:
         with self._epochs.alone():
             self._restore.refuse_twins(self._epochs.numbers())
             self._made = self._restore.run()
-
-    def remove(self) -> None:
-        """Never called: what goes on is ended by whoever wants that."""
 
     def said(self) -> dict[str, Any]:
         """Give what is told of it."""
