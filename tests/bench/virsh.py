@@ -3,36 +3,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`virsh save` and `virsh restore`: libvirt ends the guest that ticks when its state is in a file, and begins it again.
 
-The guest is one of the user's own libvirt (`qemu:///session`), which needs no rights, and has the disk, the memory and
-the serial port of the others. It stands still until it is restored, in the same minute here.
+The guest is one of a libvirt of the bench's own, which needs no rights, and has the disk, the memory and the serial
+port of the others. It stands still until it is restored, in the same minute here.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.okiagari.testbed.tests.contract.real_libvirt import RealLibvirt
 from captures import ROUNDS
 from costs import drop
 from guests import Ticking, told
 from onlooker import Onlooker
-from rivals import made
 from side_by_side import CACHED, SHIPPED, STILL, TOOK, UNCACHED, Line
-from unpacked import Unavailable, last_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from captures import Order
 
 NAME = "virsh save"
-_PATIENCE_S = 300
+_NEEDED = ("libvirtd", "virsh", "setpriv")
 _DOMAIN = """\
 <domain type="{type}">
  <name>{name}</name>
@@ -51,32 +49,29 @@ _DOMAIN = """\
 
 
 def measure(order: Order) -> list[Line]:
-    """Measure loads of the guest that ticks, of which an order says how large it is and where its files are."""
+    """Measure loads of the guest that ticks, of which an order says how large it is."""
     lines = [Line(order.mib, load.name, NAME, load.unit) for load in order.loads]
-    try:
-        with TemporaryDirectory(prefix="okiagari-bench-", dir=order.folder) as name:
-            folder = Path(name)
-            guest = Ticking(made(folder / "guest"), order.mib, order.accelerator)
-            with _domain(order, guest) as domain, Onlooker(guest.watched_by()) as onlooker:
-                onlooker.first()
-                for line, load in zip(lines, order.loads, strict=True):
-                    onlooker.say(told(load.rate))
-                    _save_and_restore(line, domain, folder / "state", onlooker)
-    except Unavailable as error:
-        for line in lines:
-            line.why = line.why or str(error)
+    if missing := [name for name in _NEEDED if not shutil.which(name)]:
+        return [replace(line, why=f"there is no {missing[0]} here") for line in lines]
+    with RealLibvirt(watched=False) as libvirt:
+        guest = Ticking(libvirt.made("guest"), order.mib, order.accelerator)
+        with _domain(order, libvirt, guest) as domain, Onlooker(guest.watched_by()) as onlooker:
+            onlooker.first()
+            for line, load in zip(lines, order.loads, strict=True):
+                onlooker.say(told(load.rate))
+                _save_and_restore(line, libvirt, domain, guest.folder / "state", onlooker)
     return lines
 
 
-def _save_and_restore(line: Line, domain: str, state: Path, onlooker: Onlooker) -> None:
+def _save_and_restore(line: Line, libvirt: RealLibvirt, domain: str, state: Path, onlooker: Onlooker) -> None:
     for figure in [CACHED] * ROUNDS + [UNCACHED] * ROUNDS:
         begun = time.monotonic()
-        _virsh("save", domain, str(state))
+        libvirt.virsh("save", domain, str(state))
         saved = time.monotonic()
         why = drop([state]) if figure == UNCACHED else ""
         onlooker.look()
         restores = time.monotonic()
-        _virsh("restore", str(state))
+        libvirt.virsh("restore", str(state))
         answered = onlooker.again()
         if not why:
             line.note(figure, 1000 * (answered - restores))
@@ -87,28 +82,21 @@ def _save_and_restore(line: Line, domain: str, state: Path, onlooker: Onlooker) 
 
 
 @contextmanager
-def _domain(order: Order, guest: Ticking) -> Iterator[str]:
+def _domain(order: Order, libvirt: RealLibvirt, guest: Ticking) -> Iterator[str]:
     """Have the guest run, and give its name."""
-    if not shutil.which("virsh"):
-        raise Unavailable("there is no virsh here")
     name = f"okiagari-bench-{os.getpid()}"
     kind = {"tcg": "qemu"}.get(order.accelerator, order.accelerator)
     description = guest.folder / "domain.xml"
+    disk = guest.disk()
+    libvirt.own(disk)
     description.write_text(
         _DOMAIN.format(
-            type=kind, name=name, mib=order.mib, qemu=shutil.which("qemu-system-x86_64"), disk=guest.disk(),
+            type=kind, name=name, mib=order.mib, qemu=shutil.which("qemu-system-x86_64"), disk=disk,
             serial=guest.serial,
         )
     )  # fmt: skip
-    _virsh("create", str(description))
+    libvirt.virsh("create", str(description))
     try:
         yield name
     finally:
-        _virsh("destroy", name)
-
-
-def _virsh(*words: str) -> None:
-    argv = ["virsh", "--quiet", "--connect", "qemu:///session", *words]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_PATIENCE_S)
-    if done.returncode:
-        raise Unavailable(f"virsh {words[0]} says: {last_line(done.stderr)}")
+        libvirt.virsh("destroy", name)

@@ -67,7 +67,7 @@ class RealLibvirt:
         settings.mkdir(parents=True)
         # QEMU has the rights that libvirt itself has: none, or that one.
         (settings / "qemu.conf").write_text('clear_emulator_capabilities = 0\nstdio_handler = "file"\n')
-        self._own(self.folder, settings.parent, settings)
+        self.own(self.folder, settings.parent, settings)
         self._daemon = self._started()
 
     def __enter__(self) -> Self:
@@ -135,7 +135,7 @@ class RealLibvirt:
         """Make a folder that is the user's."""
         path = self.folder / name
         path.mkdir()
-        self._own(path)
+        self.own(path)
         return path
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -168,7 +168,8 @@ class RealLibvirt:
             words += [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
         return [*words, "--"]
 
-    def _own(self, *paths: Path) -> None:
+    def own(self, *paths: Path) -> None:
+        """Have what is there be the user's."""
         if not os.geteuid():
             for path in paths:
                 os.chown(path, _NOBODY, _NOBODY)
@@ -186,8 +187,8 @@ class Domain(Said):
             template, self.disk = self.disk, folder / "disk.qcow2"
             argv = ["qemu-img", "create", "-q", "-f", form, "-b", template, "-F", "raw", self.disk]
             subprocess.run(argv, check=True)
-            libvirt._own(template)
-        libvirt._own(self.disk)
+            libvirt.own(template)
+        libvirt.own(self.disk)
         description = folder / "domain.xml"
         description.write_text(_DOMAIN.format(name=name, form=form, disk=self.disk, serial=self.path))
         if persistent:
