@@ -92,13 +92,14 @@ bench: setup ## measure against the figures to beat; what needs no lab first, wh
 	python tests/bench/bench.py
 
 .PHONY: soak
-soak: site ## 200 random kill points, 20,000 partitions, 50 storms, 100 killed agents, 1,600 restored epochs, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
+soak: site ## 200 random kill points, 20,000 partitions, 50 storms, 100 killed agents, 1,600 restored epochs, 200 power cuts, the long tests, and two drills ROUNDS=10 times each; stops at the first that fails
 	python tests/contract/kill_points.py --rounds 200
 	python tests/contract/partition_schedules.py --rounds 20000
 	python tests/contract/storms.py --rounds 50
 	python tests/contract/agent_damage.py --kills 100
 	EPOCHS=200 pytest tests/contract/test_checkpoints.py tests/contract/test_captured_machines.py -k "every_epoch or goes_on_with"
 	pytest --durations 12 -m soak tests/contract
+	CUTS=100 pytest tests/lab/test_power_cuts.py
 	pytest --durations 12 -m "lab and soak" tests/lab
 	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark agent_election site_lost split_quorum relay_only election_storm lossy_ship split_available servers_follow_demand
 	ansible-playbook playbooks/storage.yml

@@ -94,10 +94,13 @@ class DefaultLab:
         bridge = ["master", tap.bridge] if connected else ["nomaster"]
         self.lab.space.run(["ip", "link", "set", tap.name, *bridge])
 
+    def image(self, node: str) -> Path:
+        """Give the folder of the image that a node was made from."""
+        return cache_directory(os.environ) / str(self.lab.node_state(node)["image"])
+
     def boot(self, node: str) -> None:
         """Switch a node on and wait for it."""
-        image = cache_directory(os.environ) / self.lab.node_state(node)["image"]
-        by_name = {provider.name: provider for provider in providers(image)}
+        by_name = {provider.name: provider for provider in providers(self.image(node))}
         self.lab.start(self.plan.node(node), by_name[self.lab.node_state(node)["provider"]])
         self.lab.wait_ready(node, 120)
 
