@@ -151,13 +151,12 @@ class Servers:
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Wait until this host's server is so far, and say now and then for how long."""
         begun = told = time.monotonic()
-        said: Mapping[str, Any] = {}
         why = ""
         while True:
             try:
-                said = await self._state_of(service, host)
-                if done(said):
+                if done(await self._state_of(service, host)):
                     return
+                why = ""
             except NoAnswer as error:
                 why = f": {error}"
             now = time.monotonic()

@@ -206,11 +206,16 @@ def test_a_service_that_allows_one_server_says_so() -> None:
 
 def test_who_waits_hears_so_and_at_last_why_nothing_comes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PROGRESS_S", 0.01)
+    monkeypatch.setattr(module, "_AGAIN_S", 0.02)
 
     async def what(agents: Agents) -> None:
         agents.merges = False
         answers = agents.agents["c"].replicate({"service": "db", "to": "b", "seconds": 0.2})
         assert await anext(answers) == {"waiting_s": 0}
+        # Once it doesn't answer; that is no reason for what comes later.
+        agents.silent.add("b")
+        assert await anext(answers) == {"waiting_s": 0}
+        agents.silent.remove("b")
         with pytest.raises(OkiagariError, match=r"b has not what the others have within 0.2 s\. It may still come to"):
             _left = [each async for each in answers]
         agents.silent.add("b")
