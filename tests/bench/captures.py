@@ -26,7 +26,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replic
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.running import Running
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
-from costs import Processors, drop, peak_memory
+from costs import PeakMemory, Processors, drop
 from guests import KINDS, MIB, PAGE
 from loads import Under
 from onlooker import Onlooker
@@ -122,9 +122,10 @@ class _Bench:
             with Under(load, self._scene.guest, self._scene.running.monitor) as under:
                 for line in alone:
                     self._measure(line, under, _nothing, self._order.epochs // 2 or 1)
-                for line in ours:
-                    self._capture(line, under)
-                outcome.memory_mib = peak_memory() / MIB
+                with PeakMemory() as peak:
+                    for line in ours:
+                        self._capture(line, under)
+                outcome.memory_mib = max(outcome.memory_mib, peak.bytes / MIB)
                 for line, rival in zip(theirs, self._rivals, strict=True):
                     self._save(line, rival, under)
             outcome.lines += [*alone, *ours, *theirs]
@@ -212,6 +213,7 @@ class _Bench:
                 begun = time.monotonic()
                 replica = self._replica()
                 with Running(guest.machine(), SubprocessRunner(), guest.folder, replica) as running:
+                    running.restore(replica)
                     capturer = Capturer(*_capturing(running, guest))
                     running.go_on()
                     onlooker.go()

@@ -9,7 +9,8 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monitor import Monitor
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_RESET_PEAK = "5"
+_LOOK_S = 0.01
+_OWN = ("RssAnon:", "RssFile:")
 
 
 class Processors:
@@ -42,15 +44,33 @@ class Processors:
         return sum(map(int, fields[11:15] if process.parent.name != "task" else fields[11:13])) * _TICK_S
 
 
-def forget_peak() -> None:
-    """Begin anew with the peak of this process's memory."""
-    Path("/proc/self/clear_refs").write_text(_RESET_PEAK)
+class PeakMemory:
+    """The most `bytes` that this process has had while this context was entered, as far as a look every 10 ms sees it.
 
+    What it shares with a guest is the guest's, and doesn't count.
+    """
 
-def peak_memory() -> int:
-    """Give the most bytes of memory that this process has had since then."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._over = Event()
+        self._looking = Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._looking.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            self.bytes = max(self.bytes, self._now())
+
+    @staticmethod
+    def _now() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith(_OWN)) * 1024
 
 
 def drop(paths: Iterable[Path]) -> str:

@@ -37,14 +37,16 @@ class Host:
         folder.mkdir()
         self.said = Said(folder / "serial")
         self._arguments = ("-serial", f"file:{self.said.path}", *arguments)
-        self._machine = Machine(MIB, {"root": Disk(disk)}, self._arguments, accelerator="tcg", **others)
+        self.machine = Machine(MIB, {"root": Disk(disk)}, self._arguments, accelerator="tcg", **others)
 
     @contextmanager
     def running(self, replica: Replica | None = None, term: int = 1) -> Iterator[Capturer]:
         """Run the guest, from what a replica has, and give what captures it."""
         folder = self.folder / str(time.monotonic_ns())
         folder.mkdir()
-        with Running(self._machine, SubprocessRunner(), folder, replica) as running:
+        with Running(self.machine, SubprocessRunner(), folder, replica) as running:
+            if replica:
+                running.restore(replica)
             whose = Whose("tally", self.folder.name, term, KEY, lambda _said: b"signed")
             capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose)
             assert self.said.numbers() == []

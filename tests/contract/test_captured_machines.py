@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monito
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.outlet import keep, outlet
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Pack
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.running import Running
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.waiting import Waiting
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
 from ansible_collections.okiagari.testbed.plugins.module_utils.guest.machine import Network
 from ansible_collections.okiagari.testbed.plugins.module_utils.target.system import SubprocessRunner
@@ -197,6 +199,7 @@ def test_a_guest_is_told_that_it_goes_on_elsewhere(tmp_path: Path, disk: Path) -
         guest = Machine(MIB, {"root": Disk(disk)}, accelerator="tcg")
         state = replica if replica.head else None
         with Running(guest, SubprocessRunner(), folder, state) as running:
+            running.restore(replica)
             whose = Whose("tally", name, len(generations) + 1, KEY, lambda _said: b"signed")
             capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose)
             generations.add(running.monitor.execute("query-vm-generation-id")["guid"])
@@ -281,6 +284,7 @@ def test_the_network_finds_a_guest_where_it_goes_on(tmp_path: Path, disk: Path, 
         folder.mkdir()
         state = replica if replica.head else None
         with inside(host), Running(guest, SubprocessRunner(), folder, state) as running:
+            running.restore(replica)
             whose = Whose("tally", port, term, KEY, lambda _said: b"signed")
             capturer = Capturer(running.monitor, SubprocessRunner(), folder, running.guest, whose)
             running.go_on()
@@ -341,6 +345,93 @@ def test_after_its_last_capture_a_guest_stands_still(tmp_path: Path, disk: Path)
         assert first.said.numbers() == said
     with second.running(replica):
         assert second.said.numbers()[0] == said[-1] + 1
+    replica.close()
+
+
+def test_a_qemu_that_was_started_before_has_what_the_replica_has_by_then(tmp_path: Path, disk: Path) -> None:
+    first, second = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk)
+    replica, run = second.replica(), tmp_path / "b" / "run"
+    machine = second.machine
+    with first.running() as capturer, Waiting(SubprocessRunner(), run, tmp_path / "b" / "replica") as waiting:
+        waiting.look(machine)
+        assert not run.exists()
+        shipped(capturer, replica)
+        waiting.look(machine)
+        early = waiting._running
+        assert early
+        waiting.look(machine)
+        for _epoch in range(3):
+            first.said.wait_for(first.said.numbers()[-1] + 1)
+            shipped(capturer, replica)
+        with waiting.take(machine, replica) as running:
+            assert running is early
+            running.go_on()
+            second.said.wait_for(3)
+            assert second.said.numbers()[0] in (on_disk(replica) + 1, on_disk(replica) + 2)
+    replica.close()
+
+
+@pytest.mark.parametrize("change", ["it has ended", "a first pack has come", "the guest was described anew"])
+def test_a_qemu_that_does_not_fit_any_more_is_not_taken(tmp_path: Path, disk: Path, change: str) -> None:
+    first, second = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk)
+    replica, machine = second.replica(), second.machine
+    with (
+        first.running() as capturer,
+        Waiting(SubprocessRunner(), tmp_path / "b" / "run", tmp_path / "b" / "replica") as waiting,
+    ):
+        shipped(capturer, replica)
+        waiting.look(machine)
+        early = waiting._running
+        assert early
+        if change == "it has ended":
+            early.process.kill()
+            early.process.wait()
+        elif change == "a first pack has come":
+            capturer.begin_anew()
+            shipped(capturer, replica)
+        else:
+            machine = replace(machine, arguments=(*machine.arguments, "-name", "another"))
+        with waiting.take(machine, replica) as running:
+            assert running is not early
+            running.go_on()
+            second.said.wait_for(3)
+    replica.close()
+
+
+def test_a_qemu_waits_for_the_newest_images(tmp_path: Path, disk: Path) -> None:
+    first, second = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk)
+    replica = second.replica()
+    with (
+        first.running() as capturer,
+        Waiting(SubprocessRunner(), tmp_path / "b" / "run", tmp_path / "b" / "replica") as waiting,
+    ):
+        shipped(capturer, replica)
+        waiting.look(second.machine)
+        early = waiting._running
+        assert early
+        capturer.begin_anew()
+        shipped(capturer, replica)
+        waiting.look(second.machine)
+        assert waiting._running is not early
+        assert early.process.poll() is not None
+    replica.close()
+
+
+def test_a_qemu_that_has_ended_is_not_started_again_and_again(tmp_path: Path, disk: Path) -> None:
+    first, second = Host(tmp_path / "a", disk), Host(tmp_path / "b", disk)
+    replica = second.replica()
+    with first.running() as capturer:
+        shipped(capturer, replica)
+    machine = replace(second.machine, arguments=("-device", "nothing"))
+    with Waiting(SubprocessRunner(), tmp_path / "b" / "run", tmp_path / "b" / "replica") as waiting:
+        waiting.look(machine)
+        early = waiting._running
+        assert early
+        assert early.process.wait(30)
+        waiting.look(machine)
+        assert waiting._running is early
+        with pytest.raises(OkiagariError, match=r"QEMU can't be started from a state .*nothing"):
+            waiting.take(machine, replica)
     replica.close()
 
 

@@ -27,7 +27,7 @@ from .vote_file import VoteFile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .config import Config
+    from .config import Config, Service
 
 CONFIG = Path("/etc/okiagari/agent/agent.json")
 
@@ -80,6 +80,11 @@ def _run(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _service(asked: argparse.Namespace) -> tuple[Config, Service]:
+    config = read_config(asked.config)
+    return config, config.services[choice(config.services, "service")(asked.service)]
+
+
 async def _be_agent(config: Config, keep: Sequence[str]) -> None:
     from .agent import Agent
 
@@ -90,20 +95,19 @@ async def _be_agent(config: Config, keep: Sequence[str]) -> None:
 
 
 def _supervise(asked: argparse.Namespace) -> int:
-    config = read_config(asked.config)
-    service = config.services[choice(config.services, "service")(asked.service)]
+    config, service = _service(asked)
     Supervision(service, config.run, cgroup=config.cgroup).run()
     return 0
 
 
 def _vm(asked: argparse.Namespace) -> int:
-    from .vm import ordered, run
+    from .vm import ordered, run, waiting
 
-    order = ordered(sys.stdin)
-    if order is None:
-        return 0
-    config = read_config(asked.config)
-    return run(config, config.services[choice(config.services, "service")(asked.service)], order)
+    config, service = _service(asked)
+    with waiting(config, service) as waits:
+        order = ordered(sys.stdin, service, waits)
+        # The service may have been described anew meanwhile.
+        return run(*_service(asked), order, waits) if order else 0
 
 
 def _keep(asked: argparse.Namespace) -> int:

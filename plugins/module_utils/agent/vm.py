@@ -10,7 +10,7 @@ standard input orders that the guest is prepared, `{"term": 2}`, and lets it go 
 from __future__ import annotations
 
 import os
-import shutil
+import select
 import signal
 import sys
 import threading
@@ -21,7 +21,7 @@ from ..checkpoint.allocator import keep_memory
 from ..checkpoint.capture import StandsStill
 from ..checkpoint.capturer import Capturer, Whose
 from ..checkpoint.replica import Replica
-from ..checkpoint.running import Running
+from ..checkpoint.waiting import Waiting
 from ..errors import OkiagariError
 from ..target.system import SubprocessRunner
 from ..values import from_json
@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..checkpoint.machine import Machine
+    from ..checkpoint.running import Running
     from .config import Config, Service
 
 _PATIENCE_S = 600.0
+_LOOK_S = 10.0
 
 
 class Order:
@@ -54,13 +56,23 @@ class Order:
         return bool(self._lines.readline())
 
 
-def ordered(lines: TextIO) -> Order | None:
-    """Stand by, with all that takes long to load, until there is an order; None if none will come."""
+def ordered(lines: TextIO, service: Service, waits: Waiting) -> Order | None:
+    """Stand by, with all that takes long to start, until there is an order; None if none will come."""
+    while True:
+        if service.machine:
+            waits.look(service.machine)
+        if select.select([lines], [], [], _LOOK_S)[0]:
+            break
     said = lines.readline()
     return Order(int(from_json(said)["term"]), lines) if said else None
 
 
-def run(config: Config, service: Service, order: Order) -> int:
+def waiting(config: Config, service: Service) -> Waiting:
+    """Give what may have a QEMU of a service's guest wait for an order."""
+    return Waiting(SubprocessRunner(), run_folder(config, service.name), _replica(config, service))
+
+
+def run(config: Config, service: Service, order: Order, waits: Waiting) -> int:
     """Run the guest until it ends, which is an error, or until SIGTERM."""
     if service.machine is None or service.checkpoint is None:
         raise OkiagariError(f"{service.name} is no guest: its description has no machine")
@@ -70,17 +82,13 @@ def run(config: Config, service: Service, order: Order) -> int:
     begun = boottime()
     _told(config, service, "collect")
     collected = boottime()
-    here = folder(config, service.name)
     work = run_folder(config, service.name)
-    # What the last run left is of no use: states are replicas' alone.
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(mode=0o700, parents=True)
     key = key_of(service.checkpoint.key)
-    replica = Replica(here / "replica", service.name, key)
+    replica = Replica(_replica(config, service), service.name, key)
     from_state = replica if replica.head else None
     whose = Whose(service.name, config.name, order.term, key, envelopes_of(config).sign)
     runner = SubprocessRunner()
-    with _standing(config, service, service.machine, work, from_state) as running:
+    with _standing(config, service, service.machine, waits, replica) as running:
         capturer = Capturer(running.monitor, runner, work, running.guest, whose)
         prepared = boottime()
         if not order.goes_on():
@@ -105,10 +113,14 @@ def run(config: Config, service: Service, order: Order) -> int:
     return 0
 
 
-def _standing(config: Config, service: Service, machine: Machine, work: Path, state: Replica | None) -> Running:
+def _replica(config: Config, service: Service) -> Path:
+    return folder(config, service.name) / "replica"
+
+
+def _standing(config: Config, service: Service, machine: Machine, waits: Waiting, replica: Replica) -> Running:
     """Give the guest, which stands still; where there is none, the log says why."""
     try:
-        return Running(machine, SubprocessRunner(), work, state)
+        return waits.take(machine, replica)
     except OkiagariError as error:
         _tell(config, service, "start_failed", {"text": str(error)})
         raise

@@ -24,7 +24,7 @@ import shutil
 import struct
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import BadValue, OkiagariError
 from ..target.system import sync_names, write_safely
@@ -81,6 +81,41 @@ class Epoch:
     @property
     def name(self) -> str:
         return f"{self.term}-{self.epoch}"
+
+
+class Images(Protocol):
+    """The present state of a replica, `head`, and where its images are."""
+
+    head: Epoch | None
+
+    def image(self, name: str) -> Path:
+        """Give the file of an image."""
+
+    def page_count(self, name: str) -> int:
+        """Give the number of pages that it has."""
+
+
+class Glance:
+    """A replica as whoever isn't its one process sees it: it may be another one a moment later, files included.
+
+    While a pack is applied it has no state.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        said = _read(folder, "head.json", _HEAD)
+        self.head = _epoch(said) if said and not said.get("restore") else None
+
+    def image(self, name: str) -> Path:
+        return _images(self._folder, self._present()) / name
+
+    def page_count(self, name: str) -> int:
+        return self._present().images[name]
+
+    def _present(self) -> Epoch:
+        if self.head is None:
+            raise OkiagariError(f"there is no state in {self._folder} just now")
+        return self.head
 
 
 class Replica:
@@ -214,7 +249,7 @@ class Replica:
         return self._present()
 
     def _fence_on_disk(self) -> int:
-        said = self._read("fence.json", _FENCE)
+        said = _read(self._folder, "fence.json", _FENCE)
         return int(said["term"]) if said else 0
 
     def _look_whether_it_fits(self, label: Label) -> None:
@@ -250,6 +285,8 @@ class Replica:
                 with (self._digests(new) / name).open("xb") as file:
                     file.truncate(count * digests.BYTES)
                 digests.begin(self._table(new, name))
+            for folder in (self._images(new), self._digests(new), self._folder / str(generation)):
+                sync_names(folder)
             self._change(new, self._blocks(pack, new))
             self._look_whether_it_leads_there(new)
         except BaseException:
@@ -355,11 +392,11 @@ class Replica:
                 os.close(descriptor)
 
     def _opened(self) -> tuple[Epoch | None, list[Epoch]]:
-        said = self._read("head.json", _HEAD)
+        said = _read(self._folder, "head.json", _HEAD)
         if said is None:
             self._clear_all_but(set(), set())
             return None, []
-        head, *back = (Epoch(**{key: each[key] for key in _EPOCH}) for each in (said, *said["back"]))
+        head, *back = map(_epoch, (said, *said["back"]))
         if said.get("restore"):
             self._restore(head, back)
         self.head, self.back = head, back
@@ -380,18 +417,6 @@ class Replica:
                 with suppress(OSError):
                     path.unlink()
 
-    def _read(self, name: str, shape: Shape) -> dict[str, Any] | None:
-        path = self._folder / name
-        try:
-            said = from_json(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (BadValue, UnicodeDecodeError) as error:
-            raise OkiagariError(f"{path} is damaged: remove {self._folder}, and the replica is made anew") from error
-        if (wrong := mismatch(said, shape, name)) or not isinstance(said, dict):
-            raise OkiagariError(f"{path}: {wrong}; remove {self._folder}, and the replica is made anew")
-        return said
-
     def _write_head(self, head: Epoch, back: list[Epoch], *, restore: bool = False) -> None:
         said = {**asdict(head), "back": [asdict(epoch) for epoch in back], **({"restore": True} if restore else {})}
         write_safely(self._folder / "head.json", json.dumps(said).encode())
@@ -403,7 +428,7 @@ class Replica:
         return self.head
 
     def _images(self, epoch: Epoch) -> Path:
-        return self._folder / str(epoch.generation) / "images"
+        return _images(self._folder, epoch)
 
     def _digests(self, epoch: Epoch) -> Path:
         return self._folder / str(epoch.generation) / "digests"
@@ -417,6 +442,27 @@ class Replica:
     def _table(self, epoch: Epoch, name: str) -> np.memmap[Any, np.dtype[np.uint8]]:
         shape = (epoch.images[name], digests.BYTES)
         return np.memmap(self._digests(epoch) / name, np.uint8, "r+", shape=shape)
+
+
+def _read(folder: Path, name: str, shape: Shape) -> dict[str, Any] | None:
+    path = folder / name
+    try:
+        said = from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (BadValue, UnicodeDecodeError) as error:
+        raise OkiagariError(f"{path} is damaged: remove {folder}, and the replica is made anew") from error
+    if (wrong := mismatch(said, shape, name)) or not isinstance(said, dict):
+        raise OkiagariError(f"{path}: {wrong}; remove {folder}, and the replica is made anew")
+    return said
+
+
+def _epoch(said: Mapping[str, Any]) -> Epoch:
+    return Epoch(**{key: said[key] for key in _EPOCH})
+
+
+def _images(folder: Path, epoch: Epoch) -> Path:
+    return folder / str(epoch.generation) / "images"
 
 
 def _write(descriptor: int, numbers: Numbers, content: Pages) -> None:

@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ..errors import OkiagariError
 from ..guest.template import Template
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from ..guest.machine import Network
     from ..runner import Runner
     from .machine import Machine
-    from .replica import Replica
+    from .replica import Images
+
+    Origin: TypeAlias = tuple[Machine, str, Mapping[str, tuple[int, int]]]
 
 MIB = 1024 * 1024
 _STARTS_S = 60.0
@@ -41,50 +43,75 @@ _POLL_S = 0.02
 class Running:
     """A guest that stands still, with all that it needs in `folder`. A context manager, which ends it.
 
+    Before its first boot; or its QEMU, over the images of a replica that has a state, waits until that is `restore`d.
     It goes on by `monitor`: whoever holds the service lets it. Raises `OkiagariError` with QEMU's words if it can't be.
     """
 
-    def __init__(self, machine: Machine, runner: Runner, folder: Path, replica: Replica | None = None) -> None:
-        self._folder = folder
+    monitor: Monitor
+    """There is one before the first boot, or after `restore`."""
+
+    def __init__(self, machine: Machine, runner: Runner, folder: Path, replica: Images | None = None) -> None:
+        self._folder, self._runner, self._networks = folder, runner, machine.networks
+        state = _state(replica) if replica else None
+        self.origin = origin(machine, replica) if replica else None
+        self._undone = ExitStack()
+        try:
+            self._begin(machine, replica, state)
+        except BaseException:
+            self._undone.close()
+            raise
+
+    def restore(self, replica: Images) -> None:
+        """Have what the replica has now, whose images are those that it was started over; where it has none, nothing.
+
+        There is no state of it when QEMU doesn't take it: the guest is to be ended.
+        """
+        state = _state(replica)
+        if state is None:
+            return
+        _look_whether_it_fits(self.memory, state)
+        # QEMU may still be starting, and looks at it when its devices are loaded only.
+        self.memory.fill(state.ram)
+        self._reach(state)
+        self._load(state)
+
+    def _begin(self, machine: Machine, replica: Images | None, state: _State | None) -> None:
         template = _template(machine)
         if template:
             machine = replace(machine, disks={"root": Disk(Path(template.disk), "qcow2"), **machine.disks})
         if machine.seed:
-            (folder / "seed").write_bytes(machine.seed)
+            (self._folder / "seed").write_bytes(machine.seed)
         below = {
-            _node(name): (replica.image(_node(name)), "raw") if replica and replica.head else (disk.image, disk.format)
+            _node(name): (replica.image(_node(name)), "raw") if replica and state else (disk.image, disk.format)
             for name, disk in machine.disks.items()
         }
         sizes: dict[str, int] = {}
         for name, (image, kind) in below.items():
             path = self._disk(name)
             path.unlink(missing_ok=True)
-            sizes[name] = overlay(runner, path, image, kind)
-        self._log = folder / "qemu.log"
-        (folder / "qmp").unlink(missing_ok=True)
-        state = _state(replica) if replica else None
-        have(runner, folder, machine.networks)
-        with ExitStack() as undone:
-            memory = undone.enter_context(GuestMemory(machine.memory * MIB))
-            self.memory = memory
-            self.guest = Guest(memory, sizes)
-            if state:
-                _look_whether_it_fits(memory, state)
-            self.process = self._started(self._argv(machine, template, state))
-            undone.callback(self._end)
-            if state:
-                # QEMU starts meanwhile, and looks at it when its devices are loaded only.
-                memory.fill(state.ram)
-            self.monitor = undone.enter_context(closing(self._reached(state)))
-            plug_in(runner, folder, machine.networks)
-            if state:
-                self._load(state)
-            self._undone = undone.pop_all()
+            sizes[name] = overlay(self._runner, path, image, kind)
+        self._log = self._folder / "qemu.log"
+        (self._folder / "qmp").unlink(missing_ok=True)
+        have(self._runner, self._folder, machine.networks)
+        self.memory = self._undone.enter_context(GuestMemory(machine.memory * MIB))
+        self.guest = Guest(self.memory, sizes)
+        self.process = self._started(self._argv(machine, template, state))
+        self._undone.callback(self._end)
+        if state is None:
+            self._reach(state)
+
+    def _reach(self, state: _State | None) -> None:
+        self.monitor = self._undone.enter_context(closing(self._reached(state)))
+        plug_in(self._runner, self._folder, self._networks)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End it, whatever it is at."""
         self._undone.close()
 
     def go_on(self) -> None:
@@ -169,6 +196,18 @@ class Running:
         self.process.wait()
 
 
+def origin(machine: Machine, replica: Images) -> Origin | None:
+    """Give what a QEMU is started from that waits for this replica's state; None where it has none.
+
+    Raises `OSError` or `OkiagariError` where that can't be seen.
+    """
+    state = _state(replica)
+    if replica.head is None or state is None:
+        return None
+    files = {name: replica.image(name).stat() for name in replica.head.images}
+    return machine, state.type, {name: (file.st_dev, file.st_ino) for name, file in files.items()}
+
+
 @dataclass(frozen=True)
 class _State:
     """What a guest goes on from. As text it says what that takes, for whoever hears that it isn't possible here."""
@@ -189,7 +228,7 @@ class _State:
         )
 
 
-def _state(replica: Replica) -> _State | None:
+def _state(replica: Images) -> _State | None:
     if replica.head is None:
         return None
     said = replica.head.machine

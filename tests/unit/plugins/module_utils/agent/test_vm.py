@@ -154,6 +154,12 @@ class Pretended:
     def __exit__(self, *_error: object) -> None:
         self.done.append("ended")
 
+    def look(self, _machine: Machine) -> None:
+        self.done.append("a QEMU waits")
+
+    def take(self, _machine: Machine, _replica: object) -> Pretended:
+        return self
+
     def raise_fence(self, term: int) -> None:
         self.done.append(f"from term {term} on")
 
@@ -192,15 +198,19 @@ def test_a_guest_that_is_prepared_stands_still_until_it_is_told(
     """
     pretended, asked = Pretended(), list[dict[str, Any]]()
     pretended.head = head
-    for name in ("Running", "Capturer", "Replica", "Rounds", "envelopes_of", "Whose"):
+    for name in ("Capturer", "Replica", "Rounds", "envelopes_of", "Whose"):
         monkeypatch.setattr(module, name, pretended)
     monkeypatch.setattr(pretended, "sign", None, raising=False)
     monkeypatch.setattr(module, "ask", lambda request, _run, timeout_s: iter(asked.append(request) or []))
     monkeypatch.setattr(module, "key_of", lambda _path: b"")
     monkeypatch.setattr("signal.signal", lambda *_handler: None)
-    order = module.ordered(io.StringIO(told))
     guest = service(machine=Machine(64, {}), checkpoint=Checkpointing(tmp_path / "key"))
-    assert order is None or module.run(config(tmp_path), guest, order) == 0
+    orders = tmp_path / "orders"
+    orders.write_text(told)
+    with orders.open() as lines:
+        order = module.ordered(lines, guest, cast("Any", pretended))
+        assert order is None or module.run(config(tmp_path), guest, order, cast("Any", pretended)) == 0
+    assert pretended.done.pop(0) == "a QEMU waits"
     assert pretended.done == done
     events = [each["values"] for each in asked if each["op"] == "tell"]
     assert [each["event"] for each in events] == (["guest_goes_on"] if head and "captured" in done else [])
@@ -208,21 +218,21 @@ def test_a_guest_that_is_prepared_stands_still_until_it_is_told(
 
 
 def test_the_log_says_why_a_guest_cannot_go_on_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_arguments: object) -> None:
-        raise OkiagariError("QEMU can't be started from a state that QEMU 10.0 has captured")
+    class Older(Pretended):
+        def take(self, _machine: Machine, _replica: object) -> Pretended:
+            raise OkiagariError("QEMU can't be started from a state that QEMU 10.0 has captured")
 
     asked: list[dict[str, Any]] = []
-    pretended = Pretended()
+    pretended = Older()
     for name in ("Replica", "envelopes_of", "Whose"):
         monkeypatch.setattr(module, name, pretended)
     monkeypatch.setattr(pretended, "sign", None, raising=False)
-    monkeypatch.setattr(module, "Running", refuse)
     monkeypatch.setattr(module, "ask", lambda request, _run, timeout_s: iter(asked.append(request) or []))
     monkeypatch.setattr(module, "key_of", lambda _path: b"")
     monkeypatch.setattr("signal.signal", lambda *_handler: None)
     guest = service(machine=Machine(64, {}), checkpoint=Checkpointing(tmp_path / "key"))
     with pytest.raises(OkiagariError, match="captured"):
-        module.run(config(tmp_path), guest, module.Order(3, io.StringIO()))
+        module.run(config(tmp_path), guest, module.Order(3, io.StringIO()), cast("Any", pretended))
     assert [each["op"] for each in asked] == ["collect", "tell"]
     assert asked[-1]["values"] == {
         "event": "start_failed",

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint import replica as replicas
-from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import Missing, Refused, Replica
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.replica import (
+    Glance,
+    Missing,
+    Refused,
+    Replica,
+)
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import BadValue, OkiagariError
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.checkpoint.conftest import (
     KEY,
@@ -95,6 +100,19 @@ def test_a_first_pack_begins_anew_and_can_be_gone_back_from(tmp_path: Path, hold
     replica.go_back(before)
     assert same(content(replica), one)
     assert [path.name for path in tmp_path.glob("[0-9]*")] == ["1"]
+    replica.close()
+
+
+def test_the_names_of_new_images_are_on_the_disk_before_they_are_referred_to(
+    tmp_path: Path, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every file system has a new file's name on the disk when the file is."""
+    done: list[str] = []
+    monkeypatch.setattr(replicas, "sync_names", lambda folder: done.append(str(folder.relative_to(tmp_path))))
+    monkeypatch.setattr(replicas, "write_safely", lambda path, _content: done.append(path.name))
+    replica = Replica(tmp_path, "tally", KEY)
+    replica.take(opened(holder.pack({"ram": noise(1)})))
+    assert done == ["1/images", "1/digests", "1", "head.json"]
     replica.close()
 
 
@@ -216,6 +234,24 @@ def test_another_services_pack_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="a pack of mail, not of tally"):
         replica.take(opened(Holder("mail").pack(states(1)[0])))
     replica.close()
+
+
+def test_whoever_only_looks_sees_what_is_there_and_nothing_that_changes(tmp_path: Path, holder: Holder) -> None:
+    assert Glance(tmp_path).head is None
+    seen: list[bool] = []
+    replica = Replica(tmp_path, "tally", KEY, lambda: seen.append(Glance(tmp_path).head is None))
+    replica.take(opened(holder.pack({"ram": noise(1)})))
+    assert not seen[-1]
+    glance = Glance(tmp_path)
+    assert (glance.head, glance.image("ram")) == (replica.head, replica.image("ram"))
+    assert glance.page_count("ram") == 1
+    seen.clear()
+    replica.take(opened(holder.pack({"ram": noise(2)})))
+    assert any(seen)
+    assert not seen[-1]
+    replica.close()
+    with pytest.raises(OkiagariError, match="no state"):
+        Glance(tmp_path / "nowhere").image("ram")
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
