@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A program that takes long to start is there before it is wanted, and waits to be told what to do.
 
-It has read nothing yet, holds nothing and does nothing for anybody. So a host whose program stands by is as any other.
+It holds nothing and does nothing for anybody. So a host whose program stands by is as any other.
 """
 
 from __future__ import annotations

@@ -130,7 +130,11 @@ def way_of_stopped(memory: GuestMemory | ForeignMemory) -> str:
 
 
 def have_all_of_memory(monitor: AnyMonitor, memory: GuestMemory | ForeignMemory) -> None:
-    """Have QEMU take room for all of the guest's memory now, and not page by page while the guest stands still."""
+    """Have QEMU map all of the guest's memory now, and not page by page while the guest stands still.
+
+    Room for it is taken before, while the guest runs: QEMU answers no device meanwhile, and finds it there.
+    """
+    memory.have_all()
     path = f"/objects/{memory.name}"
     monitor.execute("qom-set", path=path, property="prealloc", value=True, within_s=_TAKES_ROOM_S)
 

@@ -68,10 +68,9 @@ class Capturer:
         self._monitor, self._runner, self._folder, self._guest, self._whose = monitor, runner, folder, guest, whose
         self._epoch, self._parent = 0, ""
         self._unwatched, self._once = guest.unwatched, once
+        self._lacks_memory = guest.memory.shared
         self.way = self._best = way_of(monitor, guest.memory)
         self._stopped = way_of_stopped(guest.memory)
-        if self.way == BACKGROUND and guest.memory.shared:
-            have_all_of_memory(monitor, guest.memory)
         self._memory, self._disks = self._begun()
         self._disks.watch()
 
@@ -131,6 +130,10 @@ class Capturer:
 
     def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
         way = self._stopped if last else self.way
+        if way == BACKGROUND and self._lacks_memory:
+            # Not before: whoever waits for a guest that goes on doesn't wait for that, too.
+            have_all_of_memory(self._monitor, self._guest.memory)
+            self._lacks_memory = False
         self._disks.prepare()
         took = capture(
             self._monitor, self._memory, way, lambda _image, block: writer.add(block),

@@ -35,6 +35,9 @@ class ForeignMemory:
 
     shared: ClassVar[bool] = False
 
+    def have_all(self) -> None:
+        """Leave it as it is: it is QEMU's."""
+
     def make_room(self, _mirror: Mirror) -> None:
         """Take none: nobody knows what the guest has used."""
 
@@ -46,7 +49,7 @@ class ForeignMemory:
 class GuestMemory:
     """Memory of `size` bytes, a whole number of pages, all zeros. A context manager, which closes its `file`.
 
-    What was written to it only takes room.
+    What was written to it only takes room, until it is to `have_all`.
     """
 
     name = NAME
@@ -83,6 +86,10 @@ class GuestMemory:
                 os.lseek(self.file, start, os.SEEK_SET)
                 while start < end and (sent := os.sendfile(self.file, file.fileno(), start, end - start)):
                     start += sent
+
+    def have_all(self) -> None:
+        """Take room for all of it, now; what was written stays. Raises `OSError` if there isn't so much."""
+        os.posix_fallocate(self.file, 0, self.size)
 
     def make_room(self, mirror: Mirror) -> None:
         """Have a mirror take room for what this has, so that it isn't waited for while the guest stands still."""

@@ -54,9 +54,7 @@ def have(runner: Runner, folder: Path, networks: Mapping[str, Network]) -> None:
 
 def plug_in(runner: Runner, folder: Path, networks: Collection[str]) -> None:
     """Plug the taps in, which QEMU made, and which are gone when QEMU is."""
-    for name in networks:
-        own = outlet(folder, name)
-        output(runner, ["ip", "link", "set", "dev", own.tap, "master", own.bridge, "up"])
+    _run(runner, [line for name in networks for line in _plug(outlet(folder, name))])
 
 
 def keep(runner: Runner, above: Path, guests: Mapping[Path, Mapping[str, Network]]) -> None:
@@ -79,18 +77,27 @@ def _all_missing(
 
 
 def _missing(own: Outlet, folder: Path, network: Network, there: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    # Hosts have no address there, not even one that a kernel gives by itself.
-    up = f"mtu {network.mtu} addrgenmode none up"
     if own.bridge not in there:
         yield f"link add {own.bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
-        yield f"link set dev {own.bridge} alias {folder} {up}"
+        yield from _up(own.bridge, network, f"alias {folder}")
     if own.outer not in there:
         yield f"link add {own.outer} type veth peer name {own.inner}"
         yield f"link set dev {own.outer} alias {folder}"
     if there.get(own.inner, {}).get("master") != own.bridge:
-        yield f"link set dev {own.inner} master {own.bridge} {up}"
+        yield from _up(own.inner, network, f"master {own.bridge}")
     if there.get(own.outer, {}).get("master") != network.bridge:
-        yield f"link set dev {own.outer} master {network.bridge} {up}"
+        yield from _up(own.outer, network, f"master {network.bridge}")
+
+
+def _plug(own: Outlet) -> Iterator[str]:
+    yield f"link set dev {own.tap} master {own.bridge} addrgenmode none"
+    yield f"link set dev {own.tap} up"
+
+
+def _up(name: str, network: Network, words: str) -> Iterator[str]:
+    # Hosts have no address there, not even one that a kernel gives by itself, as soon as it is up.
+    yield f"link set dev {name} {words} mtu {network.mtu} addrgenmode none"
+    yield f"link set dev {name} up"
 
 
 def _there(runner: Runner) -> dict[str, dict[str, Any]]:

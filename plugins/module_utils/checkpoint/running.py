@@ -64,7 +64,7 @@ class Running:
     def restore(self, replica: Images) -> None:
         """Have what the replica has now, whose images are those that it was started over; where it has none, nothing.
 
-        There is no state of it when QEMU doesn't take it: the guest is to be ended.
+        Where QEMU doesn't take it, the guest is to be ended.
         """
         state = _state(replica)
         if state is None:
