@@ -5,8 +5,8 @@
 
 The caller asks everybody, everybody's answer carries its profile, and the caller tells everybody the result: three
 messages for each other agent (`message_bound`). In a term an agent votes once, for itself if it calls. Whoever gets no
-majority tries again in a new term, after a time of its own. An election keeps nobody from running the service, and
-lets nobody: it says in which order candidates ask the store.
+majority tries again in a new term, after a time of its own; where calls have met, one of the callers does at once. An
+election keeps nobody from running the service, and lets nobody: it says in which order candidates ask the store.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class _Call:
     term: int
     until: float
     votes: dict[str, Vote] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set)
+    """Who else has called in this term: they have their own votes."""
 
 
 class Elector:
@@ -113,6 +115,8 @@ class Elector:
         abstains = loyal or self.record is None or call.term < self._newest
         record = None if abstains or self.record is None else self.record.vote(call.term, call.sender)
         actions: list[Action] = []
+        if self._open and self._open.term == call.term:
+            self._open.met.add(call.sender)
         if record:
             if record != self.record:
                 actions.append(Persist(record))
@@ -133,7 +137,7 @@ class Elector:
             return [], None
         self._open.votes[ballot.sender] = ballot.vote
         missing = [agent for agent in self._others if agent not in self._open.votes]
-        if missing and (missing != [self._suspect] or self._decide(self._open).elected is None):
+        if missing and (missing != [self._suspect] or not (self._open.met or self._decide(self._open).elected)):
             return [], None
         return self._conclude(now, self._open)
 
@@ -177,7 +181,7 @@ class Elector:
         self._open = None
         decision = self.decision = self._decide(call)
         if decision.elected is None:
-            self._put_off(now)
+            self._try_again(now, call)
             return [Tell("election_void", f"term {call.term}: {decision.why}")], None
         result = Result(self._name, call.term, decision.order[:PLACES])
         self._put_off(now, len(result.order))
@@ -190,6 +194,13 @@ class Elector:
     def _put_off(self, now: float, places: int = 0) -> None:
         """Call the next election only after those that were elected, or this call, had their time."""
         self._call_at = now + 2 * self._timing.answer_s * places + self._scatter(_SCATTER)
+
+    def _try_again(self, now: float, call: _Call) -> None:
+        """Call again some time; where calls have met, the first of those who called does at once, and has all votes."""
+        if call.met:
+            self._call_at = now + 2 * self._timing.answer_s * sorted([self._name, *call.met]).index(self._name)
+        else:
+            self._put_off(now)
 
     def _scatter(self, answers: int) -> float:
         return self._chance.uniform(0.0, answers * self._timing.answer_s)

@@ -60,7 +60,7 @@ class Participant:
         """Do what is due."""
         actions: list[Action] = []
         if now >= self._read_at:
-            self._read_at = now + self._timing.poll_s
+            self._read_at = now + self._pause_s(now)
             actions.append(Read())
         self._weigh(now)
         more, result = self.elector.tick(now)
@@ -152,6 +152,11 @@ class Participant:
         self._heir = to
         return self._swept(self.holder.stop(f"handed over to {to}"))
 
+    def _pause_s(self, now: float) -> float:
+        """Give the time from one look at the store to the next: who is elected looks as often as a holder renews."""
+        timing = self._timing
+        return min(timing.poll_s, timing.keepalive_s) if self.successor.waits(now) else timing.poll_s
+
     def _weigh(self, now: float) -> None:
         """Want an election where there is no holder or a suspected one, as far as the store was reachable of late."""
         view = self.successor.view
@@ -174,6 +179,7 @@ class Participant:
             return []
         if self._name in result.order:
             self.successor.stand(result.term, now + result.order.index(self._name) * 2 * self._timing.answer_s)
+            self._read_at = min(self._read_at, now + self._pause_s(now))
         return self._make_room(result) if self.holder else self.successor.tick(now)
 
     def _make_room(self, result: Result) -> list[Action]:

@@ -64,6 +64,10 @@ class Successor:
         if term > self._term:
             self._term, self._stand_at, self._stand_until = term, at, at + 3 * self._timing.ttl_s
 
+    def waits(self, now: float) -> bool:
+        """Say whether this agent takes the service as soon as it sees that it is vacant."""
+        return not self.vacant and self._stand_at <= now <= self._stand_until and self._term > self.view.term
+
     def tick(self, now: float) -> list[Action]:
         if self._attempt:
             if now < self.wake_at:

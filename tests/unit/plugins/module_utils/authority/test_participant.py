@@ -105,6 +105,26 @@ def test_a_call_without_a_majority_comes_to_nothing_and_says_so() -> None:
     assert of(Persist, again) == [Persist(Record(10, "a"))]  # b knew term 9
 
 
+@pytest.mark.parametrize(("name", "other", "again_s"), [("a", "b", 0.0), ("b", "a", 2 * TIMING.answer_s)])
+def test_where_two_calls_meet_the_first_by_name_calls_again_at_once(name: str, other: str, again_s: float) -> None:
+    """Each has voted for itself, and the suspected holder says nothing: there is no majority, and no use in waiting."""
+    one = agent(name)
+    one.saw(100.0, HELD_BY_D)
+    one.suspect(100.0)
+    one.tick(one.elector.wake_at)
+    called = one.elector.wake_at - TIMING.answer_s
+    assert of(Send, one.heard(called, Call(other, 4)))[0].message.vote.granted is False
+    one.heard(called + 0.1, Ballot("c", 4, Vote(Profile("c", "elsewhere"), Rules(), granted=False), 4))
+    actions = one.heard(called + 0.2, Ballot(other, 4, Vote(Profile(other, "elsewhere"), Rules(), granted=False), 4))
+    assert [tell.event for tell in of(Tell, actions)] == ["election_void"]
+    assert one.elector.wake_at == called + 0.2 + again_s
+    # Whoever was second votes for the first one's next call.
+    if name == "b":
+        (ballot,) = of(Send, one.heard(called + 0.3, Call(other, 5)))
+        assert ballot.message.vote.granted
+        assert one.elector.wake_at > called + 0.3 + 2 * TIMING.answer_s
+
+
 def test_nobody_calls_who_has_not_reached_the_store_of_late() -> None:
     one = agent()
     one.saw(100.0, VACANT)
@@ -134,6 +154,28 @@ def test_suspicion_elects_but_acquires_nothing_before_the_store_says_that_it_is_
     assert of(Acquire, one.heard(101.0, Result("b", 4, ("a",)))) == []
     (acquire,) = of(Acquire, one.saw(105.0, VACANT))
     assert (acquire.term, acquire.after, acquire.sent_at) == (4, 20, 105.0)
+
+
+def test_who_is_elected_looks_often_whether_the_service_is_vacant() -> None:
+    """A watch of the store tells it sooner; but the member that it listens to may have died with the holder."""
+    one = agent()
+    one.saw(100.0, HELD_BY_D)
+    one.tick(100.0)
+    one.suspect(100.5)
+    for at, message in ((100.5, None), (100.6, Result("b", 4, ("c", "a")))):
+        if message:
+            one.heard(at, message)
+        assert not of(Read, one.tick(at))
+    # Not yet: before its turn, the first in the order is to have it.
+    at = 100.6 + 2 * TIMING.answer_s
+    assert of(Read, one.tick(at))
+    for _look in range(5):
+        at += TIMING.keepalive_s
+        assert of(Read, one.tick(at))
+        one.saw(at, HELD_BY_D)
+    assert of(Acquire, one.saw(at + 0.1, VACANT))
+    assert of(Read, one.tick(at + TIMING.keepalive_s))
+    assert not of(Read, one.tick(at + 2 * TIMING.keepalive_s))
 
 
 def test_who_follows_in_the_order_stands_later() -> None:
