@@ -11,10 +11,11 @@ has them, and a whole state where nobody has them any more (P1.2, P1.9).
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.pack import Pack
@@ -27,6 +28,7 @@ from .bulk import last
 from .requests import word
 from .shelf import Held, Shelf, held
 from .supervise import boottime
+from .turns import Turns, finished
 from .wish_file import WishFile
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 OP_TAKE, OP_FIND, OP_WHOLE, OP_HEAD = "state.take", "state.find", "state.whole", "state.head"
 _LARGEST_BYTES = 1024**5
 _FETCH_S = 3600.0
+_SILENT_S = 60.0
 _TAKE_S = 600.0
 _PROGRESS_S = 1.0
 _COLLECT_S = 60.0
@@ -110,7 +113,7 @@ class States:
         self._overlay, self._store, self._bulk, self._blobs, self._keeper = overlay, store, bulk, blobs, keeper
         self._token, self._tell, self._placement = token, tell, placement
         self._shelf = Shelf(folder(config, service.name) / "shelf.json")
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._behind: set[asyncio.Task[None]] = set()
         """Packs that are committed already, on their way to the rest."""
         self._wish = WishFile(config.run, service.name)
@@ -148,12 +151,12 @@ class States:
 
     async def take(self, opened: Opened) -> Mapping[str, Any]:
         """Take a pack from who is nearest, and answer when it is on this host's disk."""
-        source = text(opened.body.get("source"))
-        async with self._turn:
-            try:
-                await self._take(held(mapping(opened.body.get("pack"))), [source, opened.sender])
-            except Lacking as error:
-                return {"lacks": str(error)}
+        source, pack = text(opened.body.get("source")), held(mapping(opened.body.get("pack")))
+        await self._turns.give_up(before=pack.term)
+        try:
+            await self._turns.do(pack.term, self._take(pack, [source, opened.sender]))
+        except Lacking as error:
+            return {"lacks": str(error)}
         return dict(self.head or {})
 
     async def find(self, opened: Opened) -> Mapping[str, Any]:
@@ -260,6 +263,8 @@ class States:
     async def collect(self) -> AsyncGenerator[dict[str, Any], None]:
         """Have the newest state here that can be had, at least the committed one; raise `OkiagariError` if not."""
         begun, end, why = time.monotonic(), time.monotonic() + _COLLECT_S, ""
+        # Whoever gives a pack just now may have died with it.
+        await self._turns.give_up(before=math.inf)
         while True:
             try:
                 committed = await self._store.committed(self._service.name)
@@ -293,7 +298,7 @@ class States:
         The guest's disks lie over the replica's images. What a pack changes there, the guest has written itself: it is
         in its own layer, and it never reads those places of the images again.
         """
-        async with self._turn:
+        async with self._turns.lock:
             await self._take(pack, [self.me])
 
     async def deliver(self, peer: str, pack: Held, source: str) -> None:
@@ -342,7 +347,7 @@ class States:
         ]
         if self._placement:
             self._placement.begin({peer for _newest, peer, _root in there})
-        async with self._turn:
+        async with self._turns.lock:
             for newest, peer, root in sorted(there, reverse=True):
                 if newest > self.newest:
                     with suppress(OkiagariError):
@@ -394,7 +399,10 @@ class States:
 
     async def _try(self, pack: Held, sources: list[str]) -> Mapping[str, Any]:
         """Have the keeper take a pack, and give what it says; a pack that was taken is held from then on."""
-        said = await self._keep("take", await self._fetched(pack.digest, sources))
+        return await finished(self._apply(pack, await self._fetched(pack.digest, sources)))
+
+    async def _apply(self, pack: Held, path: Path) -> Mapping[str, Any]:
+        said = await self._keep("take", path)
         if "head" in said:
             self._note(said)
             self._hold(pack)
@@ -413,12 +421,22 @@ class States:
                 return path
             if source != self._config.name:
                 try:
-                    await last(self._bulk.fetch(source, name, _LARGEST_BYTES, _FETCH_S))
+                    await self._fetch(source, name)
                 except OkiagariError as error:
                     why = str(error)
         if path := self._blobs.path(name):
             return path
         raise OkiagariError(why)
+
+    async def _fetch(self, source: str, name: str) -> None:
+        """Fetch a blob; raise `OkiagariError` when nothing of it comes any more, where others may give it, too."""
+        came, since = 0, time.monotonic()
+        async with aclosing(self._bulk.fetch(source, name, _LARGEST_BYTES, _FETCH_S)) as steps:
+            async for said in steps:
+                if said.get("received", came) > came:
+                    came, since = said["received"], time.monotonic()
+                if time.monotonic() > since + _SILENT_S:
+                    raise OkiagariError(f"nothing has come from {source} for {_SILENT_S:g} s")
 
     async def _offered(self, path: Path) -> Held:
         """Take a pack of this host among the blobs, and onto the shelf."""

@@ -52,6 +52,9 @@ class Host:
         self.reachable = True
         self.told: list[tuple[str, Mapping[str, Any]]] = []
         self.fetched: list[tuple[str, str]] = []
+        self.hangs: set[str] = set()
+        self.stalls: set[str] = set()
+        self.waits = False
         peers = {each: Peer(each, f"site-{each}", "127.0.0.1", "", LINE[each]) for each in LINE}
         self.config = replace(
             config(world.folder, name=name, peers=peers), state=world.folder / name, run=world.folder / f"{name}-run"
@@ -103,6 +106,14 @@ class Host:
         yield {"digest": name}
 
     async def fetch(self, peer: str, name: str, *_bounds: float) -> AsyncGenerator[dict[str, Any], None]:
+        if peer in self.hangs:
+            self.waits = True
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.waits = False
+        while peer in self.stalls:
+            yield {"received": 0, "of": 9}
         there = self.world.hosts[peer].blobs.path(name)
         if not (self.reachable and self.world.hosts[peer].reachable) or there is None:
             raise NoAnswer(f"{peer} didn't answer")
@@ -343,6 +354,57 @@ def test_the_successor_collects_what_it_lacks_and_no_less_than_what_is_committed
         world.head = {"term": 1, "epoch": 9, "root": "x"}
         with pytest.raises(OkiagariError, match="the committed state is term 1, epoch 9, here is term 1, epoch 3"):
             await world.collect("d")
+
+    asyncio.run(run())
+
+
+async def waiting_for_a_dead_holder(host: Host) -> asyncio.Future[Any]:
+    """Have a host begin to take a pack of term 1 from a, which dies when it has begun to give it."""
+    host.hangs = {"a"}
+    pack = {"digest": "0" * 64, "term": 1, "epoch": 9, "parent": "", "root": "x"}
+    taking = asyncio.ensure_future(host.states.take(Opened("a", module.OP_TAKE, {"source": "a", "pack": pack}, "1")))
+    while not host.waits:
+        await asyncio.sleep(0)
+    host.world.hosts["a"].reachable = False
+    return taking
+
+
+def test_a_successor_does_not_wait_for_a_holder_that_died_while_it_gave_a_pack(world: World) -> None:
+    async def run() -> None:
+        await world.ship()
+        taking = await waiting_for_a_dead_holder(world.hosts["b"])
+        async with asyncio.timeout(5):
+            assert (await world.collect("b"))["head"]["epoch"] == 1
+        assert not world.hosts["b"].waits
+        with pytest.raises(OkiagariError, match="what the holder of term 1 wanted is given up"):
+            await taking
+
+    asyncio.run(run())
+
+
+def test_what_a_dead_holder_has_begun_is_given_up_for_the_next_one(world: World) -> None:
+    async def run() -> None:
+        await world.ship()
+        old = world.holder
+        taking = await waiting_for_a_dead_holder(world.hosts["c"])
+        world.holder = Holder("db", term=2)
+        world.holder.parent, world.holder.images = old.parent, {"ram": world.image}
+        async with asyncio.timeout(5):
+            await world.ship("b")
+        assert world.hosts["c"].newest == Committed(2, 1)
+        with pytest.raises(OkiagariError, match="is given up"):
+            await taking
+
+    asyncio.run(run())
+
+
+def test_where_nothing_comes_any_more_others_are_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        monkeypatch.setattr(module, "_SILENT_S", 0.0)
+        world.hosts["c"].stalls = {"b"}
+        await world.ship()
+        assert world.hosts["c"].newest == Committed(1, 1)
+        assert [peer for peer, _name in world.hosts["c"].fetched] == ["a"]
 
     asyncio.run(run())
 
