@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .store import Store
 
 _LOOK_S = 5.0
+_STEADY = 4
+"""At so many looks in a row the same sites have to hold services: a store whose leader changes takes no renewals for a
+second or two, which costs a holder its lease that has just acquired it."""
 
 
 def better(leader: str, domains: Mapping[str, str], holding: Collection[str]) -> Sequence[str]:
@@ -47,9 +50,14 @@ class Leadership:
 
     async def run(self) -> None:
         """Look every few seconds, for ever. What can't be done is for next time: all goes on meanwhile."""
+        before: Collection[str] = ()
+        looks = 0
         while True:
             await asyncio.sleep(_LOOK_S)
-            if holding := self._holding():
+            holding = set(self._holding())
+            looks = looks + 1 if holding == before else 1
+            before = holding
+            if holding and looks >= _STEADY:
                 try:
                     await self.look(holding)
                 except OkiagariError:

@@ -77,19 +77,35 @@ def test_whoever_is_better_is_well_there(domains: dict[str, str], leader: str, h
         assert better(name, domains, holding) == ()
 
 
-def test_it_looks_again_after_a_failure_and_only_while_a_service_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("fails", "held", "moves"),
+    [
+        # A holder that has just acquired its lease is left alone: nothing is renewed while leaders change.
+        (0, [{"a"}, {"a"}, {"a"}], False),
+        (0, [{"a"}, {"a"}, {"a"}, {"a"}], True),
+        (0, [{"a"}, {"a"}, {"a", "c"}, {"a"}, {"a"}, {"a"}], False),
+        (0, [{"a"}, {"a"}, set(), {"a"}, {"a"}, {"a"}], False),
+        (0, [set()] * 9, False),
+        (1, [{"a"}, {"a"}, {"a"}, {"a"}], False),
+        (1, [{"a"}, {"a"}, {"a"}, {"a"}, {"a"}], True),
+    ],
+)
+def test_the_leader_moves_when_services_have_been_held_there_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, fails: int, held: list[set[str]], moves: bool
+) -> None:
     monkeypatch.setattr(module, "_LOOK_S", 0.001)
-    store, held, moved = Scripted("a1"), [set(), {"a"}, {"a"}], []
-    store.fails = 1
+    store, looks, moved = Scripted("a1"), iter(held), []
+    store.fails = fails
 
     def holding() -> set[str]:
-        if not held:
+        found = next(looks, None)
+        if found is None:
             raise KeyboardInterrupt
-        return held.pop(0)
+        return found
 
     def note(*said: Any) -> None:
         moved.append(said)
 
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(Leadership(store, HOSTS, holding, note).run())  # type: ignore[arg-type]
-    assert moved == [("a1", "b1")]
+    assert moved == ([("a1", "b1")] if moves else [])
