@@ -185,7 +185,7 @@ class Domain(Said):
         self.disk = boot_disk(folder / "disk")
         if form == "qcow2":
             template, self.disk = self.disk, folder / "disk.qcow2"
-            argv = ["qemu-img", "create", "-q", "-f", form, "-b", template, "-F", "raw", self.disk]
+            argv = ["qemu-img", "create", "-q", "-f", form, "-b", str(template), "-F", "raw", str(self.disk)]
             subprocess.run(argv, check=True)
             libvirt.own(template)
         libvirt.own(self.disk)
