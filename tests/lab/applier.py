@@ -77,4 +77,5 @@ def _say(*words: object) -> None:
     print(*words, flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from ansible_collections.okiagari.testbed.tests.lab.applier import NOTHING
 from ansible_collections.okiagari.testbed.tests.lab.default_lab import PROJECT, DefaultLab
 from ansible_collections.okiagari.testbed.tests.unit.plugins.module_utils.checkpoint.conftest import Holder, noise
 
@@ -41,8 +42,6 @@ BOOTS_S = 60
 PACKS = 60
 IMAGES = {"ram": 2048, "disk0": 512}
 CHANGED = 300
-NOTHING = -1
-"""The number of a replica that has taken no pack."""
 NEWCOMER, SUCCESSOR = 17, 13
 """Each pack of such a number is a first one; or of a new holder, who goes on from one state before the last."""
 INIT = """#!/bin/sh
@@ -61,9 +60,13 @@ class Chain:
     parents: tuple[int, ...]
 
     def may_have(self, took: int) -> set[int]:
-        """Give which packs may be the last one that a replica has, if the last that it was heard to have is this."""
+        """Give which packs may be the last one that a replica has, if the last that it was heard to have is this.
+
+        It may have gone back to whatever the next one goes on from; a first pack leaves what was before it.
+        """
         later = range(took + 1, PACKS)
-        return {took, *later, *(self.parents[number] for number in later)}
+        back = {self.parents[number] for number in later} - {NOTHING}
+        return {took, *later, *back}
 
 
 @pytest.fixture(scope="module")
