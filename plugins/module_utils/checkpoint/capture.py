@@ -129,7 +129,7 @@ def way_of_stopped(memory: GuestMemory | ForeignMemory) -> str:
     return STOP_COPY if memory.shared else STOP_STREAM
 
 
-def have_all_of_memory(monitor: AnyMonitor, memory: GuestMemory | ForeignMemory) -> None:
+def have_all_of_memory(monitor: AnyMonitor, memory: GuestMemory) -> None:
     """Have QEMU map all of the guest's memory now, and not page by page while the guest stands still.
 
     Room for it is taken before, while the guest runs: QEMU answers no device meanwhile, and finds it there.

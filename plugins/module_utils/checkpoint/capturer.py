@@ -13,6 +13,7 @@ from . import digests, pages
 from .capture import BACKGROUND, Memory, StandsStill, capture, have_all_of_memory, room, way_of, way_of_stopped
 from .disks import Disks
 from .engines import np
+from .guest_memory import GuestMemory
 from .mirror import Mirror
 from .pack import Image, Label, Writer
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..runner import Runner
     from .capture import Took
-    from .guest_memory import ForeignMemory, GuestMemory
+    from .guest_memory import ForeignMemory
     from .monitor import AnyMonitor
     from .replica import Replica
 
@@ -68,7 +69,7 @@ class Capturer:
         self._monitor, self._runner, self._folder, self._guest, self._whose = monitor, runner, folder, guest, whose
         self._epoch, self._parent = 0, ""
         self._unwatched, self._once = guest.unwatched, once
-        self._lacks_memory = guest.memory.shared
+        self._lacks = guest.memory if isinstance(guest.memory, GuestMemory) else None
         self.way = self._best = way_of(monitor, guest.memory)
         self._stopped = way_of_stopped(guest.memory)
         self._memory, self._disks = self._begun()
@@ -130,10 +131,10 @@ class Capturer:
 
     def _captured(self, writer: Writer, last: bool, timeout_s: float) -> Took:
         way = self._stopped if last else self.way
-        if way == BACKGROUND and self._lacks_memory:
+        if way == BACKGROUND and self._lacks:
             # Not before: whoever waits for a guest that goes on doesn't wait for that, too.
-            have_all_of_memory(self._monitor, self._guest.memory)
-            self._lacks_memory = False
+            have_all_of_memory(self._monitor, self._lacks)
+            self._lacks = None
         self._disks.prepare()
         took = capture(
             self._monitor, self._memory, way, lambda _image, block: writer.add(block),

@@ -35,9 +35,6 @@ class ForeignMemory:
 
     shared: ClassVar[bool] = False
 
-    def have_all(self) -> None:
-        """Leave it as it is: it is QEMU's."""
-
     def make_room(self, _mirror: Mirror) -> None:
         """Take none: nobody knows what the guest has used."""
 

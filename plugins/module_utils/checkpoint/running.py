@@ -201,11 +201,12 @@ def origin(machine: Machine, replica: Images) -> Origin | None:
 
     Raises `OSError` or `OkiagariError` where that can't be seen.
     """
-    state = _state(replica)
-    if replica.head is None or state is None:
+    if replica.head is None:
         return None
+    with replica.image("devices").open("rb") as file:
+        kind = machine_type(file.read(PAGE))
     files = {name: replica.image(name).stat() for name in replica.head.images}
-    return machine, state.type, {name: (file.st_dev, file.st_ino) for name, file in files.items()}
+    return machine, kind, {name: (file.st_dev, file.st_ino) for name, file in files.items()}
 
 
 @dataclass(frozen=True)
