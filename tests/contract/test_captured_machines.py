@@ -128,7 +128,7 @@ def test_what_a_killed_capture_has_left_is_no_hindrance(
     execute = Monitor.execute
 
     def until_it_is_killed(monitor: Monitor, command: str, **arguments: Any) -> Any:
-        if command in ("block-export-del", "nbd-server-stop"):
+        if command in ("blockdev-set-active", "block-export-del", "nbd-server-stop"):
             raise KeyboardInterrupt
         return execute(monitor, command, **arguments)
 
@@ -139,7 +139,7 @@ def test_what_a_killed_capture_has_left_is_no_hindrance(
             patched.setattr(Monitor, "execute", until_it_is_killed)
             with pytest.raises(KeyboardInterrupt):
                 disks.take_back()
-        assert len(monitor.execute("query-block-exports")) == 1
+        assert len(monitor.execute("query-block-exports")) == (monitor.version < (10, 0))
         disks.drop()
         assert monitor.execute("query-block-exports") == []
         disks.prepare()
