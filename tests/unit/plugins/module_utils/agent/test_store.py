@@ -219,35 +219,40 @@ def test_a_service_is_given_back_if_it_is_ours(clean: bool) -> None:
     ],
 )
 def test_after_any_other_answer_nothing_is_known(answer: Any) -> None:
-    gateway = Gateway(answer)
+    gateway = Gateway(answer, answer)
     with pytest.raises(NotReached):
         use(gateway, lambda store: store.read("db"))
 
 
 @pytest.mark.parametrize("answer", [httpx.ConnectError("refused"), NO_LEADER, "<html>", '{"result": null}'])
 def test_after_a_failure_the_next_member_is_asked(answer: Any) -> None:
-    gateway = Gateway(answer, ranges(*4 * [None]), ranges(*4 * [None]))
+    gateway = Gateway(answer, HEADER, HEADER)
 
     async def three(store: Store) -> None:
         with pytest.raises(NotReached, match=re.escape("http://a.example")):
-            await store.read("db")
-        await store.read("db")
-        await store.read("db")
+            await store.abandon(5)
+        await store.abandon(5)
+        await store.abandon(5)
 
     use(gateway, three)
     assert [host for host, _path, _body in gateway.asked] == ["a", "b", "b"]
 
 
+@pytest.mark.parametrize("answer", [httpx.ReadTimeout(""), NO_LEADER, json.dumps(HEADER)])
+def test_what_one_member_does_not_say_is_asked_again_at_once(answer: Any) -> None:
+    gateway = Gateway(answer, ranges(*4 * [None]))
+    assert use(gateway, lambda store: store.read("db")) == View(17)
+    assert len(gateway.asked) == 2
+
+
 def test_requests_that_fail_together_pass_over_nobody() -> None:
-    gateway = Gateway(*[httpx.ConnectError("refused")] * 2, ranges(*4 * [None]))
+    gateway = Gateway(*[httpx.ConnectError("refused")] * 2, *[ranges(*4 * [None])] * 2)
 
     async def together(store: Store) -> None:
-        said = await asyncio.gather(store.read("db"), store.read("web"), return_exceptions=True)
-        assert all(isinstance(each, NotReached) for each in said)
-        await store.read("db")
+        await asyncio.gather(store.read("db"), store.read("web"))
 
     use(gateway, together)
-    assert [host for host, _path, _body in gateway.asked] == ["a", "a", "b"]
+    assert [host for host, _path, _body in gateway.asked] == ["a", "a", "b", "b"]
 
 
 def test_a_store_without_members_is_not_reached() -> None:
