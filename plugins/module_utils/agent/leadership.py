@@ -4,12 +4,14 @@
 """Where the leader of the store of leases should be: at no site that holds a service.
 
 When a site with both is lost, its services wait for the store, too: until another leader is elected, and then for the
-whole TTL once more, since a new leader doesn't know when leases were renewed last.
+whole TTL once more, since a new leader doesn't know when leases were renewed last. Where the members elsewhere are too
+few to go on by themselves, another leader would win nothing: the store is lost with that site in any case.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import OkiagariError
@@ -17,22 +19,28 @@ from ..errors import OkiagariError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from .store import Store
+    from .store import Member, Store
 
 _LOOK_S = 5.0
 _STEADY = 4
-"""At so many looks in a row the same sites have to hold services: a store whose leader changes takes no renewals for a
-second or two, which costs a holder its lease that has just acquired it."""
+"""At so many looks in a row the same sites have to hold services, and the same members to answer: a store whose leader
+changes takes no renewals for a second or two, or more where one of its members is away or just back, which costs a
+holder its lease."""
 
 
-def better(leader: str, domains: Mapping[str, str], holding: Collection[str]) -> Sequence[str]:
+def better(
+    leader: str, domains: Mapping[str, str | None], holding: Collection[str], reached: Collection[str]
+) -> Sequence[str]:  # fmt: skip
     """Give the members that would lead better, in the order of their names; none if the leader is well where it is.
 
-    `domains` are the failure domains of the members, as far as they are known, `holding` those that hold services.
+    `domains` are the failure domains of all members, None where it isn't known, `holding` those that hold services,
+    and `reached` are the members that answer. Without the leader's domain, they have to be a majority of all.
     """
-    if domains.get(leader) not in holding:
+    here = domains.get(leader)
+    elsewhere = [name for name in reached if domains.get(name) != here]
+    if here not in holding or 2 * len(elsewhere) <= len(domains):
         return ()
-    return sorted(name for name, domain in domains.items() if domain not in holding)
+    return sorted(name for name in elsewhere if domains.get(name) is not None and domains[name] not in holding)
 
 
 class Leadership:
@@ -49,26 +57,30 @@ class Leadership:
         self._store, self._domains, self._holding, self._moved = store, domains, holding, moved
 
     async def run(self) -> None:
-        """Look every few seconds, for ever. What can't be done is for next time: all goes on meanwhile."""
-        before: Collection[str] = ()
+        """Look every few seconds, for ever. What can't be done is for later: all goes on meanwhile."""
+        before: object = None
         looks = 0
         while True:
             await asyncio.sleep(_LOOK_S)
             holding = set(self._holding())
-            looks = looks + 1 if holding == before else 1
-            before = holding
-            if holding and looks >= _STEADY:
-                try:
-                    await self.look(holding)
-                except OkiagariError:
-                    continue
+            if not holding:
+                before = None
+                continue
+            with suppress(OkiagariError):
+                leader, members = await self._store.members()
+                reached = await self._store.reached(members.values())
+                looks = looks + 1 if (holding, reached) == before else 1
+                before = holding, reached
+                if looks >= _STEADY:
+                    await self.move(leader, members, holding, reached)
 
-    async def look(self, holding: Collection[str]) -> None:
+    async def move(
+        self, leader: Member, members: Mapping[str, Member], holding: Collection[str], reached: Collection[str]
+    ) -> None:  # fmt: skip
         """Move the leader, if it should be; to the first of the better ones that can lead."""
-        leader, members = await self._store.members()
-        domains = {name: self._domains[name] for name in members if name in self._domains}
+        domains = {name: self._domains.get(name) for name in members}
         refused: OkiagariError | None = None
-        for name in better(leader.name, domains, holding):
+        for name in better(leader.name, domains, holding, reached):
             try:
                 await self._store.lead(leader, members[name])
             except OkiagariError as error:

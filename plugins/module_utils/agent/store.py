@@ -9,6 +9,7 @@ nothing is known: neither that it was done nor that it wasn't.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -24,7 +25,7 @@ from ..errors import BadValue, OkiagariError
 from ..values import Shape, from_json, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 
     import httpx
 
@@ -189,7 +190,7 @@ class Store:
                         yield service
 
     async def members(self) -> tuple[Member, Mapping[str, Member]]:
-        """Give the member that leads, and all that have a name and are reached."""
+        """Give the member that leads, and all that have a name, whether they answer or not."""
         leader = (await self._ask("/v3/maintenance/status", {}, shape=_STATUS)).get("leader", "0")
         said = await self._ask("/v3/cluster/member/list", {}, shape=_MEMBERS)
         known = {
@@ -200,6 +201,20 @@ class Store:
         if leader not in known:
             raise NotReached("the store has no leader now")
         return known[leader], {member.name: member for member in known.values()}
+
+    async def reached(self, members: Iterable[Member]) -> frozenset[str]:
+        """Give the names of those members that answer, and know of a leader."""
+
+        async def asked(member: Member) -> str | None:
+            try:
+                with _reaching(member.endpoint):
+                    said = await self._asked(member.endpoint, "/v3/maintenance/status", {}, "", _STATUS)
+            except NotReached:
+                return None
+            return member.name if "leader" in said else None
+
+        said = await asyncio.gather(*map(asked, members))
+        return frozenset(filter(None, said))
 
     async def lead(self, leader: Member, heir: Member) -> None:
         """Have a member lead in the place of the one that does; raise `NotReached` if it can't."""

@@ -314,6 +314,14 @@ def test_a_store_without_a_leader_is_not_reached(status: dict[str, Any]) -> None
         use(gateway, lambda store: store.members())
 
 
+def test_it_knows_which_members_answer() -> None:
+    members = [Member(str(number), name, f"http://{name}.example") for number, name in enumerate("abc")]
+    gateway = Gateway({**HEADER, "leader": "11"}, (500, {"error": "etcdserver: stopped"}), HEADER)
+    # The last one answers, but has no leader: it is cut off from the others.
+    assert use(gateway, lambda store: store.reached(members)) == {"a"}
+    assert [host for host, _path, _body in gateway.asked] == ["a", "b", "c"]
+
+
 def test_a_leader_that_refuses_is_heard() -> None:
     async def move(store: Store) -> None:
         await store.lead(Member("11", "a", "http://a.example"), Member("12", "b", "http://b.example"))
