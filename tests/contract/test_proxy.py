@@ -37,7 +37,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.haproxy import (
 from ansible_collections.okiagari.testbed.plugins.module_utils.watch import Counts, Watch
 from real_agents import Farm, Node, wait_for
 from real_etcd import RealEtcd, free_ports
-from real_haproxy import RealHAProxy, Session, ask
+from real_haproxy import CLIENT_S, RealHAProxy, Session, ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +46,7 @@ OWN = "127.0.9.1"
 HOSTS = {"a": "127.0.9.2", "b": "127.0.9.3"}
 TRIANGLE = {"a": ["b", "c"], "b": ["a", "c"], "c": ["a", "b"]}
 PROBES = 15
+TCP_REPAIR = 19
 # Long enough for clients on a busy machine to be heard of in time.
 WATCH = {"period_s": 1.6, "timeout_s": 0.7, "good_for_s": 4.0, "silence_s": 6.0, "grace_s": 8.0}
 # A service that says who it is and notes who asked: its clients say `client`, agents `probe`.
@@ -80,6 +81,12 @@ class Lines(socketserver.StreamRequestHandler):
         for line in self.rfile:
             # Who doesn't want an answer gets the end.
             if line == b"quit\n":
+                return
+            if line == b"forget\n":
+                # What is closed while it is repaired is gone, and nobody is told, once what was heard is acknowledged.
+                time.sleep(0.5)
+                self.connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+                os.close(self.connection.detach())
                 return
             self.wfile.write(f"pong {self.server.server_address[0]}\n".encode())
 
@@ -229,6 +236,17 @@ def test_what_was_open_to_a_former_server_is_closed_though_that_one_goes_on(alon
         stays.end()
         # Whoever is asked first by itself is a; the agent tells it of b.
         wait_for(lambda: db.ask() == f"pong {HOSTS['b']}")
+
+
+def test_a_connection_that_its_server_has_forgotten_is_closed(alone: Callable[..., Alone]) -> None:
+    """As one to a guest that goes on at the same host, from a state in which there was no such connection."""
+    db = alone()
+    with service("a", db.service_port), ThreadPoolExecutor() as clients:
+        session = Session(OWN, db.port)
+        assert session.ask("client") == f"pong {HOSTS['a']}"
+        assert clients.submit(session.ask, "forget").result(CLIENT_S / 2) == ""
+        session.end()
+        assert db.ask() == f"pong {HOSTS['a']}"
 
 
 def test_answers_and_failures_are_counted(alone: Callable[..., Alone]) -> None:

@@ -29,7 +29,12 @@ defaults
     timeout client-fin 1m
     timeout server-fin 1m
     option clitcpka
+    # A server may know nothing of a connection any more: a guest that goes on from an earlier state doesn't say so.
     option srvtcpka
+    srvtcpka-idle 3s
+    srvtcpka-intvl 1s
+    srvtcpka-cnt 5
+    default-server tcp-ut 8s
     option contstats
     # What isn't taken is tried again twice a second, at whoever is the server by then.
     option redispatch 1
