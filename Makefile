@@ -101,7 +101,7 @@ soak: site ## 200 random kill points, 20,000 partitions, 50 storms, 100 killed a
 	pytest --durations 12 -m soak tests/contract
 	CUTS=100 pytest tests/lab/test_power_cuts.py
 	pytest --durations 12 -m "lab and soak" tests/lab
-	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark agent_election site_lost split_quorum relay_only election_storm lossy_ship split_available servers_follow_demand
+	python scripts/run_scenarios.py lossy_circuit route_override every_class chain_of_events overloaded_host site_dark agent_election site_lost site_routed split_quorum relay_only election_storm lossy_ship split_available servers_follow_demand
 	ansible-playbook playbooks/storage.yml
 	python scripts/run_scenarios.py controller_killed nagoya_otemachi_loss
 	for drill in $(SCENARIO) hiroshima_isolated; do \

@@ -76,6 +76,10 @@ _BGP = """
     neighbor <ip> timers holdtime <number 4 65535>
     neighbor <ip> timers connect <number 1 65535>
     neighbor <ip> address-family ipv4-unicast
+    listen range <prefix> peer-group <name [-_a-zA-Z0-9]{1,64}>
+    peer-group <name [-_a-zA-Z0-9]{1,64}> remote-as <name (internal|external|[0-9]+)>
+    peer-group <name [-_a-zA-Z0-9]{1,64}> address-family ipv4-unicast prefix-list import <name [-_a-zA-Z0-9]{1,64}>
+    peer-group <name [-_a-zA-Z0-9]{1,64}> address-family ipv4-unicast prefix-list export <name [-_a-zA-Z0-9]{1,64}>
 """
 _BGP_14 = "neighbor <ip> bfd profile <name [-_a-zA-Z0-9]{1,32}>"
 _BFD = """
@@ -100,6 +104,10 @@ _COMMON = """
     service ssh port <number 1 65535>
     high-availability vrrp group <text 100> vrid <number 1 255>
     vrf name <vrf> table <number 100 65535>
+    policy prefix-list <name [-_a-zA-Z0-9]{1,64}> rule <number 1 65535> action <name (permit|deny)>
+    policy prefix-list <name [-_a-zA-Z0-9]{1,64}> rule <number 1 65535> prefix <prefix>
+    policy prefix-list <name [-_a-zA-Z0-9]{1,64}> rule <number 1 65535> ge <number 0 32>
+    policy prefix-list <name [-_a-zA-Z0-9]{1,64}> rule <number 1 65535> le <number 0 32>
 """
 _ONLY_13 = """
     traffic-policy network-emulator <text 64> network-delay <text 20>
@@ -387,6 +395,16 @@ def _bgps(config: Config, before: Config, old: bool) -> Iterator[tuple[str, str]
             profile = value(config, *own, "bfd", "profile")
             if profile and profile not in below(config, "protocols", "bfd", "profile"):
                 yield " ".join(place), f'BFD profile "{profile}" does not exist!'
+        groups = below(config, *place, "peer-group")
+        for prefix in below(config, *place, "listen", "range"):
+            group = value(config, *place, "listen", "range", prefix, "peer-group")
+            if group not in groups or not value(config, *place, "peer-group", str(group), "remote-as"):
+                yield " ".join(place), f'Peer-group "{group}" requires remote-as to be set!'
+        for group, way in ((group, way) for group in groups for way in ("import", "export")):
+            family = (*place, "peer-group", group, "address-family", "ipv4-unicast", "prefix-list")
+            named = value(config, *family, way)
+            if named and named not in below(config, "policy", "prefix-list"):
+                yield " ".join(place), f'prefix-list "{named}" used for "{way}" does not exist!'
 
 
 def _emulators(config: Config, before: Config, old: bool) -> Iterator[tuple[str, str]]:

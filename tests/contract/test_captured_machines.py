@@ -24,6 +24,7 @@ from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.machin
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.monitor import Monitor
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.outlet import keep, outlet
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.pack import Pack
+from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.routed import PROTOCOL
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.running import Running
 from ansible_collections.okiagari.testbed.plugins.module_utils.checkpoint.waiting import Waiting
 from ansible_collections.okiagari.testbed.plugins.module_utils.errors import OkiagariError
@@ -345,6 +346,34 @@ def test_a_guest_whose_bridge_is_not_there_is_not_run(
     )
     with inside(segment[1]), pytest.raises(OkiagariError, match="nowhere"):
         Running(guest, SubprocessRunner(), tmp_path)
+
+
+def test_a_host_has_a_route_to_a_routed_guest_as_long_as_that_runs(
+    tmp_path: Path, disk: Path, segment: tuple[str, str, str]
+) -> None:
+    def routes() -> str:
+        return _ip("-n", host, "route", "show", "proto", str(PROTOCOL))
+
+    host, front = segment[1], {"routed": True, "address": "10.253.0.10/24", "gateway": "10.253.0.1"}
+    guest = machine("tally", {
+        "memory": MIB, "accelerator": "tcg", "disks": {"root": {"image": str(disk)}}, "networks": {"front": front},
+    })  # fmt: skip
+    tap = outlet(tmp_path, "front").tap
+    with inside(host):
+        with Running(guest, SubprocessRunner(), tmp_path) as running:
+            assert "10.253.0.1/32" in _ip("-n", host, "addr", "show", "dev", tap)
+            assert "proxy_arp = 1" in _ip("netns", "exec", host, "sysctl", f"net/ipv4/conf/{tap}/proxy_arp")
+            assert routes() == ""
+            running.go_on()
+            assert routes().startswith(f"10.253.0.10 dev {tap} ")
+            running.process.kill()
+            wait_for(lambda: routes() == "")
+        _ip("-n", host, "route", "add", "blackhole", "10.253.0.10/32")
+        with Running(guest, SubprocessRunner(), tmp_path) as running:
+            with pytest.raises(OkiagariError, match="File exists"):
+                running.go_on()
+            assert running.monitor.execute("query-status")["status"] == "prelaunch"
+    assert "blackhole 10.253.0.10" in _ip("-n", host, "route")
 
 
 def test_after_its_last_capture_a_guest_stands_still(tmp_path: Path, disk: Path) -> None:

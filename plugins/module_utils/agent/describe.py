@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.machine import SHAPE as MACHINE
@@ -22,7 +23,9 @@ from ..values import Shape, mismatch
 from .config import POOL_MIB, read_service, unknown_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ..guest.machine import Network
 
 PROXY_SOCKET = "/run/okiagari-proxy/haproxy.sock"
 _PROGRAM = "/usr/local/bin/okiagari-agent"
@@ -114,6 +117,7 @@ def services(
     problems: list[Problem] = []
     found: dict[str, str] = {}
     ports: dict[str, int] = {}
+    routed: dict[str, Mapping[str, Network]] = {}
     for name, service in asked.items():
         where = f"services.{shown(name)}"
         flaws = unknown_keys(service, _SERVICE) if isinstance(service, dict) else []
@@ -133,7 +137,10 @@ def services(
         if read and read.proxy:
             ports[name] = read.proxy.port
         problems += [replace(each, key=f"{where}.{each.key}") for each in (*flaws, *more)]
+        if read and read.machine and not more:
+            routed[name] = {card: network for card, network in read.machine.networks.items() if network.routed}
         found[name] = json.dumps(described, indent=1, sort_keys=True) + "\n"
+    problems += _unroutable(testbed, routed)
     for name, message in clashes(ports, [port]):
         problems.append(Problem("", None, f"services.{name}.proxy.port", message))
     if problems:
@@ -174,6 +181,21 @@ def _guest(name: str, service: Mapping[str, Any], folder: str, templates: Mappin
         "command": [_PROGRAM, "vm", name],
         "checkpoint": {**service.get("checkpoint", {}), "key": f"{folder}/keys/{name}"},
     }
+
+
+def _unroutable(testbed: Mapping[str, Any], routed: Mapping[str, Mapping[str, Network]]) -> Iterator[Problem]:
+    """Give what is wrong with the addresses of routed guests: routers take those of a prefix only, and each once."""
+    taken: dict[IPv4Address, str] = {}
+    for name, networks in routed.items():
+        for card, network in networks.items():
+            where = f"services.{name}.machine.networks.{card}.address"
+            address = IPv4Interface(str(network.address)).ip
+            if address not in IPv4Network(testbed["guests"]):
+                message = f"{address} isn't in prefixes.guests ({testbed['guests']}), and no router would take it"
+                yield Problem("", None, where, message)
+            if address in taken:
+                yield Problem("", None, where, f"{address} is {taken[address]}'s, too")
+            taken[address] = name
 
 
 def _wrong_name(name: object) -> str | None:

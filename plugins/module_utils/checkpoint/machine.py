@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 SHAPE: dict[str, Shape] = {
     "memory": int, "template?": str, "disks?": {"*": {"image": str, "format?": str}},
-    "networks?": {"*": {"bridge": str, "mac?": str, "address?": str, "gateway?": str, "mtu?": int}},
+    "networks?": {
+        "*": {"bridge?": str, "routed?": bool, "mac?": str, "address?": str, "gateway?": str, "mtu?": int}
+    },
     "authorized_keys?": [str], "arguments?": [str], "cpus?": int, "accelerator?": str, "type?": str,
 }  # fmt: skip
 # QEMU's names of nodes have 31 characters at most, and ours begin with 14 others.

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a guest's cards are plugged in: each in a small bridge that hangs on the segment's bridge all the time.
 
+One that is routed has no outlet but its tap (`routed.py`).
+
 A bridge with a spanning tree lets nothing pass through a new port for twice its forward delay, which is 4 s at the
 least. A guest that goes on elsewhere would be silent for so long; so each candidate has the port beforehand.
 
@@ -48,13 +50,13 @@ def outlet(folder: Path, network: str) -> Outlet:
 
 def have(runner: Runner, folder: Path, networks: Mapping[str, Network]) -> None:
     """Have what isn't there of a guest's outlets, all but the taps. Raises `CommandFailed` if a bridge is missing."""
-    if networks:
-        _run(runner, _all_missing({folder: networks}, _there(runner)))
+    if any(not network.routed for network in networks.values()):
+        run_lines(runner, _all_missing({folder: networks}, _there(runner)))
 
 
-def plug_in(runner: Runner, folder: Path, networks: Collection[str]) -> None:
+def plug_in(runner: Runner, folder: Path, networks: Mapping[str, Network]) -> None:
     """Plug the taps in, which QEMU made, and which are gone when QEMU is."""
-    _run(runner, [line for name in networks for line in _plug(outlet(folder, name))])
+    run_lines(runner, [line for name in networks if not networks[name].routed for line in _plug(outlet(folder, name))])
 
 
 def keep(runner: Runner, above: Path, guests: Mapping[Path, Mapping[str, Network]]) -> None:
@@ -62,7 +64,7 @@ def keep(runner: Runner, above: Path, guests: Mapping[Path, Mapping[str, Network
     kept, there = {str(folder) for folder in guests}, _there(runner)
     aliases = {name: str(link.get("ifalias", "")) for name, link in there.items()}
     gone = [name for name, alias in aliases.items() if alias.startswith(f"{above}/") and alias not in kept]
-    _run(runner, [*(f"link del dev {name}" for name in gone), *_all_missing(guests, there)])
+    run_lines(runner, [*(f"link del dev {name}" for name in gone), *_all_missing(guests, there)])
 
 
 def _all_missing(
@@ -72,6 +74,7 @@ def _all_missing(
         line
         for folder, networks in guests.items()
         for name, network in networks.items()
+        if not network.routed
         for line in _missing(outlet(folder, name), folder, network, there)
     ]
 
@@ -104,7 +107,8 @@ def _there(runner: Runner) -> dict[str, dict[str, Any]]:
     return {link["ifname"]: link for link in parsed_json(_LIST, output(runner, _LIST), _LINKS)}
 
 
-def _run(runner: Runner, lines: Collection[str]) -> None:
+def run_lines(runner: Runner, lines: Collection[str]) -> None:
+    """Have `ip` do these lines, in this order. Raises `CommandFailed` at the first that it doesn't take."""
     if not lines:
         return
     done = runner.run(_BATCH, input="".join(f"{line}\n" for line in lines))

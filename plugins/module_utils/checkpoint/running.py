@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ..errors import OkiagariError
 from ..guest.template import Template
-from . import clock, restore
+from . import clock, restore, routed
 from .capturer import Guest
 from .disks import overlay
 from .guest_memory import NAME, GuestMemory
@@ -103,6 +103,7 @@ class Running:
     def _reach(self, state: _State | None) -> None:
         self.monitor = self._undone.enter_context(closing(self._reached(state)))
         plug_in(self._runner, self._folder, self._networks)
+        routed.connect(self._runner, self._folder, self._networks)
 
     def __enter__(self) -> Self:
         return self
@@ -116,6 +117,7 @@ class Running:
 
     def go_on(self) -> None:
         """Let the guest run, and tell the network where it is now."""
+        routed.route(self._runner, self._folder, self._networks)
         self.monitor.execute("cont")
         with suppress(Refusal):
             self.monitor.execute("announce-self", initial=50, max=2000, rounds=10, step=150)

@@ -14,7 +14,7 @@ from ..errors import BadInput, Problem
 from ..suggest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 LEAST_MEMORY_MIB = 80
 """With less a Debian kernel runs out of memory while it starts: not always, but often."""
@@ -26,7 +26,10 @@ _MOST_NETWORKS = 8
 
 @dataclass(frozen=True)
 class Network:
-    """One network card: `bridge` on the host, and the address (with prefix length) that the guest shall take."""
+    """One network card, and the address (with prefix length) that the guest shall take.
+
+    `bridge` is the host's. One that is `routed` has none: the host itself is the `gateway`, and routes to the address.
+    """
 
     name: str
     bridge: str
@@ -34,6 +37,7 @@ class Network:
     address: str | None = None
     gateway: str | None = None
     mtu: int = 1500
+    routed: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,18 +97,28 @@ def _machine(number: int, item: Mapping[str, Any], problems: list[Problem]) -> M
         memory_mib=_number(label, item, "memory_mib", 96, LEAST_MEMORY_MIB, 1 << 20, problems),
         disk_mib=_number(label, item, "disk_mib", 0, 0, 1 << 24, problems),
         template=str(item.get("template") or "tiny"),
-        networks=tuple(read_network(f"{label}: network {at + 1}", one, problems) for at, one in enumerate(networks)),
+        networks=tuple(_bridged(f"{label}: network {at + 1}", one, problems) for at, one in enumerate(networks)),
     )
+
+
+def _bridged(label: str, item: Mapping[str, Any], problems: list[Problem]) -> Network:
+    network = read_network(label, item, problems)
+    if network.routed:
+        problems.append(_problem(label, "is routed, which only a guest of agents can be: name its bridge"))
+    return network
 
 
 def read_network(label: str, item: Mapping[str, Any], problems: list[Problem]) -> Network:
     """Read a network card; what is wrong with it comes to `problems`, by the name `label`."""
-    _refuse_unknown(label, item, {"name", "vlan", "bridge", "mac", "address", "gateway", "mtu"}, problems)
+    _refuse_unknown(label, item, {"name", "vlan", "bridge", "mac", "address", "gateway", "mtu", "routed"}, problems)
     mac, bridge = str(item.get("mac", "")).lower(), str(item.get("bridge", ""))
     address, gateway = item.get("address") or None, item.get("gateway") or None
     if not _MAC.fullmatch(mac):
         problems.append(_problem(label, f"{mac or 'nothing'} is not the MAC address of one card"))
-    if not _LINK.fullmatch(bridge):
+    routed = bool(item.get("routed"))
+    if routed:
+        problems += [_problem(label, what) for what in _unroutable(bridge, address, gateway)]
+    elif not _LINK.fullmatch(bridge):
         problems.append(_problem(label, f"{bridge or 'nothing'} is not the name of a bridge"))
     try:
         if address is not None:
@@ -116,7 +130,15 @@ def read_network(label: str, item: Mapping[str, Any], problems: list[Problem]) -
     if address is not None and "/" not in str(address):
         problems.append(_problem(label, f"{address} has no prefix length"))
     mtu = _number(label, item, "mtu", 1500, 576, 9216, problems)
-    return Network(str(item.get("name", "")), bridge, mac, address, gateway, mtu)
+    return Network(str(item.get("name", "")), bridge, mac, address, gateway, mtu, routed)
+
+
+def _unroutable(bridge: str, address: object, gateway: object) -> Iterator[str]:
+    if bridge:
+        yield f"is routed, and so in no bridge: leave {bridge} out, or routed"
+    for what, value, example in (("address", address, "10.253.0.10/24"), ("gateway", gateway, "10.253.0.1")):
+        if not value or ":" in str(value):
+            yield f"is routed, and needs an IPv4 {what}, such as {example}"
 
 
 def _number(

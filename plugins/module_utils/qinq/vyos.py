@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = 255
 _WAN_PROFILE = "circuit"
 _SEGMENT_PROFILE = "segment"
+_GUESTS, _NONE = "okiagari-guests", "okiagari-none"
+_HOSTS = "okiagari-hosts"
 
 
 class Rendering(NamedTuple):
@@ -111,6 +113,11 @@ def wan_lines(
         lines += _bgp(bgp, node["asn"], node["loopback"], neighbours, networks, timers, _WAN_PROFILE)
         scopes.append(f"protocols bfd profile {_WAN_PROFILE}")
     scopes += [bgp] if own_bgp else [f"{bgp} neighbor {neighbour.address}" for neighbour in neighbours]
+    if node["site"]:
+        hosts = _hosts(testbed, node["site"])
+        lines += _guests(bgp, testbed["guests"], hosts)
+        scopes += [f"policy prefix-list {name}" for name in (_GUESTS, _NONE)]
+        scopes += [] if own_bgp else [f"{bgp} peer-group {_HOSTS}"]
     if plan.routed:
         lines += _bfd(f"protocols bfd profile {_SEGMENT_PROFILE}", segment_timers)
         scopes.append(f"protocols bfd profile {_SEGMENT_PROFILE}")
@@ -260,6 +267,34 @@ def _bgp(
             yield f"set {neighbour} passive"
         # Without an address family there is a session, but no route.
         yield f"set {neighbour} address-family ipv4-unicast"
+
+
+def _hosts(testbed: Mapping[str, Any], site: str) -> list[str]:
+    """Give the addresses of a site's KVM hosts in its LAN."""
+    nodes = [testbed["nodes"][name] for name in testbed["sites"][site]["nodes"]]
+    return [
+        interface["address"].partition("/")[0]
+        for node in nodes
+        if node["kind"] == "kvm_host"
+        for interface in node["interfaces"]
+        if interface["kind"] == "lan"
+    ]
+
+
+def _guests(bgp: str, prefix: str, hosts: Iterable[str]) -> Iterator[str]:
+    """Have a site's hosts announce the guests that are routed, while these run there, and tell them nothing."""
+    yield f"set policy prefix-list {_GUESTS} rule 10 action permit"
+    yield f"set policy prefix-list {_GUESTS} rule 10 prefix {prefix}"
+    yield f"set policy prefix-list {_GUESTS} rule 10 ge 32"
+    yield f"set policy prefix-list {_NONE} rule 10 action deny"
+    yield f"set policy prefix-list {_NONE} rule 10 prefix 0.0.0.0/0"
+    yield f"set policy prefix-list {_NONE} rule 10 le 32"
+    group = f"{bgp} peer-group {_HOSTS}"
+    yield f"set {group} remote-as internal"
+    yield f"set {group} address-family ipv4-unicast prefix-list import {_GUESTS}"
+    yield f"set {group} address-family ipv4-unicast prefix-list export {_NONE}"
+    for host in hosts:
+        yield f"set {bgp} listen range {host}/32 peer-group {_HOSTS}"
 
 
 def _bfd(path: str, timers: Timers) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OkiagariError
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
 
     from ..values import Shape
 
-# One process for both questions of the routing daemons: starting vtysh costs more than its answers.
+# One process for all questions of the routing daemons: starting vtysh costs more than its answers. What the role
+# wan_routing lets hosts announce is not the testbed's, and moves from host to host: guests that are routed.
 COMMANDS: dict[str, tuple[str, ...]] = {
     "links": ("ip", "-j", "addr", "show"),
     "qdiscs": ("tc", "-j", "qdisc", "show"),
     "routes": ("ip", "-N", "-j", "-d", "route", "show", "table", "all"),
     "rules": ("ip", "-j", "-4", "rule", "show"),
     "rules6": ("ip", "-j", "-6", "rule", "show"),
-    "daemons": ("vtysh", "-c", "show bgp ipv4 unicast summary json", "-c", "show bfd peers json"),
+    "daemons": (
+        "vtysh", "-c", "show bgp ipv4 unicast summary json", "-c", "show bgp ipv4 unicast prefix-list guests json",
+        "-c", "show bfd peers json",
+    ),
     "units": (
         "systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", "--state=failed",
     ),
@@ -36,7 +41,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _NEEDED = ("links", "qdiscs", "routes", "rules")
 _READ_BY = {
-    "links": ("links",), "qdiscs": ("qdiscs",), "routes": ("routes",), "rules": ("rules", "rules6"),
+    "links": ("links",), "qdiscs": ("qdiscs",), "routes": ("routes", "daemons"), "rules": ("rules", "rules6"),
     "bgp": ("daemons",), "bfd": ("daemons",), "units": ("units",), "storage": (),
 }  # fmt: skip
 _SHAPES: dict[str, Shape] = {
@@ -54,7 +59,7 @@ _SHAPES: dict[str, Shape] = {
     "rules": [{"priority": int, "src?": str}],
 }
 _PEERS: dict[str, Shape] = {"peers?": {"*": {"state?": str, "pfxRcd?": int}}}
-_BGP: Shape = {**_PEERS, "ipv4Unicast?": _PEERS}
+_BGP: Shape = {**_PEERS, "ipv4Unicast?": _PEERS, "routes?": {"*": [{"peerId?": str}]}}
 _BFD: Shape = [{"peer": str, "status": str, "vrf?": str}]
 # A device that libvirt makes for a guest has another number whenever the guest is started, and a guest that agents keep
 # going takes its device along.
@@ -100,12 +105,14 @@ def normalise(answers: Mapping[str, Completed]) -> Snapshot:
     }
     snapshot: Snapshot = {}
     if "links" in tables:
-        lasting = [link for link in tables["links"] if not _OF_A_GUEST.fullmatch(link["ifname"])]
-        snapshot["links"] = {link["ifname"]: _link(link) for link in lasting}
+        links = [link for link in tables["links"] if not _OF_A_GUEST.fullmatch(link["ifname"])]
+        snapshot["links"] = {link["ifname"]: _link(link) for link in links}
     if "qdiscs" in tables:
         snapshot["qdiscs"] = _qdiscs([each for each in tables["qdiscs"] if not _OF_A_GUEST.fullmatch(each["dev"])])
     if "routes" in tables:
-        snapshot["routes"] = sorted(routes.text(route) for route in tables["routes"] if _lasting(route))
+        guests = _guests(_documents(answers["daemons"].out)) if "daemons" in answers else {}
+        lasting = [route for route in tables["routes"] if _lasting(route) and routes.prefix_of(route) not in guests]
+        snapshot["routes"] = sorted(routes.text(route) for route in lasting)
     if "rules" in tables:
         snapshot["rules"] = _rules(tables["rules"], answers["rules6"])
     if "leases" in answers:
@@ -135,18 +142,40 @@ def _ours(tables: Mapping[str, Any], leases: Completed) -> dict[str, Any]:
 def daemons(text: str) -> Snapshot:
     """Read what the routing daemons said: the state of the BGP and BFD peers. A daemon that is absent gives no key."""
     found: Snapshot = {}
-    for document in _stream(text):
-        fitting(COMMANDS["daemons"], document, _BGP if isinstance(document, dict) else _BFD)
+    documents = _documents(text)
+    of_guests = Counter(peer for peers in _guests(documents).values() for peer in peers)
+    for document in documents:
         if isinstance(document, dict):
             peers = document.get("peers") or document.get("ipv4Unicast", {}).get("peers")
             if peers:
                 found["bgp"] = {
-                    name: {"state": peer.get("state"), "received": peer.get("pfxRcd")}
+                    name: {"state": peer.get("state"), "received": _less(peer.get("pfxRcd"), of_guests[name])}
                     for name, peer in sorted(peers.items())
                 }
         elif document:
             found["bfd"] = dict(sorted((_session(peer), peer["status"]) for peer in document))
     return found
+
+
+def _documents(text: str) -> list[Any]:
+    documents = _stream(text)
+    for document in documents:
+        fitting(COMMANDS["daemons"], document, _BGP if isinstance(document, dict) else _BFD)
+    return documents
+
+
+def _guests(documents: Sequence[Any]) -> dict[str, list[str]]:
+    """Give the neighbours by whom a router knows of each guest, by the guest's prefix."""
+    return {
+        prefix: [path.get("peerId", "") for path in paths]
+        for document in documents
+        if isinstance(document, dict)
+        for prefix, paths in document.get("routes", {}).items()
+    }
+
+
+def _less(received: int | None, of_guests: int) -> int | None:
+    return None if received is None else received - of_guests
 
 
 def _session(peer: Mapping[str, Any]) -> str:
@@ -199,6 +228,7 @@ def _lasting(route: Mapping[str, Any]) -> bool:
         or "expires" in route
         or _link_local(str(route["dst"]))
         or "cloned" in route.get("flags", ())
+        or any(_OF_A_GUEST.fullmatch(device) for device in routes.devices(route))
     )
 
 

@@ -20,7 +20,7 @@ from ..suggest import nearest
 from .schema import GROUPS, LARGEST_NUMBER, PARALLEL_CIRCUITS, Circuit, Description, End, Item, Problems, Router, Site
 from .timetable import Rules, SiteRules
 
-SCHEMA = 1
+SCHEMA = 2
 
 _SITE_LENGTH = 16
 _LAN_LENGTH = 24
@@ -178,6 +178,8 @@ class Testbed:
     nodes: Mapping[str, TestbedNode]
     circuits: Mapping[str, TestbedCircuit]
     segments: Mapping[str, RoutedSegment | BridgedSegment]
+    guests: str
+    """The prefix of the addresses that guests take along from site to site: routers take them from hosts one by one."""
     tenant_mtu: int
     """The largest packet that every network of every project can carry from site to site."""
     drills: Rules
@@ -201,6 +203,7 @@ class Testbed:
                 nodes={name: _node(node) for name, node in data["nodes"].items()},
                 circuits={name: TestbedCircuit(**circuit) for name, circuit in data["circuits"].items()},
                 segments={name: _segment(segment) for name, segment in data["segments"].items()},
+                guests=data["guests"],
                 tenant_mtu=data["tenant_mtu"],
                 drills=Rules.from_dict(data["drills"]),
             )
@@ -260,6 +263,7 @@ class _Derivation:
             nodes=nodes,
             circuits=circuits,
             segments=self._segments(),
+            guests=str(self._prefixes["guests"]),
             tenant_mtu=min([*(circuit.mtu - _TAGS for circuit in circuits.values()), _LARGEST_TENANT_MTU]),
             drills=self._description.drills,
         )

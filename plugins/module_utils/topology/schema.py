@@ -28,6 +28,7 @@ DEFAULT_PREFIXES: Final = {
     "sites": IPv4Network("10.0.0.0/12"),
     "management": IPv4Network("172.31.0.0/22"),
     "segments": IPv4Network("172.30.0.0/20"),
+    "guests": IPv4Network("10.253.0.0/16"),
 }
 GROUPS: Final = ("all", "ungrouped", "sites", "core", "routers", "kvm-hosts")
 LARGEST_NUMBER: Final = 99

@@ -27,7 +27,7 @@ def sessions(testbed: dict[str, Any]) -> dict[tuple[str, str, str], list[str]]:
     """Give what each router's configuration says of each neighbour, by router, VRF and the neighbour's address."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for name, node in testbed["nodes"].items():
-        if "asn" not in node:
+        if node["kind"] != "router":
             continue
         vrf = ""
         for line in rendered(testbed, node).splitlines():
@@ -39,9 +39,9 @@ def sessions(testbed: dict[str, Any]) -> dict[tuple[str, str, str], list[str]]:
     return found
 
 
-def rendered(testbed: dict[str, Any], node: dict[str, Any]) -> str:
+def rendered(testbed: dict[str, Any], node: dict[str, Any], template_name: str = "frr.conf.j2") -> str:
     environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string((ROLE / "templates" / "frr.conf.j2").read_text())
+    template = environment.from_string((ROLE / "templates" / template_name).read_text())
     segments = [{"key": key, "value": value} for key, value in testbed["segments"].items() if value["kind"] == "l3"]
     return template.render(
         **yaml.safe_load((ROLE / "defaults" / "main.yml").read_text()),
@@ -51,7 +51,37 @@ def rendered(testbed: dict[str, Any], node: dict[str, Any]) -> str:
         testbed_node=node,
         wan_routing_circuits=[each for each in node["interfaces"] if each["kind"] == "wan"],
         wan_routing_segments=segments,
+        wan_routing_hosts=["10.1.0.11", "10.1.0.12"],
+        wan_routing_site_asn=65001,
+        wan_routing_lan_address="10.1.0.11",
     )
+
+
+def test_a_sites_router_takes_guests_from_its_hosts_and_tells_them_nothing(testbed: dict[str, Any]) -> None:
+    said = rendered(testbed, testbed["nodes"]["hiroshima-r1"]).splitlines()
+    assert "ip prefix-list guests seq 5 permit 10.253.0.0/16 ge 32" in said
+    assert [line.strip() for line in said if "hosts" in line and "!" not in line] == [
+        "neighbor hosts peer-group",
+        "neighbor hosts remote-as internal",
+        "bgp listen range 10.1.0.11/32 peer-group hosts",
+        "bgp listen range 10.1.0.12/32 peer-group hosts",
+        "neighbor hosts prefix-list guests in",
+        "neighbor hosts prefix-list none out",
+    ]
+    assert not [line for line in rendered(testbed, testbed["nodes"]["osaka"]).splitlines() if "hosts" in line]
+
+
+def test_a_host_announces_guests_and_nothing_else(testbed: dict[str, Any]) -> None:
+    said = [line.strip() for line in rendered(testbed, testbed["nodes"]["hiroshima-kvm1"], "host.conf.j2").splitlines()]
+    assert "router bgp 65001" in said
+    assert [line for line in said if line.startswith(("neighbor", "redistribute", "network"))] == [
+        "neighbor 10.1.0.1 remote-as internal",
+        "neighbor 10.1.0.1 timers 1 4",
+        "neighbor 10.1.0.1 timers connect 1",
+        "neighbor 10.1.0.1 prefix-list none in",
+        "redistribute kernel route-map guests",
+    ]
+    assert said[said.index("route-map guests permit 10") + 1] == "match ip address prefix-list guests"
 
 
 def test_of_the_two_ends_of_each_session_one_calls(

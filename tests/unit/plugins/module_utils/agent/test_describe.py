@@ -20,6 +20,7 @@ FOLDER = "/etc/x"
 TEMPLATES = {"tiny": "/pool/templates/tiny-1"}
 PROXY: dict[str, Any] = {"port": 7080, "to": "{address}:7000"}
 GUEST: dict[str, Any] = {"memory": 64, "disks": {"root": {"image": "/base"}}}
+ROUTED = {"routed": True, "gateway": "10.253.0.1"}
 INVENTORY = Path(__file__).parents[5] / "inventory"
 TESTBEDS: dict[str, dict[str, Any]] = {
     name: load(INVENTORY / name / "testbed.yml").to_dict() for name in ("lab", "distcloud")
@@ -182,6 +183,17 @@ def test_an_agent_reads_what_is_described_and_each_link_is_opened_from_one_end(t
                 "services.db.proxy.mod: is not known; did you mean mode?",
                 "services.net.proxy.port: 7447 is the agents' port already: choose another one",
                 "services.log.proxy.port: 7080 is web's port already: choose another one",
+            ],
+        ),
+        (
+            {
+                name: {"machine": {**GUEST, "networks": {"front": {**ROUTED, "address": f"{address}/24"}}}}
+                for name, address in (("web", "10.253.0.9"), ("db", "10.253.0.9"), ("log", "10.2.0.9"), ("net", "x"))
+            },
+            [
+                "services.net.machine.networks.front: 'x/24' does not appear to be an IPv4 or IPv6 interface",
+                "services.db.machine.networks.front.address: 10.253.0.9 is web's, too",
+                "services.log.machine.networks.front.address: 10.2.0.9 isn't in prefixes.guests (10.253.0.0/16)",
             ],
         ),
     ],

@@ -98,7 +98,7 @@ def test_a_guest_is_plugged_in_behind_the_segments_bridge() -> None:
     own = outlet(RUN, "lan")
     ip = SimulatedIp({"ifname": "br12"}, {"ifname": own.tap})
     have(ip, RUN, {"lan": LAN})
-    plug_in(ip, RUN, ["lan"])
+    plug_in(ip, RUN, {"lan": LAN})
     assert ip.links[own.tap]["master"] == own.bridge
 
 

@@ -109,6 +109,20 @@ def test_routing_is_that_of_the_description() -> None:
     assert "protocols bgp" in wan_lines(LAB, plan(LAB, [])["osaka"], CORE, own_bgp=True).scopes
 
 
+def test_a_sites_hosts_announce_guests_and_are_told_nothing() -> None:
+    lines, scopes = wan_lines(LAB, plan(LAB, [])["hiroshima-r1"], PORTS)
+    group = "set protocols bgp peer-group okiagari-hosts"
+    assert [line for line in lines if "okiagari-" in line and "bgp" in line] == [
+        f"{group} remote-as internal",
+        f"{group} address-family ipv4-unicast prefix-list import okiagari-guests",
+        f"{group} address-family ipv4-unicast prefix-list export okiagari-none",
+        "set protocols bgp listen range 10.1.0.11/32 peer-group okiagari-hosts",
+    ]
+    assert "set policy prefix-list okiagari-guests rule 10 prefix 10.253.0.0/16" in lines
+    assert {"policy prefix-list okiagari-guests", "protocols bgp peer-group okiagari-hosts"} <= set(scopes)
+    assert "okiagari-" not in " ".join(wan_lines(LAB, plan(LAB, [])["osaka"], CORE).lines)
+
+
 def test_of_the_two_ends_of_a_session_one_calls() -> None:
     plans = plan(LAB, [])
     asn = {name: node["asn"] for name, node in LAB["nodes"].items() if "asn" in node}

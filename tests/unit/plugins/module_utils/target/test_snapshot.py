@@ -192,6 +192,20 @@ def test_what_differs_is_named() -> None:
     assert unlike(one, other) == ["bfd.10.0.0.1", "routes"]
 
 
+def test_guests_that_move_are_not_the_testbeds_state() -> None:
+    """On a router they are more that its neighbours announce, and a route; on a host, a route over the guest's tap."""
+    guest = {**ROUTES[0], "dst": "10.253.0.50"}
+    known = {"vrfName": "default", "routes": {"10.253.0.50/32": [{"valid": True, "peerId": "10.254.0.3"}]}}
+    more = {**BGP, "peers": {"10.254.0.3": {**BGP["peers"]["10.254.0.3"], "pfxRcd": 15}}}  # type: ignore[index]
+    said = "\n".join(json.dumps(document) for document in (more, known, BFD))
+    router = answers(routes=Completed(0, json.dumps([*ROUTES, guest]), ""), daemons=Completed(0, said, ""))
+    assert normalise(router) == normalise(answers())
+    tap = {"type": "1", "dst": "10.253.0.50", "dev": "okg-0a1b2c-t", "protocol": "79", "scope": "253", "flags": []}
+    assert normalise(answers(routes=Completed(0, json.dumps([*ROUTES, tap]), ""))) == normalise(answers())
+    foreign = answers(routes=Completed(0, json.dumps([*ROUTES, guest]), ""))
+    assert unlike(normalise(foreign), normalise(answers())) == ["routes"]
+
+
 def test_parts_are_looked_at_by_themselves() -> None:
     asked = []
 

@@ -32,7 +32,7 @@ def describe(sites, core, circuits):
 
 def test_everything_is_derived_from_a_few_numbers():
     testbed = load(INVENTORY / "lab" / "testbed.yml").to_dict()
-    assert testbed["schema"] == 1
+    assert testbed["schema"] == 2
     assert testbed["management"] == {"prefix": "172.31.0.0/22", "gateway": "172.31.3.254"}
     assert testbed["sites"]["kanazawa"] == {
         "number": 2,
@@ -145,7 +145,7 @@ def test_a_testbed_survives_json(name):
     assert Testbed.from_dict(json.loads(json.dumps(testbed.to_dict()))) == testbed
 
 
-@pytest.mark.parametrize("data", [{}, {"schema": 2}, {"schema": 1}, {"schema": 1, "name": "x", "management": 3}])
+@pytest.mark.parametrize("data", [{}, {"schema": 1}, {"schema": 2}, {"schema": 2, "name": "x", "management": 3}])
 def test_something_else_is_no_testbed(data):
     with pytest.raises(OkiagariError, match="resolved testbed"):
         Testbed.from_dict(data)
