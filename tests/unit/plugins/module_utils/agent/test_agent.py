@@ -456,10 +456,18 @@ def test_the_sites_that_hold_services_are_known_to_a_holder_alone(
     async def what(agent: Agent) -> None:
         looked: list[set[str]] = []
 
-        async def look(holding: set[str]) -> None:
+        async def members() -> tuple[str, dict[str, str]]:
+            return "first", {}
+
+        async def reached(_members: object) -> frozenset[str]:
+            return frozenset()
+
+        async def move(_leader: str, _members: object, holding: set[str], _reached: object) -> None:
             looked.append(holding)
 
-        agent.leadership.look = look
+        monkeypatch.setattr(agent.store, "members", members)
+        monkeypatch.setattr(agent.store, "reached", reached)
+        monkeypatch.setattr(agent.leadership, "move", move)
         assert agent._holding() == set()
         first, second = agent.drivers["db"], agent.drivers["web"]
         holder = Holder(Timing(), lease=1, token=2, term=3, sent_at=0.0, start_at=0.0)
